@@ -1,0 +1,1 @@
+//! Selgeo's HTTP, SQL and platform.
