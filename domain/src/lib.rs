@@ -4,6 +4,7 @@
 
 pub mod email;
 pub mod fact;
+pub mod limit;
 pub mod mode;
 pub mod money;
 pub mod time;

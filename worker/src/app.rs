@@ -1,0 +1,156 @@
+//! The application: its ports, its table of routes, and what is done around every request.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
+use domain::time::Instant;
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Uri};
+use tower_service::Service;
+
+use crate::call::{Call, Peer};
+use crate::error::ApiError;
+use crate::limiter::Limiter;
+use crate::routes;
+use crate::store::Database;
+
+/// Tells the time. Two run: the platform's, and one moved by hand in tests.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Instant;
+}
+
+/// Draws random bytes. Two run: the platform's, and a seeded one in tests.
+pub trait Random: Send + Sync {
+    /// Fills the buffer.
+    fn fill(&self, buffer: &mut [u8]);
+}
+
+/// Everything a handler can reach.
+pub struct App {
+    /// The database.
+    pub db: Arc<dyn Database>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// The rate limiter.
+    pub limiter: Arc<dyn Limiter>,
+    /// Settings and secrets.
+    pub config: Config,
+}
+
+/// What the deployment says.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// Path prefixes under which the browser paths work too, such as `/_s`.
+    pub mounts: Vec<String>,
+    /// `cargo xtask dev` runs this.
+    pub dev: bool,
+}
+
+/// The paths that a visitor's browser uses; these work under a mount too.
+const BROWSER_PATHS: [&str; 4] = ["/v1/", "/trac.js", "/r/", "/api/track/"];
+
+/// The table of routes.
+pub fn router(app: Arc<App>) -> Router {
+    use axum::routing::get;
+    Router::new()
+        .route("/healthz", get(routes::health::check))
+        .fallback(|| async { ApiError::NotFound("path") })
+        .with_state(app)
+}
+
+/// Answers one request: request id, HTTPS, mount, route, headers.
+pub async fn answer(app: &App, router: &Router, mut request: Request, peer: Peer) -> Response {
+    let request_id = request_id(app, &request);
+    let origin = format!(
+        "{}://{}",
+        request.uri().scheme_str().unwrap_or("https"),
+        request.uri().authority().map_or("", |authority| authority.as_str())
+    );
+    let call = Call::new(request_id, app.clock.now(), peer, origin);
+    let mut response = if is_plain_http(request.uri()) {
+        ApiError::HttpsRequired.render(&call.request_id)
+    } else {
+        unmount(&app.config, &mut request);
+        request.extensions_mut().insert(call.clone());
+        match router.clone().call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    };
+    response = rendered(response, &call);
+    if let Ok(value) = HeaderValue::from_str(&call.request_id) {
+        response.headers_mut().insert("x-request-id", value);
+    }
+    call.write_limit_headers(response.headers_mut());
+    response
+}
+
+/// The caller's id where it is 1 to 128 visible ASCII characters, else a new one.
+fn request_id(app: &App, request: &Request) -> String {
+    let given = request
+        .headers()
+        .get("x-request-id")
+        .and_then(|value| value.to_str().ok());
+    match given {
+        Some(id) if (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()) => id.to_owned(),
+        _ => {
+            let mut bytes = [0; 16];
+            app.random.fill(&mut bytes);
+            format!("req_{}", hex::encode(bytes))
+        }
+    }
+}
+
+fn is_plain_http(uri: &Uri) -> bool {
+    let loopback = matches!(uri.host(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    uri.scheme_str() == Some("http") && !loopback
+}
+
+/// Takes a mount's prefix off a browser path.
+fn unmount(config: &Config, request: &mut Request) {
+    let path = request.uri().path();
+    let stripped = config
+        .mounts
+        .iter()
+        .filter_map(|mount| path.strip_prefix(mount.as_str()))
+        .find(|rest| BROWSER_PATHS.iter().any(|known| rest.starts_with(known)));
+    let Some(rest) = stripped else { return };
+    let rest = match request.uri().query() {
+        Some(query) => format!("{rest}?{query}"),
+        None => rest.to_owned(),
+    };
+    let mut parts = request.uri().clone().into_parts();
+    if let Ok(path_and_query) = rest.parse::<PathAndQuery>() {
+        parts.path_and_query = Some(path_and_query);
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+    }
+}
+
+/// Turns a carried [`ApiError`] (and the router's own 405) into its JSON, with the request id.
+fn rendered(mut response: Response, call: &Call) -> Response {
+    let carried = response.extensions_mut().remove::<ApiError>();
+    let bare_405 = carried.is_none() && response.status() == http::StatusCode::METHOD_NOT_ALLOWED;
+    let error = match carried {
+        Some(error) => error,
+        None if bare_405 => ApiError::MethodNotAllowed,
+        None => return response,
+    };
+    if let Some(detail) = error.log_detail() {
+        crate::log(&format!("{} {detail}", call.request_id));
+    }
+    let mut answer = error.render(&call.request_id);
+    // What the route already said stays: Allow of a 405, CORS of a click.
+    for (name, value) in response.headers() {
+        if name != http::header::CONTENT_LENGTH && name != http::header::CONTENT_TYPE {
+            answer.headers_mut().entry(name).or_insert(value.clone());
+        }
+    }
+    answer
+}

@@ -1,0 +1,122 @@
+//! What every handler may know of the request around it, and how answers are put together.
+
+use std::sync::{Arc, Mutex};
+
+use axum::response::Response;
+use bytes::Bytes;
+use domain::limit::Admission;
+use domain::time::Instant;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::Serialize;
+
+use crate::error::ApiError;
+
+/// A body on any path but Stripe's is at most this long.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// The visitor's or caller's side of a connection, as the platform tells it.
+#[derive(Clone, Debug, Default)]
+pub struct Peer {
+    /// `CF-Connecting-IP`.
+    pub address: String,
+    /// Two letters, where the platform knows the country.
+    pub country: Option<String>,
+}
+
+/// One request's surroundings.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Echoed or created; stored with what the request stores.
+    pub request_id: String,
+    /// The one `now` of this request.
+    pub now: Instant,
+    /// Who is at the other end.
+    pub peer: Peer,
+    /// `https://host`, as the caller wrote it: for URLs in answers.
+    pub origin: String,
+    admission: Arc<Mutex<Option<Admission>>>,
+}
+
+impl Call {
+    /// A call with no admission yet.
+    pub fn new(request_id: String, now: Instant, peer: Peer, origin: String) -> Self {
+        Self {
+            request_id,
+            now,
+            peer,
+            origin,
+            admission: Arc::default(),
+        }
+    }
+
+    /// Notes what the limiter said, for the headers of whatever the answer will be.
+    pub fn note_admission(&self, admission: Admission) {
+        if let Ok(mut slot) = self.admission.lock() {
+            *slot = Some(admission);
+        }
+    }
+
+    /// The `X-RateLimit-…` headers, if this call was counted.
+    pub fn write_limit_headers(&self, headers: &mut HeaderMap) {
+        let Some(admission) = self.admission.lock().ok().and_then(|slot| *slot) else {
+            return;
+        };
+        headers.insert("x-ratelimit-limit", HeaderValue::from(admission.limit));
+        headers.insert("x-ratelimit-remaining", HeaderValue::from(admission.remaining));
+        headers.insert("x-ratelimit-reset", HeaderValue::from(admission.reset_s));
+    }
+}
+
+/// Something for the queue once the answer is out. Losing it may only cost time: a sweep or a later request does it again.
+#[derive(Clone, Debug, Default)]
+pub struct AfterAnswer(pub Vec<crate::jobs::Message>);
+
+/// Adds messages to be queued after this answer.
+pub fn after(mut response: Response, messages: impl IntoIterator<Item = crate::jobs::Message>) -> Response {
+    let mut all = response.extensions_mut().remove::<AfterAnswer>().unwrap_or_default();
+    all.0.extend(messages);
+    response.extensions_mut().insert(all);
+    response
+}
+
+/// A JSON answer.
+pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    let text = serde_json::to_string(body).unwrap_or_else(|_| "{}".to_owned());
+    let mut response = Response::new(axum::body::Body::from(text));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Reads a body of at most `limit_bytes`.
+pub async fn body(request: axum::extract::Request, limit_bytes: usize) -> Result<Bytes, ApiError> {
+    let declared = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.parse::<u64>().ok());
+    if declared.is_some_and(|length| length > limit_bytes as u64) {
+        return Err(ApiError::PayloadTooLarge { limit_bytes });
+    }
+    match Limited::new(request.into_body(), limit_bytes).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(ApiError::PayloadTooLarge { limit_bytes }),
+        Err(error) => Err(ApiError::malformed(format!("The body could not be read: {error}"))),
+    }
+}
+
+/// Whether the content type's essence is one of these. A body without a type is taken for JSON.
+pub fn has_media_type(headers: &HeaderMap, accepted: &[&str]) -> bool {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        return true;
+    };
+    let Ok(text) = value.to_str() else { return false };
+    let essence = text.split(';').next().unwrap_or("").trim();
+    accepted.iter().any(|one| essence.eq_ignore_ascii_case(one))
+}

@@ -1,0 +1,3 @@
+//! Handlers, one file a resource: parse, load, decide, commit, respond.
+
+pub mod health;

@@ -1,0 +1,269 @@
+//! The database as values: a [`Statement`] goes in, [`Row`]s come out. Two engines run it, D1 in production and SQLite in
+//! memory in tests, with the same migrations.
+
+use std::fmt;
+
+use domain::mode::Mode;
+use domain::time::Instant;
+use futures_util::future::BoxFuture;
+use serde_json::{Map, Value as Json};
+
+#[cfg(target_arch = "wasm32")]
+pub mod d1;
+
+/// Something bound to a `?` of a statement.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// SQL's NULL.
+    Null,
+    /// Below 2^53 in magnitude: D1 carries numbers as doubles.
+    Integer(i64),
+    /// Text.
+    Text(String),
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Self {
+        Self::Integer(value)
+    }
+}
+impl From<u32> for Value {
+    fn from(value: u32) -> Self {
+        Self::Integer(i64::from(value))
+    }
+}
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Self::Integer(i64::from(value))
+    }
+}
+impl From<&str> for Value {
+    fn from(value: &str) -> Self {
+        Self::Text(value.to_owned())
+    }
+}
+impl From<String> for Value {
+    fn from(value: String) -> Self {
+        Self::Text(value)
+    }
+}
+impl From<&String> for Value {
+    fn from(value: &String) -> Self {
+        Self::Text(value.clone())
+    }
+}
+impl From<Instant> for Value {
+    fn from(value: Instant) -> Self {
+        Self::Integer(value.ms())
+    }
+}
+impl From<Mode> for Value {
+    fn from(value: Mode) -> Self {
+        Self::Text(value.as_str().to_owned())
+    }
+}
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+/// One SQL statement with its arguments. The text is built of static pieces only: nothing that came in can become SQL.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statement {
+    sql: String,
+    args: Vec<Value>,
+}
+
+impl Statement {
+    /// A statement of this text.
+    pub fn new(sql: &'static str) -> Self {
+        Self {
+            sql: sql.to_owned(),
+            args: Vec::new(),
+        }
+    }
+
+    /// Binds the next `?`.
+    pub fn bind(mut self, value: impl Into<Value>) -> Self {
+        self.args.push(value.into());
+        self
+    }
+
+    /// Appends a piece of text with no argument.
+    pub fn push(mut self, piece: &'static str) -> Self {
+        self.sql.push_str(piece);
+        self
+    }
+
+    /// Appends a piece with one `?` where there is a value for it, and nothing where there is none.
+    pub fn push_if(self, piece: &'static str, value: Option<impl Into<Value>>) -> Self {
+        match value {
+            Some(value) => self.push(piece).bind(value),
+            None => self,
+        }
+    }
+
+    /// The text.
+    pub fn sql(&self) -> &str {
+        &self.sql
+    }
+
+    /// What is bound, in order.
+    pub fn args(&self) -> &[Value] {
+        &self.args
+    }
+}
+
+/// One row, read by column name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row(Map<String, Json>);
+
+impl Row {
+    /// A row of named cells.
+    pub fn new(cells: Map<String, Json>) -> Self {
+        Self(cells)
+    }
+
+    fn cell(&self, column: &'static str) -> Result<&Json, DbError> {
+        self.0.get(column).ok_or(DbError::Row {
+            column,
+            expected: "a column of that name",
+        })
+    }
+
+    /// A text that may be NULL.
+    pub fn text_opt(&self, column: &'static str) -> Result<Option<String>, DbError> {
+        match self.cell(column)? {
+            Json::Null => Ok(None),
+            Json::String(text) => Ok(Some(text.clone())),
+            _ => Err(DbError::Row {
+                column,
+                expected: "text",
+            }),
+        }
+    }
+
+    /// A text.
+    pub fn text(&self, column: &'static str) -> Result<String, DbError> {
+        self.text_opt(column)?.ok_or(DbError::Row {
+            column,
+            expected: "text, not NULL",
+        })
+    }
+
+    /// A whole number that may be NULL.
+    pub fn integer_opt(&self, column: &'static str) -> Result<Option<i64>, DbError> {
+        let wrong = DbError::Row {
+            column,
+            expected: "a whole number",
+        };
+        match self.cell(column)? {
+            Json::Null => Ok(None),
+            Json::Number(number) => match (number.as_i64(), number.as_f64()) {
+                (Some(whole), _) => Ok(Some(whole)),
+                // D1 hands numbers over as doubles; every integer we store is below 2^53 and thus exact.
+                (None, Some(double)) if double.fract() == 0.0 && double.abs() < 9_007_199_254_740_992.0 => {
+                    Ok(Some(double as i64))
+                }
+                _ => Err(wrong),
+            },
+            _ => Err(wrong),
+        }
+    }
+
+    /// A whole number.
+    pub fn integer(&self, column: &'static str) -> Result<i64, DbError> {
+        self.integer_opt(column)?.ok_or(DbError::Row {
+            column,
+            expected: "a whole number, not NULL",
+        })
+    }
+
+    /// A number stored as 0 or 1.
+    pub fn flag(&self, column: &'static str) -> Result<bool, DbError> {
+        Ok(self.integer(column)? != 0)
+    }
+
+    /// An instant stored in milliseconds.
+    pub fn instant(&self, column: &'static str) -> Result<Instant, DbError> {
+        self.integer(column).map(Instant::from_ms)
+    }
+
+    /// An instant that may be NULL.
+    pub fn instant_opt(&self, column: &'static str) -> Result<Option<Instant>, DbError> {
+        Ok(self.integer_opt(column)?.map(Instant::from_ms))
+    }
+
+    /// A mode.
+    pub fn mode(&self, column: &'static str) -> Result<Mode, DbError> {
+        Mode::parse(&self.text(column)?).ok_or(DbError::Row {
+            column,
+            expected: "test or live",
+        })
+    }
+
+    /// A value stored as JSON text.
+    pub fn json<T: serde::de::DeserializeOwned>(&self, column: &'static str) -> Result<T, DbError> {
+        serde_json::from_str(&self.text(column)?).map_err(|_| DbError::Row {
+            column,
+            expected: "JSON of its type",
+        })
+    }
+
+    /// A value parsed from text by a function that may refuse it.
+    pub fn parsed<T>(
+        &self,
+        column: &'static str,
+        parse: impl FnOnce(&str) -> Option<T>,
+        expected: &'static str,
+    ) -> Result<T, DbError> {
+        parse(&self.text(column)?).ok_or(DbError::Row { column, expected })
+    }
+}
+
+/// Why the database did not do what was asked.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DbError {
+    /// A constraint refused the statement; nothing of its batch was written. The text names the constraint.
+    Constraint(String),
+    /// It failed, and whether a write of it landed is unknown: only a repeatable write may follow.
+    Failed(String),
+    /// A row that cannot be: the column and what was expected there.
+    Row {
+        /// The column.
+        column: &'static str,
+        /// What should have stood there.
+        expected: &'static str,
+    },
+}
+
+impl DbError {
+    /// Sorts an engine's message.
+    pub fn from_message(message: String) -> Self {
+        if message.contains("constraint failed") || message.contains("SQLITE_CONSTRAINT") {
+            Self::Constraint(message)
+        } else {
+            Self::Failed(message)
+        }
+    }
+}
+
+impl fmt::Display for DbError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Constraint(message) => write!(f, "constraint: {message}"),
+            Self::Failed(message) => write!(f, "database failed: {message}"),
+            Self::Row { column, expected } => write!(f, "impossible row: column {column} is not {expected}"),
+        }
+    }
+}
+
+/// A driver. Two run: D1, and SQLite in tests.
+pub trait Database: Send + Sync {
+    /// Runs one statement and gives its rows.
+    fn rows(&self, statement: Statement) -> BoxFuture<'_, Result<Vec<Row>, DbError>>;
+
+    /// Runs all statements in one transaction, all or none, in one round trip; the rows of each.
+    fn batch(&self, statements: Vec<Statement>) -> BoxFuture<'_, Result<Vec<Vec<Row>>, DbError>>;
+}
