@@ -2,9 +2,19 @@
 //!
 //! Nothing here reads a clock, draws a random number, waits, or knows of HTTP, SQL, JavaScript or Stripe.
 
+pub mod agent;
+pub mod attribution;
+pub mod click_id;
 pub mod email;
 pub mod fact;
+pub mod ids;
+pub mod key;
+pub mod ledger;
 pub mod limit;
 pub mod mode;
 pub mod money;
+pub mod reward;
+pub mod sale;
+pub mod status;
 pub mod time;
+pub mod visitor;

@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn exactly_the_limit_is_admitted_in_a_minute_and_refusals_cost_nothing() {
         let mut window = Window::default();
-        let at = |ms| Instant::from_ms(1_767_225_600_000 + ms);
+        let at = |ms: i64| Instant::from_ms(1_767_225_600_000 + ms);
         let admitted = (0..1_200).filter(|i| window.take(1_000, at(*i)).admitted).count();
         assert_eq!(admitted, 1_000);
         assert_eq!(
@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn a_clock_that_steps_back_does_not_open_a_minute_again() {
         let mut window = Window::default();
-        let at = |ms| Instant::from_ms(1_767_225_600_000 + ms);
+        let at = |ms: i64| Instant::from_ms(1_767_225_600_000 + ms);
         assert!(window.take(1, at(60_000)).admitted);
         assert!(!window.take(1, at(59_000)).admitted);
         assert!(!window.take(1, at(60_001)).admitted);

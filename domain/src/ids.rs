@@ -1,0 +1,205 @@
+//! Ids: a prefix that says what it names, an underscore, and 26 characters that sort by the time they were made.
+//!
+//! The 26 characters are 48 bits of milliseconds and 80 random bits in Crockford's base 32, lower case (the layout of a
+//! ULID), so that a table ordered by id is ordered by when its rows were recorded and needs no index for it.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Instant;
+
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+const BODY_CHARS: usize = 26;
+
+/// What an id names.
+pub trait Kind {
+    /// The part before the underscore.
+    const PREFIX: &'static str;
+}
+
+/// An id of one kind. Parsing and making are the only ways in.
+#[derive(Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Id<K: Kind> {
+    text: String,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<K: Kind> Id<K> {
+    /// A new id, from the time and ten random bytes.
+    pub fn make(now: Instant, random: [u8; 10]) -> Self {
+        let time = u128::from(now.ms().clamp(0, (1 << 48) - 1).unsigned_abs());
+        let mut bits = time << 80;
+        for (place, byte) in random.iter().rev().enumerate() {
+            bits |= u128::from(*byte) << (8 * place);
+        }
+        let mut text = String::with_capacity(K::PREFIX.len() + 1 + BODY_CHARS);
+        text.push_str(K::PREFIX);
+        text.push('_');
+        for place in (0..BODY_CHARS).rev() {
+            let digit = (bits >> (5 * place)) & 31;
+            text.push(char::from(ALPHABET[digit as usize]));
+        }
+        Self {
+            text,
+            kind: PhantomData,
+        }
+    }
+
+    /// Reads an id of this kind.
+    pub fn parse(text: &str) -> Option<Self> {
+        let body = text.strip_prefix(K::PREFIX)?.strip_prefix('_')?;
+        let sound = body.len() == BODY_CHARS && body.bytes().all(|byte| ALPHABET.contains(&byte));
+        sound.then(|| Self {
+            text: text.to_owned(),
+            kind: PhantomData,
+        })
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl<K: Kind> Clone for Id<K> {
+    fn clone(&self) -> Self {
+        Self {
+            text: self.text.clone(),
+            kind: PhantomData,
+        }
+    }
+}
+impl<K: Kind> PartialEq for Id<K> {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+impl<K: Kind> Eq for Id<K> {}
+impl<K: Kind> PartialOrd for Id<K> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl<K: Kind> Ord for Id<K> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+impl<K: Kind> std::hash::Hash for Id<K> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+impl<K: Kind> fmt::Display for Id<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+impl<K: Kind> fmt::Debug for Id<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+impl<K: Kind> From<Id<K>> for String {
+    fn from(id: Id<K>) -> Self {
+        id.text
+    }
+}
+impl<K: Kind> TryFrom<String> for Id<K> {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text).ok_or_else(|| format!("not an id that begins with {}_", K::PREFIX))
+    }
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $prefix:literal, $alias:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub enum $kind {}
+        impl Kind for $kind {
+            const PREFIX: &'static str = $prefix;
+        }
+        $(#[$doc])*
+        pub type $alias = Id<$kind>;
+    )*};
+}
+
+kinds! {
+    /// A workspace.
+    Workspace = "ws", WorkspaceId;
+    /// An API key.
+    Key = "key", KeyId;
+    /// A host.
+    Host = "host", HostId;
+    /// A program.
+    Program = "prog", ProgramId;
+    /// A reward: all its versions.
+    Reward = "rew", RewardId;
+    /// One version of a reward.
+    RewardVersion = "rewv", RewardVersionId;
+    /// A partner.
+    Partner = "part", PartnerId;
+    /// A participant.
+    Participant = "ppt", ParticipantId;
+    /// A link.
+    Link = "link", LinkId;
+    /// A promo code.
+    PromoCode = "promo", PromoCodeId;
+    /// A sale.
+    Sale = "sale", SaleId;
+    /// A fact.
+    Fact = "fact", FactId;
+    /// A conversion.
+    Conversion = "conv", ConversionId;
+    /// A decision.
+    Decision = "dec", DecisionId;
+    /// A commission.
+    Commission = "com", CommissionId;
+    /// An entry.
+    Entry = "ent", EntryId;
+    /// An event of the outbox.
+    Event = "evt", EventId;
+    /// A Stripe connection.
+    Connection = "conn", ConnectionId;
+    /// A Stripe event, in our own log.
+    StripeEvent = "sev", StripeEventId;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_sort_by_time_and_are_read_again() {
+        let early = ProgramId::make(Instant::from_ms(1_767_225_600_000), [0xff; 10]);
+        let late = ProgramId::make(Instant::from_ms(1_767_225_600_001), [0; 10]);
+        assert!(early < late);
+        assert_eq!(ProgramId::parse(early.as_str()), Some(early));
+    }
+
+    #[test]
+    fn what_is_no_id_of_the_kind_is_refused() {
+        let id = ProgramId::make(Instant::from_ms(0), [1; 10]);
+        assert_eq!(LinkId::parse(id.as_str()), None);
+        for text in [
+            "",
+            "prog",
+            "prog_",
+            "prog_1",
+            "prog_0123456789abcdefghjkmnpqrU",
+            "prog_0123456789abcdefghijklmno",
+        ] {
+            assert_eq!(ProgramId::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn id_format_unchanged() {
+        let id = ConversionId::make(Instant::from_ms(1_767_225_600_000), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(id.as_str(), "conv_01kdvdna00000g40r40m30e209");
+    }
+}

@@ -1,0 +1,405 @@
+//! What a participant earns: rewards, their versions, and the amount of a commission.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ParticipantId, ProgramId, RewardId, RewardVersionId};
+use crate::money::{Currency, rounded_share};
+use crate::status::words;
+use crate::time::{DAY_MS, Instant};
+
+/// A whole, in basis points.
+pub const WHOLE_BPS: i64 = 10_000;
+
+words! {
+    /// What makes a reward earn.
+    Trigger {
+        /// A lead: no money yet.
+        Lead = "lead",
+        /// A payment.
+        Sale = "sale",
+        /// A payment of a subscription.
+        Recurring = "recurring",
+    }
+}
+
+words! {
+    /// Of what a percentage is taken.
+    Basis {
+        /// Of all that was paid.
+        Gross = "gross",
+        /// Less tax.
+        NetOfTax = "net_of_tax",
+        /// Less tax and the payment's fee.
+        NetOfFees = "net_of_fees",
+    }
+}
+
+/// How much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rate {
+    /// A share of the basis, in basis points.
+    PercentBps(i64),
+    /// A fixed amount.
+    Flat {
+        /// In the minor unit.
+        amount_cents: i64,
+        /// Its currency.
+        currency: Currency,
+    },
+}
+
+/// One version of a reward. A change makes a new one; the version valid when the conversion happened counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RewardVersion {
+    /// This version.
+    pub id: RewardVersionId,
+    /// The reward.
+    pub reward_id: RewardId,
+    /// Counts from 1.
+    pub version: i64,
+    /// Its program.
+    pub program_id: ProgramId,
+    /// Only for this participant; its own override.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub participant_id: Option<ParticipantId>,
+    /// What makes it earn.
+    pub trigger: Trigger,
+    /// Only for conversions of this event type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_type: Option<String>,
+    /// How much.
+    pub rate: Rate,
+    /// Of what.
+    pub basis: Basis,
+    /// Days before it may be approved.
+    pub hold_days: i64,
+    /// Whether it is approved without a person once the hold is over.
+    pub auto_approve: bool,
+    /// For recurring rewards: how many payments earn; `None` is for life.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payments_max: Option<i64>,
+    /// From when on; a reward's first version also covers all time before it.
+    pub valid_from: Instant,
+    /// This version ends the reward.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retired: bool,
+}
+
+/// What kind of payment, if any, a conversion is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Occasion {
+    /// Reported with amount 0.
+    Lead,
+    /// A payment that is not a subscription's.
+    Payment,
+    /// The n-th payment of a subscription, counted from 1.
+    SubscriptionPayment(u32),
+    /// Stripe's amount 0: a trial, a coupon of 100 %. Recorded, earns nothing.
+    Free,
+}
+
+/// The version of a reward that this conversion earns by, or none.
+pub fn choose<'a>(
+    versions: &'a [RewardVersion],
+    participant: &ParticipantId,
+    occasion: Occasion,
+    event_type: &str,
+    occurred_at: Instant,
+) -> Option<&'a RewardVersion> {
+    let valid = valid_at(versions, occurred_at);
+    let of = |trigger: Trigger| {
+        best(
+            valid.iter().copied().filter(|v| v.trigger == trigger),
+            participant,
+            event_type,
+        )
+    };
+    match occasion {
+        Occasion::Free => None,
+        Occasion::Lead => of(Trigger::Lead),
+        Occasion::Payment => of(Trigger::Sale),
+        Occasion::SubscriptionPayment(ordinal) => {
+            if valid.iter().any(|version| version.trigger == Trigger::Recurring) {
+                of(Trigger::Recurring).filter(|v| v.payments_max.is_none_or(|max| i64::from(ordinal) <= max))
+            } else if ordinal == 1 {
+                of(Trigger::Sale)
+            } else {
+                None
+            }
+        }
+    }
+}
+
+/// Of each reward, its version at that time; those that are retired by then are gone.
+fn valid_at(versions: &[RewardVersion], at: Instant) -> Vec<&RewardVersion> {
+    versions
+        .iter()
+        .filter(|version| {
+            let starts = |v: &RewardVersion| v.version == 1 || v.valid_from <= at;
+            let superseded = versions
+                .iter()
+                .any(|later| later.reward_id == version.reward_id && later.version > version.version && starts(later));
+            starts(version) && !superseded && !version.retired
+        })
+        .collect()
+}
+
+/// A participant's override first; then the one that names the event type; then the newest.
+fn best<'a>(
+    candidates: impl Iterator<Item = &'a RewardVersion>,
+    participant: &ParticipantId,
+    event_type: &str,
+) -> Option<&'a RewardVersion> {
+    candidates
+        .filter(|v| v.participant_id.as_ref().is_none_or(|own| own == participant))
+        .filter(|v| v.event_type.as_deref().is_none_or(|wanted| wanted == event_type))
+        .max_by_key(|v| {
+            (
+                v.participant_id.is_some(),
+                v.event_type.is_some(),
+                v.valid_from,
+                v.reward_id.clone(),
+            )
+        })
+}
+
+/// The money of one conversion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Money {
+    /// What was paid, in the minor unit.
+    pub paid_cents: i64,
+    /// The tax in it, where it is told.
+    pub tax_cents: Option<i64>,
+    /// What was given back.
+    pub refunded_cents: i64,
+    /// The currency; absent only with an amount of 0.
+    pub currency: Option<Currency>,
+}
+
+/// What a commission comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Earned {
+    /// In the minor unit.
+    pub amount_cents: i64,
+    /// Its currency.
+    pub currency: Currency,
+    /// Why a person has to look at it before it is approved.
+    pub needs_review: Vec<ReviewReason>,
+}
+
+words! {
+    /// Why a commission is not approved by itself.
+    ReviewReason {
+        /// The basis is net of fees and the fee is not known.
+        FeeUnknown = "fee_unknown",
+        /// A flat reward in another currency than the payment.
+        CurrencyMismatch = "currency_mismatch",
+    }
+}
+
+/// The amount by one reward: rate × basis × (paid − refunded) ÷ paid, rounded once, half away from zero. A flat reward stays
+/// whole until all is given back. `None` when nothing can be earned (no currency, or out of range).
+pub fn earned(rate: Rate, basis: Basis, money: &Money) -> Option<Earned> {
+    let all_refunded = money.paid_cents > 0 && money.refunded_cents >= money.paid_cents;
+    match rate {
+        Rate::Flat { amount_cents, currency } => {
+            let foreign = money.currency.is_some_and(|paid_in| paid_in != currency);
+            Some(Earned {
+                amount_cents: if all_refunded { 0 } else { amount_cents },
+                currency,
+                needs_review: if foreign {
+                    vec![ReviewReason::CurrencyMismatch]
+                } else {
+                    Vec::new()
+                },
+            })
+        }
+        Rate::PercentBps(bps) => {
+            let currency = money.currency?;
+            let base = match basis {
+                Basis::Gross => money.paid_cents,
+                Basis::NetOfTax | Basis::NetOfFees => money.paid_cents - money.tax_cents.unwrap_or(0),
+            }
+            .max(0);
+            let kept = (money.paid_cents - money.refunded_cents).max(0);
+            let amount_cents = if money.paid_cents == 0 {
+                0
+            } else {
+                rounded_share(
+                    i128::from(bps) * i128::from(base),
+                    i128::from(kept),
+                    i128::from(WHOLE_BPS) * i128::from(money.paid_cents),
+                )?
+            };
+            let needs_review = if basis == Basis::NetOfFees {
+                vec![ReviewReason::FeeUnknown]
+            } else {
+                Vec::new()
+            };
+            Some(Earned {
+                amount_cents,
+                currency,
+                needs_review,
+            })
+        }
+    }
+}
+
+/// When a commission's hold ends.
+pub const fn hold_until(occurred_at: Instant, hold_days: i64) -> Instant {
+    occurred_at.plus_ms(hold_days.saturating_mul(DAY_MS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Instant = Instant::from_ms(1_800_000_000_000);
+
+    fn participant() -> ParticipantId {
+        ParticipantId::make(NOW, [1; 10])
+    }
+
+    fn version(reward: u8, version: i64, trigger: Trigger) -> RewardVersion {
+        RewardVersion {
+            id: RewardVersionId::make(NOW, [reward * 16 + version as u8; 10]),
+            reward_id: RewardId::make(NOW, [reward; 10]),
+            version,
+            program_id: ProgramId::make(NOW, [2; 10]),
+            participant_id: None,
+            trigger,
+            event_type: None,
+            rate: Rate::PercentBps(2_000),
+            basis: Basis::Gross,
+            hold_days: 0,
+            auto_approve: true,
+            payments_max: None,
+            valid_from: NOW,
+            retired: false,
+        }
+    }
+
+    fn chosen(versions: &[RewardVersion], occasion: Occasion, at: Instant) -> Option<(u8, i64)> {
+        choose(versions, &participant(), occasion, "purchase", at).map(|v| {
+            let number = (1..9)
+                .find(|n| RewardId::make(NOW, [*n; 10]) == v.reward_id)
+                .unwrap_or(0);
+            (number, v.version)
+        })
+    }
+
+    #[test]
+    fn the_version_valid_when_it_happened_counts_and_the_first_covers_all_time_before() {
+        let mut second = version(1, 2, Trigger::Sale);
+        second.valid_from = NOW.plus_ms(1_000);
+        let versions = [version(1, 1, Trigger::Sale), second];
+        assert_eq!(chosen(&versions, Occasion::Payment, NOW.plus_ms(-1)), Some((1, 1)));
+        assert_eq!(chosen(&versions, Occasion::Payment, NOW.plus_ms(999)), Some((1, 1)));
+        assert_eq!(chosen(&versions, Occasion::Payment, NOW.plus_ms(1_000)), Some((1, 2)));
+    }
+
+    #[test]
+    fn a_subscription_earns_by_recurring_else_by_its_first_payment_as_a_sale() {
+        let sale = version(1, 1, Trigger::Sale);
+        let mut recurring = version(2, 1, Trigger::Recurring);
+        recurring.payments_max = Some(2);
+        let both = [sale.clone(), recurring];
+        assert_eq!(chosen(&both, Occasion::SubscriptionPayment(1), NOW), Some((2, 1)));
+        assert_eq!(chosen(&both, Occasion::SubscriptionPayment(2), NOW), Some((2, 1)));
+        assert_eq!(chosen(&both, Occasion::SubscriptionPayment(3), NOW), None);
+        assert_eq!(
+            chosen(std::slice::from_ref(&sale), Occasion::SubscriptionPayment(1), NOW),
+            Some((1, 1))
+        );
+        assert_eq!(
+            chosen(std::slice::from_ref(&sale), Occasion::SubscriptionPayment(2), NOW),
+            None
+        );
+        assert_eq!(chosen(&[sale], Occasion::Free, NOW), None);
+    }
+
+    #[test]
+    fn an_override_beats_a_named_event_type_beats_the_newest() {
+        let plain = version(1, 1, Trigger::Sale);
+        let mut named = version(2, 1, Trigger::Sale);
+        named.event_type = Some("purchase".to_owned());
+        named.valid_from = NOW.plus_ms(-5);
+        let mut own = version(3, 1, Trigger::Sale);
+        own.participant_id = Some(participant());
+        let mut foreign = version(4, 1, Trigger::Sale);
+        foreign.participant_id = Some(ParticipantId::make(NOW, [9; 10]));
+        let mut other_type = version(5, 1, Trigger::Sale);
+        other_type.event_type = Some("upgrade".to_owned());
+        let versions = [plain, named, own, foreign, other_type];
+        assert_eq!(chosen(&versions, Occasion::Payment, NOW), Some((3, 1)));
+        assert_eq!(chosen(&versions[..2], Occasion::Payment, NOW), Some((2, 1)));
+        assert_eq!(chosen(&versions[..1], Occasion::Payment, NOW), Some((1, 1)));
+        assert_eq!(chosen(&versions[..1], Occasion::Lead, NOW), None);
+    }
+
+    #[test]
+    fn amounts_are_rounded_once_and_a_full_refund_leaves_nothing() {
+        let money = |paid_cents, refunded_cents| Money {
+            paid_cents,
+            tax_cents: Some(100),
+            refunded_cents,
+            currency: Some(Currency::EUR),
+        };
+        let check = |rate, basis, money: Money, expected: i64| {
+            assert_eq!(
+                earned(rate, basis, &money).unwrap().amount_cents,
+                expected,
+                "{rate:?} {basis:?} {money:?}"
+            );
+        };
+        let fifth = Rate::PercentBps(2_000);
+        check(fifth, Basis::Gross, money(10_000, 0), 2_000);
+        check(fifth, Basis::Gross, money(10_000, 5_000), 1_000);
+        check(fifth, Basis::Gross, money(10_000, 10_000), 0);
+        check(fifth, Basis::NetOfTax, money(10_000, 0), 1_980);
+        check(Rate::PercentBps(1), Basis::Gross, money(4_999, 0), 0);
+        check(Rate::PercentBps(1), Basis::Gross, money(5_000, 0), 1);
+        check(fifth, Basis::Gross, money(0, 0), 0);
+        let flat = Rate::Flat {
+            amount_cents: 500,
+            currency: Currency::EUR,
+        };
+        check(flat, Basis::Gross, money(10_000, 9_999), 500);
+        check(flat, Basis::Gross, money(10_000, 10_000), 0);
+        check(flat, Basis::Gross, money(0, 0), 500);
+    }
+
+    #[test]
+    fn what_a_person_must_look_at_is_said() {
+        let usd = Currency::parse("USD").unwrap();
+        let money = Money {
+            paid_cents: 100,
+            tax_cents: None,
+            refunded_cents: 0,
+            currency: Some(usd),
+        };
+        let flat = Rate::Flat {
+            amount_cents: 500,
+            currency: Currency::EUR,
+        };
+        assert_eq!(
+            earned(flat, Basis::Gross, &money).unwrap().needs_review,
+            [ReviewReason::CurrencyMismatch]
+        );
+        let net = earned(Rate::PercentBps(10), Basis::NetOfFees, &money).unwrap();
+        assert_eq!(net.needs_review, [ReviewReason::FeeUnknown]);
+        assert_eq!(
+            earned(
+                Rate::PercentBps(10),
+                Basis::Gross,
+                &Money {
+                    currency: None,
+                    ..money
+                }
+            ),
+            None
+        );
+    }
+}
