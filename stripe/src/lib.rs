@@ -18,3 +18,8 @@ mod json;
 mod refund;
 mod session;
 mod subscription;
+
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod testing;

@@ -175,3 +175,232 @@ fn mac(secret: &str, timestamp: &str, body: &[u8]) -> [u8; 32] {
     mac.update(body);
     mac.finalize().into_bytes().into()
 }
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECRET: &str = "whsec_test_secret";
+    const BODY: &[u8] = br#"{"id":"evt_1"}"#;
+    const SIGNED_AT_S: i64 = 1_700_000_000;
+    /// `printf '1700000000.{"id":"evt_1"}' | openssl sha256 -hmac whsec_test_secret`
+    const V1: &str = "248a374f50f943a28b0f6ab50faf9a7e7e29b710fa26df9fb1618b9bf8ea9c9a";
+
+    fn at(offset_s: i64) -> Instant {
+        Instant::from_seconds(SIGNED_AT_S + offset_s)
+    }
+
+    fn good() -> String {
+        format!("t={SIGNED_AT_S},v1={V1}")
+    }
+
+    #[test]
+    fn a_signature_made_elsewhere_is_made_here() {
+        assert_eq!(sign(SECRET, SIGNED_AT_S, BODY), good());
+    }
+
+    #[test]
+    fn every_form_of_the_header_has_its_answer() {
+        let check = |header: &str, expected: Result<(), SignatureError>| {
+            let answer = verify(&[SECRET], &[header.as_bytes()], BODY, at(0));
+            assert_eq!(answer, expected, "{header}");
+        };
+        let garbage = "0".repeat(64);
+        check(&good(), Ok(()));
+        check(&format!("v1={V1},t={SIGNED_AT_S}"), Ok(()));
+        check(&format!("t={SIGNED_AT_S},v1={}", V1.to_uppercase()), Ok(()));
+        check(&format!("t={SIGNED_AT_S},v1={garbage},v1=zz,v1=,v1={V1}"), Ok(()));
+        check(&format!("t={SIGNED_AT_S},v1={V1},v1={garbage}"), Ok(()));
+        check(&format!("t={SIGNED_AT_S},v0={garbage},v1={V1},v2=new"), Ok(()));
+        check(&format!("t={SIGNED_AT_S}{},v1={V1}", ",v1=00".repeat(19)), Ok(()));
+        check(
+            &format!("t={SIGNED_AT_S}{},v1={V1}", ",v1=00".repeat(20)),
+            Err(SignatureError::TooMany),
+        );
+        check(
+            &format!("t={SIGNED_AT_S}{},v1={V1}", ",v0=00".repeat(20)),
+            Err(SignatureError::TooMany),
+        );
+        check("", Err(SignatureError::Missing));
+        check(&format!("t={SIGNED_AT_S},v0={V1}"), Err(SignatureError::NoV1));
+        check(&format!("t={SIGNED_AT_S}"), Err(SignatureError::NoV1));
+        check(&format!("t={SIGNED_AT_S},V1={V1}"), Err(SignatureError::NoV1));
+        check(&format!("v1={V1}"), Err(SignatureError::NoTimestamp));
+        check(&format!("T={SIGNED_AT_S},v1={V1}"), Err(SignatureError::NoTimestamp));
+        check(&format!("t={SIGNED_AT_S},v1={garbage}"), Err(SignatureError::Mismatch));
+        check(&format!("t={SIGNED_AT_S},v1={V1}00"), Err(SignatureError::Mismatch));
+        check(
+            &format!("t={SIGNED_AT_S},v1={}", &V1[..62]),
+            Err(SignatureError::Mismatch),
+        );
+        check(&format!("t={},v1={V1}", SIGNED_AT_S + 1), Err(SignatureError::Mismatch));
+        check(&format!("t=0{SIGNED_AT_S},v1={V1}"), Err(SignatureError::Malformed));
+        for malformed in [
+            format!("t={SIGNED_AT_S},v1={V1},"),
+            format!(",t={SIGNED_AT_S},v1={V1}"),
+            format!("t={SIGNED_AT_S},,v1={V1}"),
+            format!("t={SIGNED_AT_S}, v1={V1}"),
+            format!("t={SIGNED_AT_S},v1={V1} "),
+            format!(" t={SIGNED_AT_S},v1={V1}"),
+            format!("t={SIGNED_AT_S},v1={V1},v0"),
+            format!("t={SIGNED_AT_S},={V1},v1={V1}"),
+            format!("t={SIGNED_AT_S},t={SIGNED_AT_S},v1={V1}"),
+            format!("t={SIGNED_AT_S}abc,v1={V1}"),
+            format!("t=123abc,v1={V1}"),
+            format!("t=-{SIGNED_AT_S},v1={V1}"),
+            format!("t=+{SIGNED_AT_S},v1={V1}"),
+            format!("t={SIGNED_AT_S}.0,v1={V1}"),
+            format!("t=,v1={V1}"),
+            format!("t=99999999999999999999999,v1={V1}"),
+            format!("t={SIGNED_AT_S},v1={V1},v0={}", "0".repeat(HEADER_BYTES_MAX)),
+            format!("t={SIGNED_AT_S},v1={V1}\u{e9}"),
+            format!("t={SIGNED_AT_S},v1={V1}\t"),
+            "nonsense".to_owned(),
+            " ".to_owned(),
+        ] {
+            check(&malformed, Err(SignatureError::Malformed));
+        }
+    }
+
+    #[test]
+    fn the_header_stands_in_one_line() {
+        let check = |lines: &[&[u8]], expected| assert_eq!(verify(&[SECRET], lines, BODY, at(0)), expected);
+        let good = good();
+        check(&[], Err(SignatureError::Missing));
+        check(&[good.as_bytes()], Ok(()));
+        check(&[good.as_bytes(), good.as_bytes()], Err(SignatureError::Several));
+        check(&[b"", good.as_bytes()], Err(SignatureError::Several));
+        check(&[b"t=\xff,v1=\xff"], Err(SignatureError::Malformed));
+    }
+
+    #[test]
+    fn a_signature_is_good_for_five_minutes_on_both_sides() {
+        let check = |offset_s: i64, expected| {
+            assert_eq!(
+                verify(&[SECRET], &[good().as_bytes()], BODY, at(offset_s)),
+                expected,
+                "{offset_s}"
+            );
+        };
+        check(0, Ok(()));
+        check(300, Ok(()));
+        check(301, Err(SignatureError::Stale));
+        check(-300, Ok(()));
+        check(-301, Err(SignatureError::Future));
+        check(i64::from(i32::MAX), Err(SignatureError::Stale));
+    }
+
+    #[test]
+    fn a_forged_signature_is_a_mismatch_however_old() {
+        let forged = format!("t=1,v1={}", "0".repeat(64));
+        assert_eq!(
+            verify(&[SECRET], &[forged.as_bytes()], BODY, at(0)),
+            Err(SignatureError::Mismatch)
+        );
+    }
+
+    #[test]
+    fn any_of_the_secrets_is_enough_and_an_empty_one_never() {
+        let check = |secrets: &[&str], expected| {
+            assert_eq!(
+                verify(secrets, &[good().as_bytes()], BODY, at(0)),
+                expected,
+                "{secrets:?}"
+            );
+        };
+        check(&[SECRET], Ok(()));
+        check(&["whsec_old", SECRET], Ok(()));
+        check(&[SECRET, "whsec_new"], Ok(()));
+        check(&["whsec_old", "whsec_new"], Err(SignatureError::Mismatch));
+        // The prefix is part of the key.
+        check(&["test_secret"], Err(SignatureError::Mismatch));
+        check(&[], Err(SignatureError::Mismatch));
+        let signed_with_nothing = sign("", SIGNED_AT_S, BODY);
+        let answer = verify(&[""], &[signed_with_nothing.as_bytes()], BODY, at(0));
+        assert_eq!(answer, Err(SignatureError::Mismatch));
+    }
+
+    #[test]
+    fn bodies_of_any_bytes_are_signed() {
+        for body in [
+            &b""[..],
+            b"\xef\xbb\xbf{}",
+            b"{\r\n}",
+            b"\x1f\x8b\x08\x00",
+            b"\"\\ud83d\"",
+        ] {
+            let header = sign(SECRET, SIGNED_AT_S, body);
+            assert_eq!(verify(&[SECRET], &[header.as_bytes()], body, at(0)), Ok(()), "{body:?}");
+            let longer = [body, b"\n"].concat();
+            let answer = verify(&[SECRET], &[header.as_bytes()], &longer, at(0));
+            assert_eq!(answer, Err(SignatureError::Mismatch), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn the_known_answer_of_stripes_own_library_is_ours() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../shared/fixtures/stripe/event_test_signature.json"
+        );
+        let Ok(body) = std::fs::read(path) else {
+            println!("skipped: the folder of Stripe fixtures is absent");
+            return;
+        };
+        let header = "t=1533204620,v1=2220f87ef101a04665f11cdf770523143f875572008577fa0f20882ddb9cc3c7";
+        assert_eq!(sign("webhook_secret", 1_533_204_620, &body), header);
+        let now = Instant::from_seconds(1_533_204_720);
+        assert_eq!(verify(&["webhook_secret"], &[header.as_bytes()], &body, now), Ok(()));
+    }
+
+    #[test]
+    fn errors_are_sentences() {
+        assert_eq!(
+            SignatureError::Stale.to_string(),
+            "the signature is older than 300 seconds"
+        );
+        assert_eq!(
+            SignatureError::TooMany.to_string(),
+            "the Stripe-Signature header has more than 20 signatures"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_signed_here_is_verified_here(body: Vec<u8>, secret in "[ -~]{1,80}", signed_at_s in 0..9_999_999_999_i64) {
+            let header = sign(&secret, signed_at_s, &body);
+            let answer = verify(&["whsec_old", &secret], &[header.as_bytes()], &body, Instant::from_seconds(signed_at_s));
+            prop_assert_eq!(answer, Ok(()));
+        }
+
+        #[test]
+        fn a_flipped_bit_of_the_body_is_refused(mut body in prop::collection::vec(any::<u8>(), 1..200), at_bit: usize) {
+            let header = sign(SECRET, SIGNED_AT_S, &body);
+            let bit = at_bit % (body.len() * 8);
+            body[bit / 8] ^= 1 << (bit % 8);
+            let answer = verify(&[SECRET], &[header.as_bytes()], &body, at(0));
+            prop_assert_eq!(answer, Err(SignatureError::Mismatch));
+        }
+
+        #[test]
+        fn any_header_has_an_answer(header: Vec<u8>, body: Vec<u8>) {
+            prop_assert!(verify(&[SECRET], &[&header], &body, at(0)).is_err());
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_of_the_header_is_refused() {
+        let good = good().into_bytes();
+        for bit in 0..good.len() * 8 {
+            let mut header = good.clone();
+            header[bit / 8] ^= 1 << (bit % 8);
+            // Upper-case hex is the same signature.
+            if header.eq_ignore_ascii_case(&good) && header.starts_with(b"t=") && header[13..15] == *b"v1" {
+                continue;
+            }
+            let answer = verify(&[SECRET], &[&header], BODY, at(0));
+            assert!(answer.is_err(), "{}", String::from_utf8_lossy(&header));
+        }
+    }
+}
