@@ -4,6 +4,7 @@
 //! taxes to `total_taxes`.
 
 use domain::fact::{BillingReason, InvoiceFact, StripeFact};
+use domain::money::AMOUNT_MAX;
 
 use crate::event::EmailHasher;
 use crate::shape::{Flaw, Shape, Unreadable};
@@ -76,25 +77,26 @@ fn off_stripe(invoice: Shape<'_>, amount_paid: i64) -> Result<i64, Unreadable> {
 /// The tax in `total`, from the newest place that the shape has. A credit's negative tax is 0, as its total is.
 fn tax(invoice: Shape<'_>) -> Result<Option<i64>, Unreadable> {
     for list in ["total_taxes", "total_tax_amounts"] {
-        if invoice.at(list).is_null() {
-            continue;
+        if !invoice.at(list).is_null() {
+            return sum(invoice, list).map(Some);
         }
-        let mut sum = 0_i64;
-        for tax in invoice.items(list) {
-            // Two amounts of 53 bits and a list bounded by the body never leave 64 bits; saturate rather than argue.
-            sum = sum.saturating_add(tax.signed_amount("amount")?.unwrap_or(0));
-        }
-        return within_amounts(list, sum).map(Some);
     }
     Ok(invoice.signed_amount("tax")?.map(|tax| tax.max(0)))
 }
 
-fn within_amounts(field: &'static str, sum: i64) -> Result<i64, Unreadable> {
-    if sum > domain::money::AMOUNT_MAX {
-        return Err(Unreadable {
-            field,
-            flaw: Flaw::NotAnAmount,
-        });
+/// The sum of the amounts in a list, 0 where they are credits.
+fn sum(invoice: Shape<'_>, list: &'static str) -> Result<i64, Unreadable> {
+    let not_an_amount = Unreadable {
+        field: list,
+        flaw: Flaw::NotAnAmount,
+    };
+    let mut sum = 0_i64;
+    for entry in invoice.items(list) {
+        let amount = entry.signed_amount("amount").map_err(|_| not_an_amount)?;
+        sum = sum.saturating_add(amount.unwrap_or(0));
+    }
+    if sum > AMOUNT_MAX {
+        return Err(not_an_amount);
     }
     Ok(sum.max(0))
 }
@@ -219,14 +221,14 @@ mod tests {
         check(json!({"tax": -5, "total": -100, "amount_paid": 0}), json!(0));
         check(json!({"total_taxes": [{"amount": -5}]}), json!(0));
         refused(json!({"tax": "x"}), "`tax` is no integer from 0 to 9007199254740991");
-        let most = json!({"amount": domain::money::AMOUNT_MAX});
+        let most = json!({"amount": AMOUNT_MAX});
         refused(
             json!({"total_taxes": [most, most]}),
             "`total_taxes` is no integer from 0 to 9007199254740991",
         );
         refused(
             json!({"total_taxes": [{"amount": 0.5}]}),
-            "`amount` is no integer from 0 to 9007199254740991",
+            "`total_taxes` is no integer from 0 to 9007199254740991",
         );
     }
 
