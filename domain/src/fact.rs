@@ -124,7 +124,7 @@ pub struct SessionFact {
     pub subscription: Option<String>,
     /// `cus_…`.
     pub customer: Option<String>,
-    /// From `customer_details.email`, else `customer_email`.
+    /// From `customer_details.email`, else `customer_email`, else the expanded customer.
     pub email: Option<EmailHashes>,
     /// Who is to be credited.
     #[serde(default)]
@@ -154,18 +154,20 @@ pub struct InvoiceFact {
     pub subscription: Option<String>,
     /// `cus_…`.
     pub customer: Option<String>,
-    /// From `customer_email`.
+    /// From `customer_email`, else the expanded customer.
     pub email: Option<EmailHashes>,
     /// `billing_reason`.
     pub billing_reason: BillingReason,
     /// `amount_paid`: the money that came in, credit balances not among it.
     pub amount_paid: i64,
-    /// `amount_paid_off_stripe` (since 2026-05-27), or all of `amount_paid` where `paid_out_of_band` says so.
+    /// `amount_paid_off_stripe` (since 2026-05-27), or all of `amount_paid` where `paid_out_of_band` says so. Never more
+    /// than `amount_paid`.
     #[serde(default)]
     pub amount_paid_off_stripe: i64,
-    /// `total`: what the invoice came to, tax in it, before credit balances.
+    /// `total`: what the invoice came to, tax in it, before credit balances. 0 where a proration came to a credit, which
+    /// Stripe writes as a negative total; `amount_paid` where the shape has no total.
     pub total: i64,
-    /// The sum of `total_taxes[]` (before: `total_tax_amounts[]`, `tax`), where Stripe reports it.
+    /// The sum of `total_taxes[]` (before: `total_tax_amounts[]`, `tax`), where Stripe reports it; 0 where it is a credit.
     pub tax: Option<i64>,
     /// `currency`.
     pub currency: Currency,
@@ -191,9 +193,9 @@ pub struct InvoicePaymentFact {
     pub payment_intent: Option<String>,
     /// `ch_…`.
     pub charge: Option<String>,
-    /// `amount_paid`.
+    /// `amount_paid`; 0 where it is not told.
     pub amount_paid: i64,
-    /// `currency`.
+    /// `currency`; absent where it is none of ISO 4217.
     pub currency: Option<Currency>,
 }
 
@@ -208,8 +210,8 @@ pub struct ChargeFact {
     pub invoice: Option<String>,
     /// `amount_captured`, or `amount` where the shape does not tell it and the charge is captured.
     pub amount_captured: i64,
-    /// The cumulative `amount_refunded`, less what was never captured (before 2025-03-31 releasing an uncaptured rest
-    /// counted as a refund): `max(0, amount_refunded − (amount − amount_captured))`.
+    /// The cumulative `amount_refunded`. In shapes before 2025-03-31, known by their key `invoice`, releasing an uncaptured
+    /// rest counted as a refund, so there it is `max(0, amount_refunded − (amount − amount_captured))`.
     pub amount_refunded: i64,
     /// `currency`.
     pub currency: Currency,

@@ -13,6 +13,24 @@ use crate::{charge, discount, dispute, invoice, invoice_payment, json, refund, s
 /// Reduces an e-mail address to hashes, or to nothing if it is none. The caller has the key.
 pub type EmailHasher<'a> = &'a dyn Fn(&str) -> Option<EmailHashes>;
 
+/// The types of event that are used: what a merchant's endpoint should listen to.
+pub const TYPES: [&str; 14] = [
+    "checkout.session.completed",
+    "checkout.session.async_payment_succeeded",
+    "invoice.paid",
+    "invoice_payment.paid",
+    "charge.refunded",
+    "charge.updated",
+    "charge.refund.updated",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+    "charge.dispute.created",
+    "charge.dispute.closed",
+    "customer.subscription.deleted",
+    "customer.discount.created",
+];
+
 /// One of Stripe's events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
@@ -112,7 +130,7 @@ pub fn read(body: &[u8], hash_email: EmailHasher<'_>) -> Result<Event, NotAnEven
     })
 }
 
-/// The table of event types. Others say the same again (`payment_intent.succeeded`, `invoice.payment_succeeded`) or
+/// The table of event types, the same as [`TYPES`]. Others say the same again (`payment_intent.succeeded`, `invoice.payment_succeeded`) or
 /// nothing of sales.
 fn reading(kind: &str, object: Shape<'_>, hash_email: EmailHasher<'_>) -> Reading {
     let fact = match kind {
@@ -140,5 +158,150 @@ fn reading(kind: &str, object: Shape<'_>, hash_email: EmailHasher<'_>) -> Readin
     match fact {
         Ok(fact) => Reading::Facts(vec![fact]),
         Err(unreadable) => Reading::Unreadable(unreadable),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{as_json, envelope, hash_email, reading, with, without};
+
+    fn ignored() -> Value {
+        envelope("customer.created", &json!({"id": "cus_1", "object": "customer"}))
+    }
+
+    fn check(body: &[u8], expected: Result<&str, NotAnEvent>) {
+        let answer = super::read(body, &hash_email);
+        let id = answer.as_ref().map(|event| event.id.as_str()).map_err(|error| *error);
+        assert_eq!(id, expected, "{:?}", String::from_utf8_lossy(body));
+    }
+
+    #[test]
+    fn the_envelope_is_read_whole() {
+        let body = with(&ignored(), json!({"livemode": true}));
+        let event = super::read(body.to_string().as_bytes(), &hash_email);
+        let expected = Event {
+            id: "evt_1".to_owned(),
+            kind: "customer.created".to_owned(),
+            created: Instant::from_seconds(1_700_000_000),
+            livemode: true,
+            api_version: Some("2026-03-25".to_owned()),
+            reading: Reading::Ignored(IgnoredReason::UnusedType),
+        };
+        assert_eq!(event, Ok(expected));
+    }
+
+    #[test]
+    fn an_envelope_may_lack_what_only_the_log_needs() {
+        let event = without(&without(&ignored(), "livemode"), "api_version");
+        let event = super::read(event.to_string().as_bytes(), &hash_email).unwrap();
+        assert_eq!((event.livemode, event.api_version), (false, None));
+    }
+
+    #[test]
+    fn what_is_signed_but_no_event_has_its_answer() {
+        for body in ["", " ", "{", "event", "{} {}", "\u{feff}{}", "\0"] {
+            check(body.as_bytes(), Err(NotAnEvent::NotJson));
+        }
+        check(b"\xff\xfe", Err(NotAnEvent::NotJson));
+        check(b"\x1f\x8b\x08\x00\x00", Err(NotAnEvent::NotJson));
+        check("[".repeat(1 << 20).as_bytes(), Err(NotAnEvent::NotJson));
+        check("{\"a\":".repeat(1 << 17).as_bytes(), Err(NotAnEvent::NotJson));
+        for body in [
+            "null",
+            "7",
+            "\"event\"",
+            "[]",
+            "{}",
+            r#"{"object":"charge"}"#,
+            r#"{"object":["event"]}"#,
+        ] {
+            check(body.as_bytes(), Err(NotAnEvent::AnotherObject));
+        }
+        let thin = json!({"id": "evt_1", "object": "v2.core.event", "type": "v1.billing.meter.no_meter_found",
+            "created": "2026-01-01T00:00:00Z", "related_object": {"id": "mtr_1"}});
+        check(thin.to_string().as_bytes(), Err(NotAnEvent::Thin));
+    }
+
+    #[test]
+    fn what_an_envelope_cannot_do_without_is_named() {
+        let lacks = |field: &'static str, event: Value| {
+            check(event.to_string().as_bytes(), Err(NotAnEvent::Lacks(field)));
+        };
+        lacks("id", without(&ignored(), "id"));
+        lacks("id", with(&ignored(), json!({"id": ""})));
+        lacks("id", with(&ignored(), json!({"id": 7})));
+        lacks("id", with(&ignored(), json!({"id": "e".repeat(256)})));
+        lacks("id", with(&ignored(), json!({"id": "evt_\u{0}"})));
+        lacks("type", without(&ignored(), "type"));
+        lacks("type", with(&ignored(), json!({"type": null})));
+        lacks("created", without(&ignored(), "created"));
+        lacks("created", with(&ignored(), json!({"created": 1.5})));
+        lacks("data.object", without(&ignored(), "data"));
+        lacks("data.object", with(&ignored(), json!({"data": {}})));
+        lacks("data.object", with(&ignored(), json!({"data": {"object": "cus_1"}})));
+        let longest = "e".repeat(255);
+        let event = with(&ignored(), json!({"id": longest}));
+        check(event.to_string().as_bytes(), Ok(&longest));
+    }
+
+    #[test]
+    fn types_that_say_the_same_again_or_are_unknown_are_ignored() {
+        for kind in [
+            "invoice.payment_succeeded",
+            "payment_intent.succeeded",
+            "charge.succeeded",
+            "checkout.session.async_payment_failed",
+            "checkout.session.expired",
+            "customer.subscription.updated",
+            "invoice.payment_failed",
+            "charge.dispute.updated",
+            "refund.invented_in_2030",
+            "INVOICE.PAID",
+        ] {
+            let read = reading(kind, &json!({"amount": -1}));
+            assert_eq!(read, Reading::Ignored(IgnoredReason::UnusedType), "{kind}");
+        }
+    }
+
+    #[test]
+    fn every_listed_type_is_used() {
+        for kind in TYPES {
+            let read = reading(kind, &json!({}));
+            assert!(
+                matches!(read, Reading::Unreadable(_)),
+                "{kind} of nothing was read as {read:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn of_a_key_that_stands_twice_the_last_counts() {
+        let body = br#"{"object":"event","id":"evt_1","id":"evt_2","created":1,"type":"a","data":{"object":{}}}"#;
+        check(body, Ok("evt_2"));
+    }
+
+    #[test]
+    fn a_lone_surrogate_in_free_text_loses_no_sale() {
+        let body =
+            br#"{"object":"event","id":"evt_1","created":1,"type":"refund.created","data":{"object":{"id":"re_1",
+            "amount":1,"currency":"eur","description":"\ud83d"}}}"#;
+        let event = super::read(body, &hash_email).unwrap();
+        assert_eq!(as_json(&event.reading)[0]["refund"], "re_1");
+    }
+
+    #[test]
+    fn refusals_are_sentences() {
+        assert_eq!(NotAnEvent::NotJson.to_string(), "the body is not JSON");
+        assert_eq!(
+            NotAnEvent::AnotherObject.to_string(),
+            "the body is JSON but not a Stripe event"
+        );
+        assert_eq!(
+            NotAnEvent::Lacks("data.object").to_string(),
+            "the event has no usable `data.object`"
+        );
     }
 }

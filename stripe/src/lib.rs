@@ -22,4 +22,8 @@ mod subscription;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
+mod format;
+#[cfg(test)]
+mod mutation;
+#[cfg(test)]
 mod testing;
