@@ -1,1 +1,15 @@
-//! The browser shell of Selgeo.
+//! `selgeo.js`, the part of Selgeo that runs on strangers' pages: it turns `?ref=` into a click and puts the click's
+//! id on payment links.
+//!
+//! Every visitor pays for every byte here, so this crate holds no string, allocates nothing, formats nothing and makes
+//! no closure. It only moves numbers about that stand for JavaScript values (`page`), its words among them (`words`).
+//! `js/selgeo.js` starts it and calls it again (`steps`).
+//!
+//! What it must not know: any rule that the server also applies, such as which keys and refs there are.
+
+mod arrival;
+mod page;
+mod payment_links;
+mod shapes;
+mod steps;
+mod words;

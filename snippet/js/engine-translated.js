@@ -1,0 +1,4 @@
+// Runs Rust as the JavaScript that it was translated to when this was built.
+export { engine } from "./translated.js";
+
+export const refused = () => {};

@@ -1,0 +1,18 @@
+// What Rust cannot do without before it runs: the tag, and the tab's storage.
+
+// currentScript is null in a module and after any await: then the last tag of ours.
+export const tag = document.currentScript || [...document.querySelectorAll("script[data-merchant]")].pop();
+
+// The page may hold on to this object, so a second copy of the script and the fallback use the one that is there.
+export const selgeo = (self.__selgeo ||= {});
+
+try {
+  selgeo.store = sessionStorage;
+} catch {
+  // Blocked. What is kept lives in memory then, on the object itself.
+}
+selgeo.store ||= selgeo;
+
+export const print = (value) => {
+  if (tag && "debug" in tag.dataset) console.debug("selgeo", value);
+};

@@ -1,0 +1,88 @@
+//! A visitor arrives: find the `ref`, ask the server for a click, keep what it answers.
+
+use crate::page::{Js, debug, keep, make, on};
+use crate::payment_links;
+use crate::shapes::{is_click_id, is_public_key, kept_click, store};
+use crate::steps::Step;
+use crate::words::*;
+
+/// Starts the snippet. A tag without a good key leaves the page alone.
+pub fn start() {
+    let tag = TAG.get(DATASET);
+    let merchant = tag.get(MERCHANT);
+    if !is_public_key(merchant) {
+        return;
+    }
+    payment_links::watch();
+    // A router may have stripped the ref before this script ran; the navigation entry keeps it.
+    let _ = asked(merchant, WINDOW.get(LOCATION).get(HREF))
+        || asked(
+            merchant,
+            WINDOW
+                .get(PERFORMANCE)
+                .call(GET_ENTRIES_BY_TYPE, [NAVIGATION])
+                .get(FIRST)
+                .get(NAME),
+        );
+}
+
+/// Keeps the click of an answer, unless it holds none (a refusal, for example), and puts it on the page's links.
+pub fn registered(reference: Js, answer: Js) {
+    debug(answer);
+    let click_id = answer.get(CLICK_ID);
+    if is_click_id(click_id) {
+        keep(click_id, answer.get(VISITOR_TOKEN), reference);
+        payment_links::mark_document();
+    }
+}
+
+/// Asks for a click if the address has a ref of which this tab has no click; says whether it has a ref at all.
+fn asked(merchant: Js, address: Js) -> bool {
+    let url = make(URL, address, UNDEFINED);
+    let reference = url.get(SEARCH_PARAMS).call(GET, [REF]);
+    if !reference.is_truthy() {
+        return false;
+    }
+    if reference.is(store().get(KEPT_REF)) && kept_click().is_some() {
+        return true;
+    }
+    // What stands behind the # is the page's own and may be secret.
+    url.set(HASH, EMPTY);
+    let click = make(OBJECT, UNDEFINED, UNDEFINED);
+    click.set(MERCHANT, merchant);
+    click.set(REF, reference);
+    click.set(URL_FIELD, shortened(url.get(HREF)));
+    click.set(REFERRER, shortened(WINDOW.get(DOCUMENT).get(REFERRER)));
+    click.set(VISITOR_TOKEN, store().get(VTK));
+
+    let request = make(OBJECT, UNDEFINED, UNDEFINED);
+    request.set(METHOD, POST);
+    // A string goes out as text/plain, which needs no preflight.
+    request.set(BODY, WINDOW.get(JSON).call(STRINGIFY, [click]));
+    // The visitor may leave the page at once.
+    request.set(KEEPALIVE, TRUE);
+    request.set(CREDENTIALS, OMIT);
+    WINDOW
+        .call(FETCH, [clicks_url(), request])
+        .call(THEN, [on(Step::Answered, UNDEFINED)])
+        .call(THEN, [on(Step::Registered, reference), on(Step::Failed, UNDEFINED)]);
+    true
+}
+
+/// Cut to what the server takes of a URL: one that is too long would cost the click.
+fn shortened(url: Js) -> Js {
+    url.call(SLICE, [FIRST, URL_CHARS_MAX])
+}
+
+/// Where clicks are registered: at the origin that the tag says, else at the one baked in, else where the script came
+/// from (`https://x/_s/v1/selgeo.js` → `https://x/_s/v1/clicks`).
+fn clicks_url() -> Js {
+    let mut base = TAG.get(DATASET).get(API_URL);
+    if !base.is_truthy() {
+        base = BAKED_API_URL;
+    }
+    if !base.is_truthy() {
+        base = make(URL, PARENT, TAG.get(SRC)).get(HREF);
+    }
+    base.call(REPLACE, [make(REG_EXP, TRAILING_SLASHES, UNDEFINED), CLICKS_PATH])
+}

@@ -1,0 +1,31 @@
+//! The shapes that are checked before anything is done with a value.
+
+use crate::page::{Js, make};
+use crate::words::*;
+
+/// Where the tab's click is kept.
+pub fn store() -> Js {
+    SELGEO.get(STORE)
+}
+
+/// The click that this tab keeps, if it is one.
+#[inline(always)] // An `Option` that is really returned would need memory.
+pub fn kept_click() -> Option<Js> {
+    let id = store().get(CID);
+    is_click_id(id).then_some(id)
+}
+
+/// Whether the value is a UUID as text. Stripe drops other things in a `client_reference_id` without a word, or
+/// keeps them for good.
+pub fn is_click_id(value: Js) -> bool {
+    fits(value, UUID)
+}
+
+/// Whether the value looks like a merchant's public key. Which keys there are is the server's business.
+pub fn is_public_key(value: Js) -> bool {
+    fits(value, PUBLIC_KEY)
+}
+
+fn fits(value: Js, pattern: Js) -> bool {
+    make(REG_EXP, pattern, UNDEFINED).call(TEST, [value]).is_truthy()
+}

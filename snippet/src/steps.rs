@@ -1,0 +1,47 @@
+//! What the page can make Rust do: one export with a number for each step, so that the page's callbacks need neither
+//! a closure in Rust nor glue of their own.
+
+use crate::page::{Js, debug};
+use crate::words::*;
+use crate::{arrival, payment_links};
+use wasm_bindgen::prelude::*;
+
+/// A step.
+#[derive(Clone, Copy)]
+#[repr(i32)]
+pub enum Step {
+    /// The script was loaded. `js/selgeo.js` knows that this is step 0.
+    Start,
+    /// The head of an answer is there; the value is a `Response`.
+    Answered,
+    /// The body of an answer is there; the value is what it says, the extra the ref that was asked for.
+    Registered,
+    /// A request failed; the value says why.
+    Failed,
+    /// The document has more links than before.
+    Grown,
+    /// Someone uses a part of the page; the value is the event.
+    Used,
+}
+
+/// Runs a step. What it returns is what the page's callback returns.
+#[wasm_bindgen]
+pub fn run(step: i32, extra: i32, value: i32) -> i32 {
+    let (extra, value) = (Js(extra), Js(value));
+    const START: i32 = Step::Start as i32;
+    const ANSWERED: i32 = Step::Answered as i32;
+    const REGISTERED: i32 = Step::Registered as i32;
+    const FAILED: i32 = Step::Failed as i32;
+    const GROWN: i32 = Step::Grown as i32;
+    const USED: i32 = Step::Used as i32;
+    match step {
+        START => arrival::start(),
+        ANSWERED => return value.call(JSON_METHOD, []).0,
+        REGISTERED => arrival::registered(extra, value),
+        FAILED => debug(value),
+        GROWN => payment_links::mark_document(),
+        USED => payment_links::mark_all(value.call(COMPOSED_PATH, [])),
+        _ => {}
+    }
+    UNDEFINED.0
+}

@@ -1,0 +1,102 @@
+//! Every value that Rust knows by itself: the page's window, and the words to say to it.
+//!
+//! A Rust string would need memory and a decoder, and an import for each property several times the bytes of its
+//! name. So they are written in a list on JavaScript's side, and Rust knows their places. This is the only copy:
+//! `cargo xtask build` reads the lines `NAME = "JavaScript expression"` below and writes the list from them.
+
+use crate::page::Js;
+
+macro_rules! words {
+    ($($name:ident = $javascript:literal,)*) => {
+        #[expect(non_camel_case_types, reason = "each becomes the constant of that name")]
+        #[expect(clippy::upper_case_acronyms, reason = "each becomes the constant of that name")]
+        enum Place { $($name,)* }
+        $(#[doc = concat!("`", $javascript, "`")] pub const $name: Js = Js(Place::$name as i32);)*
+    };
+}
+
+words! {
+    // Values. What is not given to a function is the first.
+    UNDEFINED = "undefined",
+    NULL = "null",
+    TRUE = "true",
+    WINDOW = "self",
+    TAG = "tag",
+    SELGEO = "selgeo",
+    BAKED_API_URL = "API_URL",
+    // Classes.
+    OBJECT = "'Object'",
+    REG_EXP = "'RegExp'",
+    URL = "'URL'",
+    URL_SEARCH_PARAMS = "'URLSearchParams'",
+    // Properties.
+    DATASET = "'dataset'",
+    DOCUMENT = "'document'",
+    FIRST = "'0'",
+    HASH = "'hash'",
+    HREF = "'href'",
+    JSON = "'JSON'",
+    LINKS = "'links'",
+    LOCATION = "'location'",
+    NAME = "'name'",
+    ORIGIN = "'origin'",
+    PERFORMANCE = "'performance'",
+    REFERRER = "'referrer'",
+    SEARCH = "'search'",
+    SEARCH_PARAMS = "'searchParams'",
+    SRC = "'src'",
+    STORE = "'store'",
+    // Methods.
+    ADD_EVENT_LISTENER = "'addEventListener'",
+    COMPOSED_PATH = "'composedPath'",
+    CONCAT = "'concat'",
+    FETCH = "'fetch'",
+    GET = "'get'",
+    GET_ENTRIES_BY_TYPE = "'getEntriesByType'",
+    JSON_METHOD = "'json'",
+    REPLACE = "'replace'",
+    SET = "'set'",
+    SLICE = "'slice'",
+    STRINGIFY = "'stringify'",
+    TEST = "'test'",
+    THEN = "'then'",
+    // Events.
+    AUX_CLICK = "'auxclick'",
+    CLICK = "'click'",
+    DOM_CONTENT_LOADED = "'DOMContentLoaded'",
+    KEY_DOWN = "'keydown'",
+    LOAD = "'load'",
+    POINTER_DOWN = "'pointerdown'",
+    // What the tag says.
+    API_URL = "'apiUrl'",
+    MERCHANT = "'merchant'",
+    // The request for a click, and its answer.
+    BODY = "'body'",
+    CLICK_ID = "'click_id'",
+    CREDENTIALS = "'credentials'",
+    KEEPALIVE = "'keepalive'",
+    METHOD = "'method'",
+    OMIT = "'omit'",
+    POST = "'POST'",
+    REF = "'ref'",
+    URL_FIELD = "'url'",
+    VISITOR_TOKEN = "'visitor_token'",
+    // What is kept in the tab's storage, and on a link that carries our value.
+    CID = "'__selgeo_cid'",
+    KEPT_REF = "'__selgeo_ref'",
+    VTK = "'__selgeo_vtk'",
+    OURS = "'__selgeo'",
+    // Values.
+    CLICKS_PATH = "'/v1/clicks'",
+    CLIENT_REFERENCE_ID = "'client_reference_id'",
+    EMPTY = "''",
+    FIRST_PAIR = "'?client_reference_id='",
+    NAVIGATION = "'navigation'",
+    NEXT_PAIR = "'&client_reference_id='",
+    PARENT = "'..'",
+    PUBLIC_KEY = "'^pk_[0-9A-Za-z_]+$'",
+    STRIPE_ORIGIN = "'https://buy.stripe.com'",
+    TRAILING_SLASHES = "'/*$'",
+    URL_CHARS_MAX = "'2048'",
+    UUID = "'^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'",
+}
