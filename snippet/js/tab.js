@@ -14,5 +14,5 @@ try {
 selgeo.store ||= selgeo;
 
 export const print = (value) => {
-  if (tag && "debug" in tag.dataset) console.debug("selgeo", value);
+  if (tag && "debug" in tag.dataset) console.log("selgeo", value);
 };

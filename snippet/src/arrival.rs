@@ -11,7 +11,7 @@ pub fn start() {
     let tag = TAG.get(DATASET);
     let merchant = tag.get(MERCHANT);
     if !is_public_key(merchant) {
-        return;
+        return debug(merchant);
     }
     payment_links::watch();
     // A router may have stripped the ref before this script ran; the navigation entry keeps it.
@@ -53,7 +53,10 @@ fn asked(merchant: Js, address: Js) -> bool {
     click.set(REF, reference);
     click.set(URL_FIELD, shortened(url.get(HREF)));
     click.set(REFERRER, shortened(WINDOW.get(DOCUMENT).get(REFERRER)));
-    click.set(VISITOR_TOKEN, store().get(VTK));
+    let visitor_token = store().get(VTK);
+    if visitor_token.is_truthy() {
+        click.set(VISITOR_TOKEN, visitor_token);
+    }
 
     let request = make(OBJECT, UNDEFINED, UNDEFINED);
     request.set(METHOD, POST);

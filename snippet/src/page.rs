@@ -41,7 +41,8 @@ impl Js {
         imports::set(self.0, name.0, to.0);
     }
 
-    /// Calls the method of that name with up to three arguments; those not given are `undefined`.
+    /// Calls the method of that name with up to three arguments; the others are `undefined`, which a method that takes any
+    /// number of them would see.
     #[inline(always)] // An array that is really made would need memory.
     pub fn call<const N: usize>(self, name: Js, given: [Js; N]) -> Js {
         let argument = |index: usize| given.get(index).map_or(0, |value| value.0);

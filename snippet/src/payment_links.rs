@@ -44,12 +44,14 @@ fn mark(link: Js, click_id: Js) {
     let marked = if value.is(NULL) {
         // Appended as text: writing all pairs anew would change how the merchant's own are escaped.
         let pair = if query.is_truthy() { NEXT_PAIR } else { FIRST_PAIR };
-        query.call(CONCAT, [pair, click_id])
-    } else if value.is_truthy() && !value.is(link.get(OURS)) {
-        return;
-    } else {
+        query.call(CONCAT, [pair, click_id, EMPTY])
+    } else if !value.is_truthy() {
         pairs.call(SET, [CLIENT_REFERENCE_ID, click_id]);
         pairs
+    } else if value.is(link.get(OURS)) && !value.is(click_id) {
+        query.call(REPLACE, [value, click_id])
+    } else {
+        return;
     };
     link.set(SEARCH, marked);
     link.set(OURS, click_id);
