@@ -1,2 +1,66 @@
-//! The project's commands.
-fn main() {}
+//! The project's commands, `cargo xtask <command>`: a table, and a file for each.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod build;
+mod dev;
+mod http;
+mod process;
+mod seed;
+mod server;
+mod setup;
+mod size;
+mod snippet;
+mod stripe_event;
+mod test;
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Selgeo's commands. Each one brings the tools that it needs."
+)]
+struct Line {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build everything, start it locally with a demo workspace, and print where it is
+    Dev(dev::Options),
+    /// Formatting, lints, native tests, wasm builds, and the end-to-end tests
+    Test,
+    /// Build the snippet, the assets and the Worker into build/
+    Build,
+    /// Send a correctly signed Stripe event to the running `cargo xtask dev`
+    Stripe(stripe_event::Options),
+    /// Print how many bytes the built files have: raw, gzip, brotli
+    Size,
+}
+
+fn main() -> ExitCode {
+    let root = project_root();
+    let done = match Line::parse().command {
+        Command::Dev(options) => dev::run(&root, &options),
+        Command::Test => return test::run(&root),
+        Command::Build => setup::prepare(&root).and_then(|tools| build::run(&root, &tools)),
+        Command::Stripe(options) => stripe_event::run(&root, &options),
+        Command::Size => setup::prepare(&root).and_then(|tools| size::run(&root, &tools)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nxtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The folder of the workspace's Cargo.toml. Known from compilation, so that the program may be started from anywhere.
+fn project_root() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own).to_path_buf()
+}

@@ -1,0 +1,186 @@
+//! Builds everything into `build/`: the snippet and the static files into `build/assets`, the Worker into `build/worker`.
+//! What has not changed is not built again.
+
+use std::path::Path;
+use std::process::Command;
+use std::{env, fs};
+
+use anyhow::{Context, Result, anyhow};
+use sha2::{Digest, Sha256};
+
+use crate::process::{self, Timer, ask, say};
+use crate::setup::{Tools, WASM};
+use crate::snippet;
+
+/// Folders of `www` that are served as they are.
+const SERVED: [&str; 2] = ["static", "demo"];
+
+/// Builds everything.
+pub fn run(root: &Path, tools: &Tools) -> Result<()> {
+    let timer = Timer::start();
+    assets(root)?;
+    script(root, tools)?;
+    worker(root, tools)?;
+    say(&format!("Built ({})", timer.words()));
+    Ok(())
+}
+
+/// Copies the served folders anew, so that a file removed there is gone here.
+fn assets(root: &Path) -> Result<()> {
+    let assets = root.join("build").join("assets");
+    fs::create_dir_all(&assets)?;
+    for name in SERVED {
+        let to = assets.join(name);
+        if to.exists() {
+            fs::remove_dir_all(&to)?;
+        }
+        let from = root.join("www").join(name);
+        if from.is_dir() {
+            copy(&from, &to).with_context(|| format!("www/{name} could not be copied"))?;
+        }
+    }
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), &target)?;
+        }
+    }
+    Ok(())
+}
+
+/// The snippet, if anything that goes into it has changed.
+fn script(root: &Path, tools: &Tools) -> Result<()> {
+    let mut inputs = Inputs::new(root, tools)?;
+    for file in [
+        "Cargo.toml",
+        "Cargo.lock",
+        "rust-toolchain.toml",
+        "xtask/src/snippet.rs",
+    ] {
+        inputs.file(&root.join(file))?;
+    }
+    inputs.folder(&root.join("snippet"))?;
+    // Baked into the script where it is set.
+    inputs.bytes(env::var("SELGEO_API_ORIGIN").unwrap_or_default().as_bytes());
+    let stamp = root.join("build").join(".snippet-built");
+    let built = inputs.hash();
+    if is_stamped(&stamp, &built) && root.join("build/assets/v1/selgeo.js").exists() {
+        return Ok(());
+    }
+    say("Making selgeo.js");
+    snippet::build(root, &tools.wasm_bindgen, &tools.npm_bin, &tools.node).context("selgeo.js could not be built")?;
+    fs::write(stamp, built)?;
+    Ok(())
+}
+
+fn worker(root: &Path, tools: &Tools) -> Result<()> {
+    say("Compiling the Worker to WebAssembly");
+    compile(root, tools)?;
+    // worker-build has no memory: wasm-bindgen and wasm-opt would run each time. Same bytes and same tools, same result.
+    let mut inputs = Inputs::new(root, tools)?;
+    inputs.file(
+        &target_folder(root)?
+            .join(WASM)
+            .join("release")
+            .join("selgeo_worker.wasm"),
+    )?;
+    let stamp = root.join("build").join(".worker-built");
+    let built = inputs.hash();
+    if is_stamped(&stamp, &built) && root.join("build/worker/index.js").exists() {
+        return Ok(());
+    }
+    say("Making the Worker's module with worker-build");
+    let mut worker_build = tools.command(&tools.worker_build);
+    worker_build
+        .args(["--release", "--out-dir", "../build/worker"])
+        .current_dir(root.join("worker"));
+    process::run(&mut worker_build).context("worker-build failed. See its message above")?;
+    fs::write(stamp, built)?;
+    Ok(())
+}
+
+/// What goes into a build, as a hash: where it is the one that was noted last time, there is nothing to do.
+struct Inputs(Sha256);
+
+impl Inputs {
+    /// Starts with the tools.
+    fn new(root: &Path, tools: &Tools) -> Result<Self> {
+        let mut inputs = Self(Sha256::new());
+        for tool in [&tools.worker_build, &tools.wasm_bindgen] {
+            inputs.bytes(tool.to_string_lossy().as_bytes());
+        }
+        inputs.file(&root.join("xtask").join("package-lock.json"))?;
+        Ok(inputs)
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.0.update(bytes.len().to_be_bytes());
+        self.0.update(bytes);
+    }
+
+    fn file(&mut self, path: &Path) -> Result<()> {
+        self.bytes(path.to_string_lossy().as_bytes());
+        self.bytes(&fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?);
+        Ok(())
+    }
+
+    fn folder(&mut self, path: &Path) -> Result<()> {
+        let mut entries = fs::read_dir(path)?.collect::<Result<Vec<_>, _>>()?;
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            if entry.file_type()?.is_dir() {
+                self.folder(&entry.path())?;
+            } else {
+                self.file(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn hash(self) -> String {
+        hex::encode(self.0.finalize())
+    }
+}
+
+fn is_stamped(stamp: &Path, hash: &str) -> bool {
+    fs::read_to_string(stamp).is_ok_and(|stamped| stamped == hash)
+}
+
+/// The same call that worker-build makes; that one then finds its work done.
+fn compile(root: &Path, tools: &Tools) -> Result<()> {
+    let mut cargo = cargo(tools);
+    cargo
+        .args(["build", "--lib", "--release", "--target", WASM])
+        .current_dir(root.join("worker"));
+    process::run(&mut cargo).context("the Worker does not compile. See cargo's message above")
+}
+
+/// A cargo that compiles to WebAssembly.
+pub fn cargo(tools: &Tools) -> Command {
+    let mut cargo = tools.command("cargo");
+    // worker-build sets it, wasm-bindgen's macro obeys it, and cargo does not notice when it changes: set it always.
+    cargo.env("WASM_BINDGEN_USE_JS_SYS", "1");
+    cargo
+}
+
+/// cargo's target folder, wherever environment and configuration put it.
+pub fn target_folder(root: &Path) -> Result<std::path::PathBuf> {
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args(["metadata", "--format-version=1", "--no-deps", "--offline"])
+        .current_dir(root);
+    let metadata = ask(&mut cargo).ok_or_else(|| anyhow!("cargo metadata failed"))?;
+    let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
+    let folder = metadata.get("target_directory").and_then(serde_json::Value::as_str);
+    Ok(folder
+        .ok_or_else(|| anyhow!("cargo metadata names no target folder"))?
+        .into())
+}

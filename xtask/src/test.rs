@@ -1,0 +1,178 @@
+//! `cargo xtask test`: every check there is, one part after another. A part that fails does not keep the others from running,
+//! so that one run tells everything. The last line of the output is `N passed, N failed`.
+
+use std::env;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::build;
+use crate::process::{self, Timer, say};
+use crate::setup::{self, Tools, WASM};
+
+/// The crates that are compiled to WebAssembly.
+const WASM_CRATES: [&str; 4] = ["-p", "selgeo-worker", "-p", "snippet"];
+
+/// Runs everything. The exit code says whether all of it passed.
+pub fn run(root: &Path) -> ExitCode {
+    let timer = Timer::start();
+    let mut report = Report::default();
+    match report.part("set-up", |_| setup::prepare(root)) {
+        Some(tools) => parts(root, &tools, &mut report),
+        None => say("Nothing else can run without its tools"),
+    }
+    report.print(&timer);
+    if report.failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn parts(root: &Path, tools: &Tools, report: &mut Report) {
+    let cargo = || {
+        let mut cargo = build::cargo(tools);
+        cargo.current_dir(root);
+        cargo
+    };
+    report.part("formatting", |_| {
+        let formatted = process::run(cargo().args(["fmt", "--all", "--check"]));
+        formatted.context("run `cargo fmt --all`")
+    });
+    report.part("lints, native", |_| {
+        process::run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    });
+    report.part("lints, wasm32", |_| {
+        process::run(
+            cargo()
+                .args(["clippy", "--target", WASM])
+                .args(WASM_CRATES)
+                .args(["--", "-D", "warnings"]),
+        )
+    });
+    report.part("native tests", |counts| {
+        counts.cargo_test(cargo().args(["test", "--no-fail-fast"]))
+    });
+    let built = report.part("wasm builds", |_| build::run(root, tools)).is_some();
+    if !built {
+        say("Skipped: the dry-run and the end-to-end tests need the build");
+        return;
+    }
+    report.part("wrangler deploy --dry-run", |_| {
+        let mut wrangler = tools.command(tools.npm_bin.join("wrangler"));
+        wrangler
+            .args(["deploy", "--dry-run", "--outdir", "build/dry-run"])
+            .env("CI", "1")
+            .current_dir(root);
+        process::run(&mut wrangler)
+    });
+    report.part("end-to-end tests", |counts| {
+        let own = env::current_exe().context("the task runner's own path is not known")?;
+        counts.cargo_test(
+            cargo()
+                .args(["test", "--no-fail-fast", "-p", "e2e"])
+                .env("SELGEO_XTASK", own),
+        )
+    });
+}
+
+#[derive(Default)]
+struct Report {
+    passed: u64,
+    failed: u64,
+    lines: Vec<String>,
+}
+
+impl Report {
+    /// Runs one part and notes how it went. A part that fails without a failed test counts as one failure.
+    fn part<T>(&mut self, name: &str, work: impl FnOnce(&mut Counts) -> Result<T>) -> Option<T> {
+        say(&format!("Checking: {name}"));
+        let timer = Timer::start();
+        let mut counts = Counts::default();
+        let done = work(&mut counts);
+        let word = match &done {
+            Ok(_) => "ok",
+            Err(error) => {
+                eprintln!("{name}: {error:#}");
+                counts.failed = counts.failed.max(1);
+                "FAILED"
+            }
+        };
+        self.passed += counts.passed;
+        self.failed += counts.failed;
+        self.lines.push(format!("{name:<28} {word:<8} {:>12}", timer.words()));
+        done.ok()
+    }
+
+    fn print(&self, timer: &Timer) {
+        println!("\n{}\n{:<37} {:>12}\n", self.lines.join("\n"), "all", timer.words());
+        println!("{} passed, {} failed", self.passed, self.failed);
+    }
+}
+
+/// Tests, as cargo's result lines tell them.
+#[derive(Default, Debug, PartialEq, Eq)]
+struct Counts {
+    passed: u64,
+    failed: u64,
+}
+
+impl Counts {
+    /// Runs `cargo test`, shows what it prints, and adds up its results.
+    fn cargo_test(&mut self, cargo: &mut Command) -> Result<()> {
+        let mut child = cargo
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cargo could not be started")?;
+        if let Some(stdout) = child.stdout.take() {
+            for line in BufReader::new(stdout).split(b'\n') {
+                let line = line?;
+                let line = String::from_utf8_lossy(&line);
+                writeln!(std::io::stdout(), "{line}")?;
+                self.add(&line);
+            }
+        }
+        let status = child.wait()?;
+        if !status.success() {
+            bail!("cargo test ended with {status}");
+        }
+        Ok(())
+    }
+
+    /// Adds `test result: ok. 5 passed; 0 failed; …`; other lines say nothing.
+    fn add(&mut self, line: &str) {
+        let Some(results) = line.strip_prefix("test result: ") else {
+            return;
+        };
+        let (_, results) = results.split_once(". ").unwrap_or(("", results));
+        for result in results.split("; ") {
+            match result.split_once(' ') {
+                Some((count, "passed")) => self.passed += count.parse::<u64>().unwrap_or(0),
+                Some((count, "failed")) => self.failed += count.parse::<u64>().unwrap_or(0),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_of_all_test_programs_are_added_up() {
+        let mut counts = Counts::default();
+        for line in [
+            "running 5 tests",
+            "test result: ok. 5 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s",
+            "test passes ... ok",
+            "test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s",
+        ] {
+            counts.add(line);
+        }
+        assert_eq!(counts, Counts { passed: 7, failed: 1 });
+    }
+}
