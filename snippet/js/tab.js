@@ -7,7 +7,7 @@ export const tag = document.currentScript || [...document.querySelectorAll("scri
 export const selgeo = (self.__selgeo ||= {});
 
 try {
-  selgeo.store = sessionStorage;
+  selgeo.store ||= sessionStorage;
 } catch {
   // Blocked. What is kept lives in memory then, on the object itself.
 }

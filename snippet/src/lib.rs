@@ -5,6 +5,9 @@
 //! no closure. It only moves numbers about that stand for JavaScript values (`page`), its words among them (`words`).
 //! `js/selgeo.js` starts it and calls it again (`steps`).
 //!
+//! The tab's storage holds `__selgeo_cid` and `__selgeo_vtk`, which merchants know, and `__selgeo_ref`, the ref that
+//! the click was registered for: arriving by it again asks for nothing. It is written with the click, never before.
+//!
 //! What it must not know: any rule that the server also applies, such as which keys and refs there are.
 
 mod arrival;
