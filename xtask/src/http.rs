@@ -40,12 +40,22 @@ impl Client {
 
     /// Posts an object with a Bearer token, and expects 201 with an object.
     pub fn create(&self, url: &str, token: &str, body: &Value) -> Result<Value> {
+        let made = self.create_unless_there(url, token, body)?;
+        made.with_context(|| format!("POST {url} answered 409: {body} is there already"))
+    }
+
+    /// The same, but 409 is nothing made.
+    pub fn create_unless_there(&self, url: &str, token: &str, body: &Value) -> Result<Option<Value>> {
         let bearer = format!("Bearer {token}");
         let answer = self.post(url, &[("authorization", bearer.as_str())], &body.to_string())?;
-        if answer.status != 201 {
-            bail!("POST {url} answered {}: {}", answer.status, answer.body);
+        match answer.status {
+            201 => {
+                let made = serde_json::from_str(&answer.body);
+                made.with_context(|| format!("POST {url} answered no JSON: {}", answer.body))
+            }
+            409 => Ok(None),
+            status => bail!("POST {url} answered {status}: {}", answer.body),
         }
-        serde_json::from_str(&answer.body).with_context(|| format!("POST {url} answered no JSON: {}", answer.body))
     }
 }
 

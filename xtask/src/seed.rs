@@ -70,6 +70,14 @@ fn origin(port: u16) -> String {
     format!("http://127.0.0.1:{port}")
 }
 
+/// The plain one is the test mode's.
+fn slug(name: &str, mode: &str) -> String {
+    match mode {
+        "test" => name.to_owned(),
+        _ => format!("{name}-{mode}"),
+    }
+}
+
 fn text<'a>(value: &'a Value, pointer: &str) -> Result<&'a str> {
     value
         .pointer(pointer)
@@ -100,7 +108,7 @@ impl Maker<'_> {
             let programme = self.programme(
                 key,
                 "Demo shop partners",
-                "demo",
+                &slug("demo", mode),
                 ("Anna Partner", "anna@partner.example"),
             )?;
             let links = ["demo", "anna"].map(|name| self.link(key, &programme.participant_id, name, "/demo/"));
@@ -126,7 +134,7 @@ impl Maker<'_> {
         for mode in MODES {
             let key = text(&workspace, &format!("/keys/sk_{mode}"))?;
             self.hosts(key)?;
-            let programme = self.programme(key, "Bench", "bench", ("Ben Bench", "ben@partner.example"))?;
+            let programme = self.programme(key, "Bench", &slug("bench", mode), ("Ben Bench", "ben@partner.example"))?;
             if mode == "test" {
                 let link = |n| self.link(key, &programme.participant_id, &format!("bench{n}"), "/demo/");
                 bench["links"] = json!((1..=BENCH_LINKS).map(link).collect::<Result<Vec<_>>>()?);
@@ -159,20 +167,32 @@ impl Maker<'_> {
         Ok(json!({"workspace_id": id, "keys": workspace.get("keys"), "stripe": stripe}))
     }
 
+    /// Registers this port's hosts. They may be registered from an earlier start on it.
     fn hosts(&self, key: &str) -> Result<()> {
         for name in ["127.0.0.1", "localhost"] {
-            self.post(key, "hosts", &json!({"host": format!("{name}:{}", self.port)}))?;
+            let body = json!({"host": format!("{name}:{}", self.port)});
+            self.client.create_unless_there(&self.resource("hosts"), key, &body)?;
         }
         Ok(())
     }
 
     fn programme(&self, key: &str, name: &str, slug: &str, partner: (&str, &str)) -> Result<Programme> {
         let reward = |trigger| json!({"trigger": trigger, "percent_bps": 2000, "basis": "gross", "hold_days": 0, "auto_approve": true});
-        let program = json!({
+        let mut program = json!({
             "name": name, "slug": slug, "status": "active", "attribution_window_days": 30,
             "rewards": [reward("sale"), reward("recurring")],
         });
-        let program_id = self.post_for_id(key, "programs", &program)?;
+        let program_id = match self
+            .client
+            .create_unless_there(&self.resource("programs"), key, &program)?
+        {
+            Some(made) => text(&made, "/id")?.to_owned(),
+            // Slugs are unique per installation, and a start that was killed half-way left this one behind.
+            None => {
+                program["slug"] = Value::Null;
+                self.post_for_id(key, "programs", &program)?
+            }
+        };
         let partner_id = self.post_for_id(key, "partners", &json!({"name": partner.0, "email": partner.1}))?;
         let participant = json!({"program_id": program_id, "partner_id": partner_id, "status": "approved"});
         let participant_id = self.post_for_id(key, "participants", &participant)?;
@@ -195,8 +215,11 @@ impl Maker<'_> {
     }
 
     fn post(&self, key: &str, resource: &str, body: &Value) -> Result<Value> {
-        self.client
-            .create(&format!("{}/api/v1/{resource}", self.url), key, body)
+        self.client.create(&self.resource(resource), key, body)
+    }
+
+    fn resource(&self, name: &str) -> String {
+        format!("{}/api/v1/{name}", self.url)
     }
 }
 
