@@ -100,6 +100,7 @@ pub fn settle(due: Option<&Due>, standing: &[Standing]) -> Vec<Step> {
     match standing.iter().find(|held| is_due(held)) {
         Some(held) if held.amount_cents == due.amount_cents => {}
         Some(held) => steps.push(append(held, due.amount_cents, EntryKind::Corrected)),
+        None if due.amount_cents == 0 => {}
         None => steps.push(Step::Open(due.clone())),
     }
     steps
@@ -153,6 +154,7 @@ mod tests {
         use CommissionState as S;
         assert_eq!(settle(Some(&due(1, 2_000)), &[]), [Step::Open(due(1, 2_000))]);
         assert_eq!(settle(Some(&due(1, 2_000)), &[standing(1, 2_000, S::Approved)]), []);
+        assert_eq!(settle(Some(&due(1, 0)), &[]), []);
         let step = |amount_cents, kind, state| Step::Append {
             commission_id: CommissionId::make(NOW, [1; 10]),
             amount_cents,

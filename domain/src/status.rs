@@ -87,6 +87,18 @@ impl ParticipantStatus {
 }
 
 words! {
+    /// A link's status. Links are never deleted.
+    LinkStatus {
+        /// Takes clicks.
+        Active = "active",
+        /// Takes none for now.
+        Paused = "paused",
+        /// Takes none any more.
+        Archived = "archived",
+    }
+}
+
+words! {
     /// How a program treats a customer who is already bound.
     AttributionModel {
         /// A newer valid click wins.

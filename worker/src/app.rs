@@ -1,19 +1,24 @@
 //! The application: its ports, its table of routes, and what is done around every request.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
+use domain::ids::{Id, Kind};
 use domain::time::Instant;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Uri};
 use tower_service::Service;
 
+use crate::assets::Assets;
+use crate::auth::KeyMemory;
 use crate::call::{Call, Peer};
 use crate::error::ApiError;
 use crate::limiter::Limiter;
 use crate::routes;
+use crate::secrets::Secrets;
 use crate::store::Database;
 
 /// Tells the time. Two run: the platform's, and one moved by hand in tests.
@@ -38,8 +43,25 @@ pub struct App {
     pub random: Arc<dyn Random>,
     /// The rate limiter.
     pub limiter: Arc<dyn Limiter>,
-    /// Settings and secrets.
+    /// Built files.
+    pub assets: Arc<dyn Assets>,
+    /// What this isolate remembers of keys.
+    pub keys: KeyMemory,
+    /// Tells clicks of one millisecond apart: a random start per isolate, then counting.
+    pub nonce: AtomicU32,
+    /// The deployment's secrets.
+    pub secrets: Secrets,
+    /// Settings.
     pub config: Config,
+}
+
+impl App {
+    /// A new id of any kind.
+    pub fn fresh<K: Kind>(&self, now: Instant) -> Id<K> {
+        let mut random = [0; 10];
+        self.random.fill(&mut random);
+        Id::make(now, random)
+    }
 }
 
 /// What the deployment says.
@@ -56,9 +78,51 @@ const BROWSER_PATHS: [&str; 4] = ["/v1/", "/trac.js", "/r/", "/api/track/"];
 
 /// The table of routes.
 pub fn router(app: Arc<App>) -> Router {
-    use axum::routing::get;
+    use axum::routing::{delete, get, post};
+    use routes as r;
+    let management = Router::new()
+        .route("/attribution-audit", get(r::audit::list))
+        .route("/attribution-audit/{conversion_id}", get(r::audit::read))
+        .route("/clicks", get(r::clicks::list))
+        .route("/clicks/{id}", get(r::clicks::read))
+        .route("/commissions", get(r::commissions::list))
+        .route("/commissions/{id}", get(r::commissions::read))
+        .route("/conversions", post(r::conversions::report).get(r::conversions::list))
+        .route("/conversions/{id}", get(r::conversions::read))
+        .route("/events", get(r::events::list))
+        .route("/hosts", post(r::hosts::create).get(r::hosts::list))
+        .route("/hosts/{id}", delete(r::hosts::delete))
+        .route("/links", post(r::links::create).get(r::links::list))
+        .route("/links/{id}", get(r::links::read))
+        .route("/links/{id}/{verb}", post(r::links::act))
+        .route(
+            "/participants",
+            post(r::participants::create).get(r::participants::list),
+        )
+        .route("/participants/{id}", get(r::participants::read))
+        .route("/participants/{id}/{verb}", post(r::participants::act))
+        .route("/partners", post(r::partners::create).get(r::partners::list))
+        .route("/partners/{id}", get(r::partners::read))
+        .route("/programs", post(r::programs::create).get(r::programs::list))
+        .route("/programs/{id}", get(r::programs::read))
+        .route("/programs/{id}/{verb}", post(r::programs::act))
+        .route("/promo-codes", post(r::promo_codes::create).get(r::promo_codes::list))
+        .route("/promo-codes/{id}", get(r::promo_codes::read))
+        .route(
+            "/stripe-connections",
+            post(r::stripe_connections::create).get(r::stripe_connections::list),
+        )
+        .route("/stripe-events", get(r::stripe_events::list))
+        .route("/stripe-events/{id}", get(r::stripe_events::read));
     Router::new()
-        .route("/healthz", get(routes::health::check))
+        .route("/healthz", get(r::health::check))
+        .route("/v1/{file}", get(r::files::snippet))
+        .route("/static/{*file}", get(r::files::fixed))
+        .route("/v1/clicks", post(r::clicks::register).options(r::clicks::preflight))
+        .route("/webhooks/stripe/{connection_id}", post(r::stripe_ingress::receive))
+        .route("/api/webhooks/{connection_id}", post(r::stripe_ingress::receive))
+        .route("/operator/v1/workspaces", post(r::operator::create_workspace))
+        .nest("/api/v1", management)
         .fallback(|| async { ApiError::NotFound("path") })
         .with_state(app)
 }

@@ -2,15 +2,23 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use axum::Router;
+use axum::response::Response;
 use domain::time::Instant;
+use futures_util::future::BoxFuture;
+use http::HeaderMap;
+use worker::send::SendFuture;
 use worker::{Context, Env, HttpRequest, MessageBatch, MessageExt, ScheduleContext, ScheduledEvent, event};
+use worker::{Fetcher, HttpResponse};
 
 use crate::app::{self, App, Clock, Config, Random};
+use crate::assets::Assets;
 use crate::call::{AfterAnswer, Peer};
 use crate::jobs::Message;
 use crate::objects::rate_limiter::DurableLimiter;
+use crate::secrets::Secrets;
 use crate::store::d1::D1;
 
 struct PlatformClock;
@@ -38,6 +46,25 @@ impl Random for PlatformRandom {
     }
 }
 
+/// The platform's store of built files.
+struct PlatformAssets(Fetcher);
+
+impl Assets for PlatformAssets {
+    fn get(&self, path: &str, headers: &HeaderMap) -> BoxFuture<'_, Option<Response>> {
+        // The host is of no matter to the store.
+        let mut request = http::Request::builder().uri(format!("https://assets{path}"));
+        if let Some(etag) = headers.get(http::header::IF_NONE_MATCH) {
+            request = request.header(http::header::IF_NONE_MATCH, etag);
+        }
+        let request = request.body(worker::Body::empty());
+        Box::pin(SendFuture::new(async move {
+            let response: HttpResponse = self.0.fetch_request(request.ok()?).await.ok()?;
+            let found = response.status().is_success() || response.status() == http::StatusCode::NOT_MODIFIED;
+            found.then(|| response.map(axum::body::Body::new))
+        }))
+    }
+}
+
 thread_local! {
     /// Built once per isolate: bindings, secrets and the table of routes do not change while it lives.
     static RUNNING: RefCell<Option<(Arc<App>, Router)>> = const { RefCell::new(None) };
@@ -47,16 +74,33 @@ fn running(env: &Env) -> worker::Result<(Arc<App>, Router)> {
     if let Some(both) = RUNNING.with_borrow(Clone::clone) {
         return Ok(both);
     }
+    let mut nonce = [0; 4];
+    PlatformRandom.fill(&mut nonce);
     let app = Arc::new(App {
         db: Arc::new(D1(env.d1("DB")?)),
         clock: Arc::new(PlatformClock),
         random: Arc::new(PlatformRandom),
         limiter: Arc::new(DurableLimiter::new(env)?),
+        assets: Arc::new(PlatformAssets(env.assets("ASSETS")?)),
+        keys: Default::default(),
+        nonce: AtomicU32::new(u32::from_be_bytes(nonce)),
+        secrets: secrets(env)?,
         config: config(env),
     });
     let both = (app.clone(), app::router(app));
     RUNNING.set(Some(both.clone()));
     Ok(both)
+}
+
+fn secrets(env: &Env) -> worker::Result<Secrets> {
+    let text = |name: &str| env.secret(name).map(|value| value.to_string()).unwrap_or_default();
+    Secrets::read(
+        &text("CLICK_SECRETS"),
+        &text("ENCRYPTION_SECRETS"),
+        &text("HASH_SECRETS"),
+        &text("OPERATOR_TOKEN"),
+    )
+    .map_err(|bad| worker::Error::RustError(format!("the secret {} is missing or malformed", bad.0)))
 }
 
 fn config(env: &Env) -> Config {
@@ -104,17 +148,39 @@ async fn fetch(request: HttpRequest, env: Env, context: Context) -> worker::Resu
 #[event(queue)]
 async fn queue(batch: MessageBatch<Message>, env: Env, _context: Context) -> worker::Result<()> {
     // An `Err` from here would panic the isolate: every message is answered by itself.
-    let Ok((_app, _router)) = running(&env) else {
+    let Ok((app, _router)) = running(&env) else {
         batch.retry_all();
         return Ok(());
     };
+    let (mut messages, mut raws) = (Vec::new(), Vec::new());
     for raw in batch.raw_iter() {
-        raw.ack();
+        match worker::d1::serde_wasm_bindgen::from_value::<Message>(raw.body()) {
+            Ok(message) => {
+                messages.push(message);
+                raws.push(raw);
+            }
+            // Not ours to read: trying again would not help, and the sweep finds whatever it was for.
+            Err(error) => {
+                crate::log(&format!("queue: unreadable message: {error}"));
+                raw.ack();
+            }
+        }
+    }
+    let handled = crate::jobs::handle(&app, messages).await;
+    for (raw, handled) in raws.iter().zip(handled) {
+        if handled { raw.ack() } else { raw.retry() }
     }
     Ok(())
 }
 
 #[event(scheduled)]
 async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
-    let Ok((_app, _router)) = running(&env) else { return };
+    let Ok((app, _router)) = running(&env) else { return };
+    match crate::jobs::sweep(&app).await {
+        Ok(messages) => {
+            // Handled here and now: a sweep does not depend on the queue that lost them.
+            let _ = crate::jobs::handle(&app, messages).await;
+        }
+        Err(error) => crate::log(&format!("sweep: {error}")),
+    }
 }

@@ -2,12 +2,18 @@
 //! else runs natively in tests.
 
 pub mod app;
+pub mod assets;
+pub mod auth;
+pub mod booking;
 pub mod call;
 pub mod error;
+pub mod fields;
+pub mod jobs;
 pub mod limiter;
+pub mod secrets;
+pub mod shapes;
 pub mod store;
 
-pub mod jobs;
 mod routes;
 
 #[cfg(target_arch = "wasm32")]
@@ -15,6 +21,8 @@ mod entry;
 #[cfg(target_arch = "wasm32")]
 mod objects;
 
+#[cfg(test)]
+mod testing;
 /// Writes one line to the log: errors only, with the request id, never a secret.
 pub(crate) fn log(line: &str) {
     #[cfg(target_arch = "wasm32")]

@@ -1,3 +1,22 @@
 //! Handlers, one file a resource: parse, load, decide, commit, respond.
 
+pub mod audit;
+pub mod clicks;
+pub mod commissions;
+pub mod conversions;
+pub mod events;
+pub mod files;
 pub mod health;
+pub mod hosts;
+pub mod links;
+pub mod operator;
+pub mod participants;
+pub mod partners;
+pub mod programs;
+pub mod promo_codes;
+pub mod stripe_connections;
+pub mod stripe_events;
+pub mod stripe_ingress;
+
+mod listing;
+mod management;

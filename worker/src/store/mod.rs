@@ -3,13 +3,51 @@
 
 use std::fmt;
 
+use domain::ids::WorkspaceId;
 use domain::mode::Mode;
 use domain::time::Instant;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value as Json};
 
+pub mod clicks;
+pub mod commissions;
+pub mod conversions;
+pub mod events;
+pub mod keys;
+pub mod links;
+pub mod page;
+pub mod partners;
+pub mod programs;
+pub mod sales;
+pub mod stripe_events;
+pub mod workspaces;
+
 #[cfg(target_arch = "wasm32")]
 pub mod d1;
+
+/// The workspace and mode that a statement is confined to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// The workspace.
+    pub workspace_id: WorkspaceId,
+    /// The mode.
+    pub mode: Mode,
+}
+
+impl Scope {
+    /// Continues a statement with the condition that every row is of this workspace and mode.
+    pub fn bound(&self, statement: Statement) -> Statement {
+        statement
+            .push("WHERE workspace_id = ? AND mode = ?")
+            .bind(self.workspace_id.as_str())
+            .bind(self.mode)
+    }
+}
+
+/// A value as JSON text, for a column that holds JSON.
+pub fn to_json(value: &impl serde::Serialize) -> Result<String, DbError> {
+    serde_json::to_string(value).map_err(|error| DbError::Failed(format!("could not be written as JSON: {error}")))
+}
 
 /// Something bound to a `?` of a statement.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,0 +1,209 @@
+//! Keys: who is calling, in which workspace and mode, and whether there is room for one more call in this minute.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use domain::ids::{KeyId, WorkspaceId};
+use domain::key::{ApiKey, KeyKind};
+use domain::limit::Admission;
+use domain::mode::Mode;
+use domain::time::{Instant, SECOND_MS};
+use http::{HeaderMap, header};
+
+use crate::app::App;
+use crate::call::Call;
+use crate::error::ApiError;
+use crate::limiter::Bucket;
+use crate::store::keys::{self, KeyRow};
+
+/// How long an isolate believes a key without asking again. Revocation must hold everywhere within 60 s.
+const KEY_BELIEVED_MS: i64 = 30 * SECOND_MS;
+/// Keys that an isolate remembers.
+const KEYS_REMEMBERED_MAX: usize = 4_096;
+
+/// Clicks of one key that an isolate admits in a minute while the limiter cannot answer.
+const UNMETERED_CLICKS_MAX: u32 = 20;
+
+/// A call that is let in.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// The workspace.
+    pub workspace_id: WorkspaceId,
+    /// The mode, by the key.
+    pub mode: Mode,
+    /// The key.
+    pub key_id: KeyId,
+    /// The limiter could not answer, and the call was let in without it.
+    pub unmetered: bool,
+}
+
+/// Which limit a call counts against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Zone {
+    /// Clicks, per public key.
+    Clicks,
+    /// The Conversion API, per secret key.
+    Conversions,
+    /// Every other `/api/…` path, per address.
+    Other,
+}
+
+/// What an isolate remembers of keys between requests.
+#[derive(Default)]
+pub struct KeyMemory {
+    known: Mutex<HashMap<String, (KeyRow, Instant)>>,
+    unmetered: Mutex<HashMap<String, domain::limit::Window>>,
+}
+
+/// The key of the Authorization header.
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = text.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Lets in the bearer of a secret key: 401, then 429.
+pub async fn secret(app: &App, call: &Call, headers: &HeaderMap, zone: Zone) -> Result<Access, ApiError> {
+    let Some(token) = bearer(headers) else {
+        return Err(ApiError::InvalidApiKey(
+            "Send a secret key (sk_…) as Authorization: Bearer.",
+        ));
+    };
+    let row = known_key(app, call, token, KeyKind::Secret).await?;
+    admit(app, call, row, zone).await
+}
+
+/// Lets in a public key: 401, then 429.
+pub async fn public(app: &App, call: &Call, token: &str) -> Result<Access, ApiError> {
+    let row = known_key(app, call, token, KeyKind::Public).await?;
+    admit(app, call, row, Zone::Clicks).await
+}
+
+async fn known_key(app: &App, call: &Call, token: &str, kind: KeyKind) -> Result<KeyRow, ApiError> {
+    let key = ApiKey::parse(token);
+    let found = match &key {
+        Some(key) if key.kind() == kind => lookup(app, call.now, key).await?,
+        _ => None,
+    };
+    match found {
+        Some(row) => Ok(row),
+        None if !app.limiter.stranger(&call.peer.address).await => {
+            Err(ApiError::RateLimitExceeded { retry_after_s: 60 })
+        }
+        None => Err(ApiError::InvalidApiKey(match (kind, key) {
+            (KeyKind::Secret, Some(key)) if key.kind() == KeyKind::Public => {
+                "This is a public key (pk_…); this path takes a secret key (sk_…)."
+            }
+            (KeyKind::Public, Some(key)) if key.kind() == KeyKind::Secret => {
+                "This is a secret key (sk_…) and must not be in a page; this path takes a public key (pk_…)."
+            }
+            (_, None) => "The key is malformed: pk_test_, pk_live_, sk_test_ or sk_live_ and 32 letters or digits.",
+            _ => "The key is unknown or revoked.",
+        })),
+    }
+}
+
+async fn lookup(app: &App, now: Instant, key: &ApiKey) -> Result<Option<KeyRow>, ApiError> {
+    let digest = key.digest();
+    let remembered = app.keys.known.lock().ok().and_then(|known| known.get(&digest).cloned());
+    if let Some((row, until)) = remembered
+        && now < until
+    {
+        return Ok(Some(row));
+    }
+    let rows = app.db.rows(keys::by_digest(&digest)).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let row = keys::decode(row)?;
+    // The infix alone decides the mode; a row that disagrees would be ours to explain.
+    if row.mode != key.mode() || row.kind != key.kind() {
+        return Err(ApiError::Internal(
+            "api_keys: mode or kind is not the key's own".to_owned(),
+        ));
+    }
+    if let Ok(mut known) = app.keys.known.lock() {
+        if known.len() >= KEYS_REMEMBERED_MAX {
+            known.clear();
+        }
+        known.insert(digest, (row.clone(), now.plus_ms(KEY_BELIEVED_MS)));
+    }
+    Ok(Some(row))
+}
+
+async fn admit(app: &App, call: &Call, row: KeyRow, zone: Zone) -> Result<Access, ApiError> {
+    let key_id = row.id.to_string();
+    let (bucket, limit) = match zone {
+        Zone::Clicks => (Bucket::Clicks { key_id }, row.clicks_per_minute),
+        Zone::Conversions => (Bucket::Conversions { key_id }, row.conversions_per_minute),
+        Zone::Other => {
+            let workspace_id = row.workspace_id.to_string();
+            (
+                Bucket::Other {
+                    workspace_id,
+                    address: network(&call.peer.address),
+                },
+                row.other_per_minute,
+            )
+        }
+    };
+    let (admission, unmetered) = match app.limiter.take(&bucket, limit, call.now).await {
+        Ok(admission) => (admission, false),
+        Err(_) if zone == Zone::Clicks => (unmetered(app, &bucket, call.now), true),
+        Err(why) => return Err(ApiError::Unavailable(why.0)),
+    };
+    call.note_admission(admission);
+    if !admission.admitted {
+        return Err(ApiError::RateLimitExceeded {
+            retry_after_s: admission.reset_s,
+        });
+    }
+    Ok(Access {
+        workspace_id: row.workspace_id,
+        mode: row.mode,
+        key_id: row.id,
+        unmetered,
+    })
+}
+
+/// A small fixed number of clicks while the limiter cannot answer: a partner's click is worth more than an exact count.
+fn unmetered(app: &App, bucket: &Bucket, now: Instant) -> Admission {
+    match app.keys.unmetered.lock() {
+        Ok(mut windows) => {
+            if windows.len() >= KEYS_REMEMBERED_MAX {
+                windows.clear();
+            }
+            windows
+                .entry(bucket.name())
+                .or_default()
+                .take(UNMETERED_CLICKS_MAX, now)
+        }
+        Err(_) => Admission {
+            admitted: false,
+            limit: UNMETERED_CLICKS_MAX,
+            remaining: 0,
+            reset_s: 60,
+        },
+    }
+}
+
+/// Who counts together: an IPv4 address, or the /64 of an IPv6 address.
+fn network(address: &str) -> String {
+    match address.parse::<std::net::Ipv6Addr>() {
+        Ok(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+        Err(_) => address.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ipv6_counts_per_64() {
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+        assert_eq!(network("192.0.2.1"), "192.0.2.1");
+        assert_eq!(network(""), "");
+    }
+}

@@ -1,0 +1,177 @@
+//! Reading a JSON object field by field: every error of a body is told at once, with its limit.
+
+use domain::money::{AMOUNT_MAX, Currency};
+use domain::time::Instant;
+use serde_json::{Map, Value as Json};
+
+use crate::error::{ApiError, FieldError};
+
+/// A body that is a JSON object, and what is wrong with it so far.
+pub struct Fields {
+    object: Map<String, Json>,
+    errors: Vec<FieldError>,
+}
+
+impl Fields {
+    /// Parses a body. Whatever is no JSON object is malformed.
+    pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
+        match serde_json::from_slice(body) {
+            Ok(Json::Object(object)) => Ok(Self {
+                object,
+                errors: Vec::new(),
+            }),
+            Ok(_) => Err(ApiError::malformed("The body must be a JSON object.")),
+            Err(error) => Err(ApiError::malformed(format!("The body is not JSON: {error}."))),
+        }
+    }
+
+    /// A nested object's fields.
+    pub fn of(object: Map<String, Json>) -> Self {
+        Self {
+            object,
+            errors: Vec::new(),
+        }
+    }
+
+    /// The field as it came; explicit null equals absent.
+    pub fn raw(&self, name: &str) -> Option<&Json> {
+        self.object.get(name).filter(|value| !value.is_null())
+    }
+
+    /// Notes an error.
+    pub fn error(&mut self, field: &str, message: impl Into<String>) {
+        self.errors.push(FieldError {
+            field: field.to_owned(),
+            message: message.into(),
+        });
+    }
+
+    /// All errors, or none.
+    pub fn finish(self) -> Result<(), ApiError> {
+        if self.errors.is_empty() {
+            Ok(())
+        } else {
+            Err(ApiError::fields(self.errors))
+        }
+    }
+
+    /// A text of 1 to `chars_max` characters.
+    pub fn text(&mut self, name: &str, chars_max: usize) -> Option<String> {
+        match self.raw(name) {
+            None => None,
+            Some(Json::String(text)) => {
+                let chars = text.chars().count();
+                if (1..=chars_max).contains(&chars) {
+                    return Some(text.clone());
+                }
+                self.error(name, format!("must have 1 to {chars_max} characters; has {chars}"));
+                None
+            }
+            Some(_) => {
+                self.error(name, "must be a string");
+                None
+            }
+        }
+    }
+
+    /// A text that must be there.
+    pub fn required_text(&mut self, name: &str, chars_max: usize) -> String {
+        if self.raw(name).is_none() {
+            self.error(name, "is required");
+        }
+        self.text(name, chars_max).unwrap_or_default()
+    }
+
+    /// A whole number within bounds.
+    pub fn integer(&mut self, name: &str, min: i64, max: i64) -> Option<i64> {
+        let value = self.raw(name)?;
+        let whole = value.as_i64().filter(|whole| (min..=max).contains(whole));
+        if whole.is_none() {
+            self.error(name, format!("must be a whole number from {min} to {max}"));
+        }
+        whole
+    }
+
+    /// An amount of money in the minor unit.
+    pub fn amount(&mut self, name: &str) -> Option<i64> {
+        self.integer(name, 0, AMOUNT_MAX)
+    }
+
+    /// A truth value.
+    pub fn boolean(&mut self, name: &str) -> Option<bool> {
+        let value = self.raw(name)?;
+        let flag = value.as_bool();
+        if flag.is_none() {
+            self.error(name, "must be true or false");
+        }
+        flag
+    }
+
+    /// A currency.
+    pub fn currency(&mut self, name: &str) -> Option<Currency> {
+        let text = self.text(name, 255)?;
+        match Currency::parse(&text) {
+            Ok(currency) => Some(currency),
+            Err(error) => {
+                self.error(name, error.to_string());
+                None
+            }
+        }
+    }
+
+    /// An instant.
+    pub fn instant(&mut self, name: &str) -> Option<Instant> {
+        let text = self.text(name, 255)?;
+        match Instant::parse(&text) {
+            Ok(instant) => Some(instant),
+            Err(error) => {
+                self.error(name, error.to_string());
+                None
+            }
+        }
+    }
+
+    /// One of a few words.
+    pub fn word<T>(&mut self, name: &str, words: &[&str], parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let value = self.raw(name)?;
+        let parsed = value.as_str().and_then(parse);
+        if parsed.is_none() {
+            self.error(name, format!("must be one of {}", words.join(", ")));
+        }
+        parsed
+    }
+
+    /// An id of one kind.
+    pub fn id<K: domain::ids::Kind>(&mut self, name: &str) -> Option<domain::ids::Id<K>> {
+        let value = self.raw(name)?;
+        let id = value.as_str().and_then(domain::ids::Id::parse);
+        if id.is_none() {
+            self.error(name, format!("must be an id that begins with {}_", K::PREFIX));
+        }
+        id
+    }
+
+    /// A list of objects, each of at most `count_max`.
+    pub fn objects(&mut self, name: &str, count_max: usize) -> Vec<Map<String, Json>> {
+        let Some(value) = self.raw(name) else { return Vec::new() };
+        let read: Option<Vec<_>> = value
+            .as_array()
+            .filter(|list| list.len() <= count_max)
+            .and_then(|list| list.iter().map(|one| one.as_object().cloned()).collect());
+        match read {
+            Some(list) => list,
+            None => {
+                self.error(name, format!("must be a list of at most {count_max} objects"));
+                Vec::new()
+            }
+        }
+    }
+
+    /// Takes over a nested object's errors under its name.
+    pub fn absorb(&mut self, prefix: &str, nested: Self) {
+        self.errors.extend(nested.errors.into_iter().map(|error| FieldError {
+            field: format!("{prefix}.{}", error.field),
+            message: error.message,
+        }));
+    }
+}

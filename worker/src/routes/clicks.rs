@@ -1,0 +1,223 @@
+//! `POST /v1/clicks`: a visitor came by a partner's link. And the list of clicks.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::Extension;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use domain::agent;
+use domain::click_id::{Click, ClickId, LinkNumber};
+use domain::visitor;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde_json::{Value as Json, json};
+
+use super::listing::{self, Query};
+use super::management;
+use crate::app::App;
+use crate::auth::{self, Access};
+use crate::call::{self, BODY_BYTES_MAX, Call};
+use crate::error::ApiError;
+use crate::fields::Fields;
+use crate::jobs::Message;
+use crate::shapes;
+use crate::store::clicks::{self as table, ClickRecord, Filter};
+use crate::store::{Scope, links};
+
+const REF_CHARS_MAX: usize = 255;
+const URL_CHARS_MAX: usize = 2_048;
+
+/// The browser's preflight: any origin may register a click, without credentials.
+pub async fn preflight() -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let headers = response.headers_mut();
+    allow_any_origin(headers);
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static("content-type, authorization, x-request-id"),
+    );
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
+    response
+}
+
+/// Registers a click. Refusals in this order: 413, 415, malformed JSON 400, 401, 429, other 400, 404.
+pub async fn register(State(app): State<Arc<App>>, Extension(call): Extension<Call>, request: Request) -> Response {
+    let mut response = registered(&app, &call, request).await.into_response();
+    allow_any_origin(response.headers_mut());
+    response
+}
+
+fn allow_any_origin(headers: &mut HeaderMap) {
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static(
+            "retry-after, x-request-id, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset",
+        ),
+    );
+}
+
+async fn registered(app: &App, call: &Call, request: Request) -> Result<Response, ApiError> {
+    let headers = request.headers().clone();
+    let accepted = call::has_media_type(&headers, &["application/json", "text/plain"]);
+    let body = call::body(request, BODY_BYTES_MAX).await?;
+    if !accepted {
+        return Err(ApiError::UnsupportedMediaType("application/json or text/plain"));
+    }
+    let mut fields = Fields::parse(&body)?;
+    let key = match (fields.raw("merchant"), auth::bearer(&headers)) {
+        (Some(Json::String(key)), _) => key.clone(),
+        (None, Some(key)) => key.to_owned(),
+        _ => return Err(ApiError::InvalidApiKey("Send a public key (pk_…) as merchant.")),
+    };
+    let access = auth::public(app, call, &key).await?;
+    let link_ref = fields.required_text("ref", REF_CHARS_MAX);
+    let url = fields.text("url", URL_CHARS_MAX);
+    let referrer = fields.text("referrer", URL_CHARS_MAX);
+    // A token that is not ours is ignored, whatever it looks like.
+    let token = fields.raw("visitor_token").and_then(Json::as_str).map(str::to_owned);
+    fields.finish()?;
+
+    let scope = Scope {
+        workspace_id: access.workspace_id.clone(),
+        mode: access.mode,
+    };
+    let link = match app.db.rows(links::number_by_ref(&scope, &link_ref)).await?.first() {
+        Some(row) => {
+            let number = u32::try_from(row.integer("number")?).unwrap_or(u32::MAX);
+            LinkNumber { database: 0, number }
+        }
+        None => return Err(ApiError::ReferralNotFound),
+    };
+    if let Some((click_id, token)) = same_click(app, call, &scope, link, token.as_deref()) {
+        return Ok(pair(StatusCode::OK, click_id, &token));
+    }
+    let nonce = app.nonce.fetch_add(1, Ordering::Relaxed);
+    let sealed = app.secrets.clicks.seal(Click {
+        at: call.now,
+        link,
+        nonce,
+    });
+    let click_id = sealed.ok_or_else(|| ApiError::Internal("the click does not fit a click id".to_owned()))?;
+    let secret = app
+        .secrets
+        .visitors
+        .first()
+        .ok_or_else(|| ApiError::Internal("no click secret".to_owned()))?;
+    let token = visitor::seal(secret, scope.workspace_id.as_str(), scope.mode, click_id);
+    let record = record(app, call, &access, &headers, click_id, link, url, referrer);
+    Ok(call::after(
+        pair(StatusCode::CREATED, click_id, &token),
+        [Message::Click(Box::new(record))],
+    ))
+}
+
+/// The click that the visitor's token seals, if it was on this link within half an hour.
+fn same_click(
+    app: &App,
+    call: &Call,
+    scope: &Scope,
+    link: LinkNumber,
+    token: Option<&str>,
+) -> Option<(ClickId, String)> {
+    let token = token?;
+    let click_id = visitor::open(&app.secrets.visitors, scope.workspace_id.as_str(), scope.mode, token)?;
+    let last = app.secrets.clicks.open(click_id)?;
+    (last.link == link && visitor::is_same_click(last.at, call.now)).then(|| (click_id, token.to_owned()))
+}
+
+fn pair(status: StatusCode, click_id: ClickId, token: &str) -> Response {
+    call::json(
+        status,
+        &json!({ "click_id": click_id.to_string(), "visitor_token": token }),
+    )
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a record is made of all that is known of a click, once"
+)]
+fn record(
+    app: &App,
+    call: &Call,
+    access: &Access,
+    headers: &HeaderMap,
+    click_id: ClickId,
+    link: LinkNumber,
+    url: Option<String>,
+    referrer: Option<String>,
+) -> ClickRecord {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let user_agent = text("user-agent");
+    let agent = agent::classify(user_agent, text("sec-purpose").or_else(|| text("purpose")));
+    let mut flags: Vec<String> = agent.machine.iter().map(|flag| flag.as_str().to_owned()).collect();
+    if access.unmetered {
+        flags.push("unmetered".to_owned());
+    }
+    let workspace = access.workspace_id.as_str();
+    let visitor = app
+        .secrets
+        .visitor_hash(call.now.day(), workspace, &call.peer.address, user_agent.unwrap_or(""));
+    ClickRecord {
+        click_id: click_id.to_string(),
+        workspace_id: workspace.to_owned(),
+        mode: access.mode.to_string(),
+        link_number: i64::from(link.number),
+        clicked_at: call.now,
+        url: url.map(|url| url.split('#').next().unwrap_or("").to_owned()),
+        referrer,
+        human: agent.machine.is_none(),
+        flags,
+        address_hash: Some(visitor),
+        device: Some(agent.device.as_str().to_owned()),
+        browser: Some(agent.browser.as_str().to_owned()),
+        country: call.peer.country.clone().filter(|country| country.len() == 2),
+        request_id: Some(call.request_id.clone()),
+    }
+}
+
+/// `GET /api/v1/clicks`.
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let scope = management::enter(&app, &call, request.headers()).await?;
+    let mut query = Query::of(request.uri());
+    let filter = Filter {
+        link_id: query.text("link_id"),
+        participant_id: query.text("participant_id"),
+        human: query.boolean("human"),
+        from: query.instant("from"),
+        to: query.instant("to"),
+    };
+    let limit = query.limit();
+    let after = query.cursor().and_then(|place| {
+        let (at, click_id) = place.split_once(' ')?;
+        Some((domain::time::Instant::from_ms(at.parse().ok()?), click_id.to_owned()))
+    });
+    query.finish()?;
+    let rows = app.db.rows(table::list(&scope, &filter, after, limit)).await?;
+    let mut shown = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let click = table::decode(row)?;
+        let place = format!("{} {}", click.record.clicked_at.ms(), click.record.click_id);
+        shown.push((place, shapes::click(&click)));
+    }
+    Ok(listing::answer(shown, limit))
+}
+
+/// `GET /api/v1/clicks/{id}`.
+pub async fn read(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let scope = management::enter(&app, &call, request.headers()).await?;
+    match app.db.rows(table::by_id(&scope, &id.to_lowercase())).await?.first() {
+        Some(row) => Ok(call::json(StatusCode::OK, &shapes::click(&table::decode(row)?))),
+        None => Err(ApiError::NotFound("click")),
+    }
+}

@@ -1,0 +1,214 @@
+//! `POST /api/v1/conversions`: a merchant reports a conversion. And conversions, listed and read.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use domain::attribution::Refusal;
+use domain::click_id::ClickId;
+use domain::email;
+use domain::sale::Report;
+use domain::time::{Instant, MINUTE_MS};
+use http::StatusCode;
+use serde_json::Value as Json;
+
+use super::listing::{self, Query};
+use super::management;
+use crate::app::App;
+use crate::auth::{self, Zone};
+use crate::booking::{self, Booked, Booking};
+use crate::call::{self, Call};
+use crate::error::ApiError;
+use crate::fields::Fields;
+use crate::shapes;
+use crate::store::Scope;
+use crate::store::conversions::{self as table, Reported};
+use crate::store::sales::{NewFact, StoredFact};
+
+const TRANSACTION_CHARS_MAX: usize = 255;
+const EVENT_TYPE_CHARS_MAX: usize = 100;
+const PROMO_CODE_CHARS_MAX: usize = 100;
+const CUSTOMER_CHARS_MAX: usize = 255;
+const METADATA_KEYS_MAX: usize = 50;
+const METADATA_BYTES_MAX: usize = 16 * 1024;
+/// A conversion may be dated this much ahead: clocks differ.
+const AHEAD_MS: i64 = 5 * MINUTE_MS;
+
+/// Records a reported conversion. Refusals in this order: 401, 429, 413, 415, 400, then 422 and 409.
+pub async fn report(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let access = auth::secret(&app, &call, request.headers(), Zone::Conversions).await?;
+    let explain = Query::of(request.uri()).boolean("explain") == Some(true);
+    let fields = management::json_body(request).await?;
+    let (report, reported) = parse(fields, call.now)?;
+    let scope = Scope {
+        workspace_id: access.workspace_id,
+        mode: access.mode,
+    };
+    let body = StoredFact::Report(report.clone());
+    let fact = NewFact {
+        id: app.fresh(call.now),
+        source: "report".to_owned(),
+        said_at: report.occurred_at,
+        mentions: booking::mentions(&app, &body),
+        body,
+    };
+    let booking = Booking {
+        scope,
+        keys: vec![report.external_transaction_id],
+        facts: vec![fact],
+        report: Some(reported),
+        now: call.now,
+        request_id: Some(call.request_id.clone()),
+        along: Vec::new(),
+    };
+    match booking::book(&app, &booking).await? {
+        Booked::Converted(told) => {
+            let commission_id = told.commission_id.as_deref();
+            let mut shape = shapes::conversion(&told.conversion, booking.scope.mode, commission_id);
+            if explain {
+                shape["explanation"] = shapes::explanation(&told.inputs, &told.verdict);
+            }
+            Ok(call::json(StatusCode::CREATED, &shape))
+        }
+        Booked::Duplicate { conversion_id } => Err(ApiError::ConversionDuplicate { conversion_id }),
+        Booked::Refused(Refusal::NoSignal) => Err(ApiError::NoAttributionSignal),
+        Booked::Refused(Refusal::ModeMismatch) => Err(ApiError::ModeMismatch(format!(
+            "This click or promo code exists in the other mode only; this key is of {} mode.",
+            booking.scope.mode
+        ))),
+        Booked::Waiting | Booked::Joins => Err(ApiError::Internal("a report always makes a conversion".to_owned())),
+    }
+}
+
+fn parse(mut fields: Fields, now: Instant) -> Result<(Report, Reported), ApiError> {
+    let external_transaction_id = fields.required_text("external_transaction_id", TRANSACTION_CHARS_MAX);
+    let event_type = fields.required_text("event_type", EVENT_TYPE_CHARS_MAX);
+    let amount_cents = fields.amount("amount_cents").unwrap_or(0);
+    let currency = fields.currency("currency");
+    if amount_cents > 0 && fields.raw("currency").is_none() {
+        fields.error("currency", "is required when amount_cents is over 0");
+    }
+    let occurred_at = fields.instant("occurred_at").unwrap_or(now);
+    if occurred_at > now.plus_ms(AHEAD_MS) {
+        fields.error("occurred_at", "must not be more than 5 minutes ahead");
+    }
+    let click_id = fields
+        .text("click_id", 255)
+        .map(|text| ClickId::parse(&text).ok_or(text));
+    if let Some(Err(_)) = click_id {
+        fields.error("click_id", "must be a UUID");
+    }
+    let promo_code = fields.text("promo_code", PROMO_CODE_CHARS_MAX);
+    let prospect_email = fields.text("prospect_email", 254);
+    if prospect_email.is_some_and(|address| email::hash_email(b"form only", &address).is_none()) {
+        fields.error("prospect_email", "must be an e-mail address");
+    }
+    let customer_external_id = fields.text("customer_external_id", CUSTOMER_CHARS_MAX);
+    let metadata = metadata(&mut fields);
+    fields.finish()?;
+    let click_id = click_id.and_then(Result::ok).map(|id| id.to_string());
+    let report = Report {
+        external_transaction_id: external_transaction_id.clone(),
+        event_type,
+        amount_cents,
+        currency,
+        occurred_at,
+        click_id: click_id.clone(),
+        promo_code: promo_code.clone(),
+    };
+    let reported = Reported {
+        external_transaction_id: Some(external_transaction_id),
+        click_id,
+        promo_code,
+        customer_external_id,
+        metadata,
+    };
+    Ok((report, reported))
+}
+
+fn metadata(fields: &mut Fields) -> Option<Json> {
+    let value = fields.raw("metadata")?.clone();
+    let message = match &value {
+        Json::Object(object) if object.len() > METADATA_KEYS_MAX => {
+            format!("must have at most {METADATA_KEYS_MAX} keys; has {}", object.len())
+        }
+        Json::Object(_) if value.to_string().len() > METADATA_BYTES_MAX => {
+            format!("must be at most {METADATA_BYTES_MAX} bytes of JSON")
+        }
+        Json::Object(_) => return Some(value),
+        _ => "must be an object".to_owned(),
+    };
+    fields.error("metadata", message);
+    None
+}
+
+/// `GET /api/v1/conversions`.
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let scope = management::enter(&app, &call, request.headers()).await?;
+    let mut query = Query::of(request.uri());
+    let page = query.page();
+    query.finish()?;
+    let mut shown = Vec::new();
+    for row in &app.db.rows(table::list(&scope, &page)).await? {
+        let (conversion, commission_id) = table::decode(row)?;
+        let shape = shapes::conversion(&conversion, scope.mode, commission_id.as_deref());
+        shown.push((conversion.id.to_string(), shape));
+    }
+    Ok(listing::answer(shown, page.limit))
+}
+
+/// `GET /api/v1/conversions/{id}`.
+pub async fn read(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let scope = management::enter(&app, &call, request.headers()).await?;
+    match app.db.rows(table::by_id(&scope, &id)).await?.first() {
+        Some(row) => {
+            let (conversion, commission_id) = table::decode(row)?;
+            let shape = shapes::conversion(&conversion, scope.mode, commission_id.as_deref());
+            Ok(call::json(StatusCode::OK, &shape))
+        }
+        None => Err(ApiError::NotFound("conversion")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use serde_json::json;
+
+    use crate::testing::World;
+
+    #[test]
+    fn a_click_becomes_a_conversion_with_a_commission() {
+        let world = World::new();
+        let program = world.program(&world.keys.sk_test, "anna");
+        let click_id = world.click(&world.keys.pk_test, "anna");
+        let body = json!({"click_id": click_id, "external_transaction_id": "txn_1", "event_type": "purchase",
+            "amount_cents": 10_000, "currency": "eur"});
+        let answer = world.api("POST /api/v1/conversions?explain=1", body.clone());
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        assert_eq!(answer.text("/attribution/status"), "attributed");
+        assert_eq!(answer.text("/attribution/participant_id"), program.participant_id);
+        assert_eq!(answer.text("/currency"), "EUR");
+        let commission = world.api(
+            &format!("GET /api/v1/commissions/{}", answer.text("/commission_id")),
+            json!(null),
+        );
+        assert_eq!(commission.body["amount_cents"], 2_000);
+        assert_eq!(commission.text("/state"), "approved");
+        world.check("POST /api/v1/conversions", body, expect!["409 CONVERSION_DUPLICATE"]);
+    }
+}

@@ -1,0 +1,53 @@
+//! The snippet and other built files.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use http::{HeaderMap, HeaderValue, header};
+
+use crate::app::App;
+use crate::error::ApiError;
+
+/// `GET /v1/{file}`: the snippet. The plain name is revalidated; a name with a hash never changes.
+pub async fn snippet(
+    State(app): State<Arc<App>>,
+    Path(file): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let is_script = file.starts_with("selgeo") && file.ends_with(".js") && !file.contains('/');
+    if !is_script {
+        return Err(ApiError::NotFound("path"));
+    }
+    let mut response = get(&app, &format!("/v1/{file}"), &headers).await?;
+    let hashed = file.split('.').count() == 3;
+    let cache = if hashed {
+        "public, max-age=31536000, immutable"
+    } else {
+        "public, max-age=300, must-revalidate"
+    };
+    let set = response.headers_mut();
+    set.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    set.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/javascript; charset=utf-8"),
+    );
+    // Any page may load it, also one that asks for proof of what it loads.
+    set.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    set.insert("cross-origin-resource-policy", HeaderValue::from_static("cross-origin"));
+    set.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    Ok(response)
+}
+
+/// `GET /static/{file}`.
+pub async fn fixed(
+    State(app): State<Arc<App>>,
+    Path(file): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    get(&app, &format!("/static/{file}"), &headers).await
+}
+
+async fn get(app: &App, path: &str, headers: &HeaderMap) -> Result<Response, ApiError> {
+    app.assets.get(path, headers).await.ok_or(ApiError::NotFound("path"))
+}

@@ -1,0 +1,97 @@
+//! `/api/v1/hosts`: where links may land.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use domain::ids::HostId;
+use http::StatusCode;
+use serde_json::json;
+
+use super::listing::{self, Query};
+use super::management;
+use crate::app::App;
+use crate::call::{self, Call};
+use crate::error::ApiError;
+use crate::store::{DbError, links as table};
+
+/// Registers a host: a name, with a port where it has one.
+pub async fn create(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (scope, mut fields) = management::enter_with_body(&app, &call, request).await?;
+    let given = fields.required_text("host", 255);
+    let host = normal(&given);
+    if host.is_none() && !given.is_empty() {
+        fields.error("host", "must be a host alone, such as shop.example or localhost:8787");
+    }
+    fields.finish()?;
+    let host = host.unwrap_or_default();
+    let id: HostId = app.fresh(call.now);
+    match app
+        .db
+        .batch(vec![table::insert_host(&scope, &id, &host, call.now)])
+        .await
+    {
+        Ok(_) => {
+            let created_at = call.now.to_string();
+            let shape = json!({ "id": id, "mode": scope.mode, "host": host, "created_at": created_at });
+            Ok(call::json(StatusCode::CREATED, &shape))
+        }
+        Err(DbError::Constraint(_)) => Err(ApiError::Conflict("This host is registered already.".to_owned())),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The host as URLs write it: lower case, IDNA, the default port left out.
+fn normal(given: &str) -> Option<String> {
+    let url = url::Url::parse(&format!("https://{given}/")).ok()?;
+    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    bare.then(|| host_of(&url)).flatten()
+}
+
+/// `host` or `host:port` of a URL.
+pub fn host_of(url: &url::Url) -> Option<String> {
+    let host = url.host_str()?;
+    Some(match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    })
+}
+
+/// A page of hosts.
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let scope = management::enter(&app, &call, request.headers()).await?;
+    let mut query = Query::of(request.uri());
+    let page = query.page();
+    query.finish()?;
+    let mut shown = Vec::new();
+    for row in &app.db.rows(table::list_hosts(&scope, &page)).await? {
+        let (id, created_at) = (row.text("id")?, row.instant("created_at")?.to_string());
+        let shape = json!({ "id": id, "mode": scope.mode, "host": row.text("host")?, "created_at": created_at });
+        shown.push((id, shape));
+    }
+    Ok(listing::answer(shown, page.limit))
+}
+
+/// Takes a host away.
+pub async fn delete(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let scope = management::enter(&app, &call, request.headers()).await?;
+    let deleted = app.db.batch(vec![table::delete_host(&scope, &id)]).await?;
+    if deleted.iter().all(Vec::is_empty) {
+        return Err(ApiError::NotFound("host"));
+    }
+    Ok(StatusCode::NO_CONTENT.into_response())
+}

@@ -1,0 +1,149 @@
+//! `/api/v1/links`.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use domain::ids::ParticipantId;
+use domain::status::LinkStatus;
+use http::StatusCode;
+
+use super::hosts::host_of;
+use super::listing::{self, Query};
+use super::management;
+use super::programs::is_slug;
+use crate::app::App;
+use crate::call::{self, Call};
+use crate::error::ApiError;
+use crate::shapes;
+use crate::store::links::{self as table, Link};
+use crate::store::{DbError, Scope};
+
+/// Makes a link. It may land on a registered host only; ref and slug are made up where they are not given.
+pub async fn create(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (scope, mut fields) = management::enter_with_body(&app, &call, request).await?;
+    let participant_id: Option<ParticipantId> = fields.id("participant_id");
+    if fields.raw("participant_id").is_none() {
+        fields.error("participant_id", "is required");
+    }
+    let link_ref = fields.text("ref", 255);
+    if link_ref
+        .as_deref()
+        .is_some_and(|given| given.chars().any(|c| c.is_control() || c.is_whitespace()))
+    {
+        fields.error("ref", "must not contain white space");
+    }
+    let slug = fields.text("slug", 63);
+    if slug.as_deref().is_some_and(|slug| !is_slug(slug)) {
+        fields.error("slug", "must be lower-case letters, digits and inner dashes");
+    }
+    let landing_url = fields.required_text("landing_url", 2_048);
+    let landing = url::Url::parse(&landing_url)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https"));
+    if landing.is_none() && !landing_url.is_empty() {
+        fields.error("landing_url", "must be an http or https URL");
+    }
+    let name = fields.text("name", 100).unwrap_or_default();
+    fields.finish()?;
+    let Some(participant_id) = participant_id else {
+        return Err(ApiError::field("participant_id", "is required"));
+    };
+    let host = landing.as_ref().and_then(host_of).unwrap_or_default();
+    if app.db.rows(table::host_exists(&scope, &host)).await?.is_empty() {
+        let message = format!("{host} is not a registered host of this workspace and mode; register it under hosts");
+        return Err(ApiError::field("landing_url", message));
+    }
+    let link = Link {
+        id: app.fresh(call.now),
+        participant_id,
+        link_ref: link_ref.unwrap_or_else(|| made_up(&app)),
+        slug: slug.unwrap_or_else(|| made_up(&app)),
+        landing_url,
+        name,
+        status: LinkStatus::Active,
+        created_at: call.now,
+    };
+    match app.db.batch(vec![table::insert(&scope, &link)]).await {
+        Ok(rows) if rows.iter().all(Vec::is_empty) => Err(ApiError::NotFound("participant")),
+        Ok(_) => Ok(call::json(
+            StatusCode::CREATED,
+            &shapes::link(&link, scope.mode, &call.origin),
+        )),
+        Err(DbError::Constraint(_)) => Err(ApiError::Conflict("This ref or slug is taken.".to_owned())),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Ten characters that are easily read aloud: 32^10 of them, so that a guess finds nothing.
+fn made_up(app: &App) -> String {
+    const ALPHABET: &[u8; 32] = b"23456789abcdefghijkmnpqrstuvwxyz";
+    let mut random = [0; 10];
+    app.random.fill(&mut random);
+    random
+        .iter()
+        .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]))
+        .collect()
+}
+
+/// A page of links.
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let scope = management::enter(&app, &call, request.headers()).await?;
+    let mut query = Query::of(request.uri());
+    let page = query.page();
+    query.finish()?;
+    let mut shown = Vec::new();
+    for row in &app.db.rows(table::list(&scope, &page)).await? {
+        let link = table::decode(row)?;
+        shown.push((link.id.to_string(), shapes::link(&link, scope.mode, &call.origin)));
+    }
+    Ok(listing::answer(shown, page.limit))
+}
+
+async fn answer_one(app: &App, call: &Call, scope: &Scope, id: &str) -> Result<Response, ApiError> {
+    match app.db.rows(table::by_id(scope, id)).await?.first() {
+        Some(row) => Ok(call::json(
+            StatusCode::OK,
+            &shapes::link(&table::decode(row)?, scope.mode, &call.origin),
+        )),
+        None => Err(ApiError::NotFound("link")),
+    }
+}
+
+/// One link.
+pub async fn read(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let scope = management::enter(&app, &call, request.headers()).await?;
+    answer_one(&app, &call, &scope, &id).await
+}
+
+/// `POST …/{id}/{verb}`: `archive`, `pause`, `activate`.
+pub async fn act(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    Path((id, verb)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let scope = management::enter(&app, &call, request.headers()).await?;
+    let to = match verb.as_str() {
+        "activate" => LinkStatus::Active,
+        "pause" => LinkStatus::Paused,
+        "archive" => LinkStatus::Archived,
+        _ => return Err(ApiError::NotFound("action")),
+    };
+    app.db.batch(vec![table::set_status(&scope, &id, to)]).await?;
+    answer_one(&app, &call, &scope, &id).await
+}

@@ -1,0 +1,151 @@
+//! Lists: `?limit=` and `?cursor=` in, `{"data":[…],"next_cursor":…}` out; and the filters of a query string.
+
+use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::time::Instant;
+use http::{StatusCode, Uri};
+use serde_json::{Value as Json, json};
+
+use crate::call;
+use crate::error::{ApiError, FieldError};
+use crate::store::page::Page;
+
+/// Rows in a page, when the caller does not say.
+const LIMIT_DEFAULT: i64 = 50;
+/// Rows in a page, at most.
+const LIMIT_MAX: i64 = 100;
+/// A filter's value, at most.
+const VALUE_CHARS_MAX: usize = 255;
+
+/// A query string, read parameter by parameter.
+pub struct Query {
+    pairs: Vec<(String, String)>,
+    errors: Vec<FieldError>,
+}
+
+impl Query {
+    /// Of a request's URI.
+    pub fn of(uri: &Uri) -> Self {
+        let pairs = url::form_urlencoded::parse(uri.query().unwrap_or("").as_bytes())
+            .into_owned()
+            .collect();
+        Self {
+            pairs,
+            errors: Vec::new(),
+        }
+    }
+
+    fn error(&mut self, field: &str, message: String) {
+        self.errors.push(FieldError {
+            field: field.to_owned(),
+            message,
+        });
+    }
+
+    /// A text; empty equals absent.
+    pub fn text(&mut self, name: &str) -> Option<String> {
+        let value = self
+            .pairs
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.clone())?;
+        if value.chars().count() > VALUE_CHARS_MAX {
+            self.error(name, format!("must have at most {VALUE_CHARS_MAX} characters"));
+            return None;
+        }
+        Some(value).filter(|value| !value.is_empty())
+    }
+
+    /// An instant.
+    pub fn instant(&mut self, name: &str) -> Option<Instant> {
+        let text = self.text(name)?;
+        match Instant::parse(&text) {
+            Ok(instant) => Some(instant),
+            Err(error) => {
+                self.error(name, error.to_string());
+                None
+            }
+        }
+    }
+
+    /// `true` or `false`.
+    pub fn boolean(&mut self, name: &str) -> Option<bool> {
+        match self.text(name)?.as_str() {
+            "true" | "1" => Some(true),
+            "false" | "0" => Some(false),
+            _ => {
+                self.error(name, "must be true or false".to_owned());
+                None
+            }
+        }
+    }
+
+    /// One of a few words.
+    pub fn word(&mut self, name: &str, words: &[&str]) -> Option<String> {
+        let text = self.text(name)?;
+        if !words.contains(&text.as_str()) {
+            self.error(name, format!("must be one of {}", words.join(", ")));
+            return None;
+        }
+        Some(text)
+    }
+
+    /// How many rows.
+    pub fn limit(&mut self) -> i64 {
+        match self.text("limit").map(|text| text.parse::<i64>()) {
+            None => LIMIT_DEFAULT,
+            Some(Ok(limit)) if (1..=LIMIT_MAX).contains(&limit) => limit,
+            Some(_) => {
+                self.error("limit", format!("must be a whole number from 1 to {LIMIT_MAX}"));
+                LIMIT_DEFAULT
+            }
+        }
+    }
+
+    /// What [`cursor`] wrote.
+    pub fn cursor(&mut self) -> Option<String> {
+        let text = self.text("cursor")?;
+        let opened = URL_SAFE_NO_PAD
+            .decode(&text)
+            .ok()
+            .and_then(|bytes| String::from_utf8(bytes).ok());
+        if opened.is_none() {
+            self.error("cursor", "must be the next_cursor of a page of this list".to_owned());
+        }
+        opened
+    }
+
+    /// The page asked for, of a list that goes by id.
+    pub fn page(&mut self) -> Page {
+        Page {
+            limit: self.limit(),
+            after: self.cursor(),
+        }
+    }
+
+    /// All errors, or none.
+    pub fn finish(self) -> Result<(), ApiError> {
+        if self.errors.is_empty() {
+            Ok(())
+        } else {
+            Err(ApiError::fields(self.errors))
+        }
+    }
+}
+
+/// Opaque to clients: where the next page begins.
+pub fn cursor(place: &str) -> String {
+    URL_SAFE_NO_PAD.encode(place)
+}
+
+/// A page of rows that were read one too many: the surplus one only says that there is a next page.
+pub fn answer(rows: Vec<(String, Json)>, limit: i64) -> Response {
+    let limit = usize::try_from(limit).unwrap_or(0);
+    let next_cursor = match rows.get(limit.saturating_sub(1)) {
+        Some((place, _)) if rows.len() > limit => Some(cursor(place)),
+        _ => None,
+    };
+    let data: Vec<Json> = rows.into_iter().take(limit).map(|(_, shape)| shape).collect();
+    call::json(StatusCode::OK, &json!({ "data": data, "next_cursor": next_cursor }))
+}

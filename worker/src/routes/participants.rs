@@ -1,0 +1,179 @@
+//! `/api/v1/participants`: who is in which program.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use domain::ids::{PartnerId, ProgramId};
+use domain::status::{ParticipantAct, ParticipantStatus};
+use http::StatusCode;
+
+use super::listing::{self, Query};
+use super::management;
+use crate::app::App;
+use crate::call::{self, Call};
+use crate::error::ApiError;
+use crate::shapes;
+use crate::store::events::{self, Event};
+use crate::store::partners::{self as table, Participant};
+use crate::store::{DbError, Scope, programs};
+
+/// Puts a partner into a program, `pending` unless the merchant says otherwise.
+pub async fn create(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (scope, mut fields) = management::enter_with_body(&app, &call, request).await?;
+    let program_id: Option<ProgramId> = fields.id("program_id");
+    let partner_id: Option<PartnerId> = fields.id("partner_id");
+    for (name, missing) in [
+        ("program_id", program_id.is_none()),
+        ("partner_id", partner_id.is_none()),
+    ] {
+        if missing && fields.raw(name).is_none() {
+            fields.error(name, "is required");
+        }
+    }
+    let status = fields.word("status", &["pending", "approved"], |word| {
+        ParticipantStatus::parse(word).filter(|s| matches!(s, ParticipantStatus::Pending | ParticipantStatus::Approved))
+    });
+    fields.finish()?;
+    let (Some(program_id), Some(partner_id)) = (program_id, partner_id) else {
+        return Err(ApiError::malformed("program_id and partner_id are required."));
+    };
+    let participant = Participant {
+        id: app.fresh(call.now),
+        program_id,
+        partner_id,
+        status: status.unwrap_or(ParticipantStatus::Pending),
+        created_at: call.now,
+    };
+    let (program, partner) = (participant.program_id.as_str(), participant.partner_id.as_str());
+    let found = app
+        .db
+        .batch(vec![programs::by_id(&scope, program), table::by_id(&scope, partner)])
+        .await?;
+    if found.iter().any(Vec::is_empty) {
+        return Err(ApiError::NotFound("program or partner"));
+    }
+    let mut batch = vec![
+        table::insert_participant(&scope, &participant),
+        event(&app, &call, &scope, "participant.created", &participant)?,
+    ];
+    if participant.status == ParticipantStatus::Approved {
+        batch.push(event(&app, &call, &scope, "participant.approved", &participant)?);
+    }
+    match app.db.batch(batch).await {
+        Ok(_) => Ok(call::json(
+            StatusCode::CREATED,
+            &shapes::participant(&participant, scope.mode),
+        )),
+        Err(DbError::Constraint(_)) => Err(ApiError::Conflict(
+            "This partner is in this program already.".to_owned(),
+        )),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn event(
+    app: &App,
+    call: &Call,
+    scope: &Scope,
+    kind: &'static str,
+    participant: &Participant,
+) -> Result<crate::store::Statement, ApiError> {
+    let data = shapes::participant(participant, scope.mode);
+    let event = Event {
+        id: app.fresh(call.now),
+        kind,
+        subject: participant.id.to_string(),
+        data,
+    };
+    Ok(events::insert(scope, &event, call.now)?)
+}
+
+/// A page of participants.
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let scope = management::enter(&app, &call, request.headers()).await?;
+    let mut query = Query::of(request.uri());
+    let page = query.page();
+    query.finish()?;
+    let mut shown = Vec::new();
+    for row in &app.db.rows(table::list_participants(&scope, &page)).await? {
+        let participant = table::decode_participant(row)?;
+        shown.push((
+            participant.id.to_string(),
+            shapes::participant(&participant, scope.mode),
+        ));
+    }
+    Ok(listing::answer(shown, page.limit))
+}
+
+async fn one(app: &App, scope: &Scope, id: &str) -> Result<Participant, ApiError> {
+    let rows = app.db.rows(table::participant_by_id(scope, id)).await?;
+    rows.first()
+        .map(table::decode_participant)
+        .transpose()?
+        .ok_or(ApiError::NotFound("participant"))
+}
+
+/// One participant.
+pub async fn read(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let scope = management::enter(&app, &call, request.headers()).await?;
+    let participant = one(&app, &scope, &id).await?;
+    Ok(call::json(
+        StatusCode::OK,
+        &shapes::participant(&participant, scope.mode),
+    ))
+}
+
+/// `POST …/{id}/{verb}`: `approve`, `reject`, `suspend`.
+pub async fn act(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    Path((id, verb)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let scope = management::enter(&app, &call, request.headers()).await?;
+    let (act, kind) = match verb.as_str() {
+        "approve" => (ParticipantAct::Approve, "participant.approved"),
+        "reject" => (ParticipantAct::Reject, "participant.rejected"),
+        "suspend" => (ParticipantAct::Suspend, "participant.suspended"),
+        _ => return Err(ApiError::NotFound("action")),
+    };
+    let mut participant = one(&app, &scope, &id).await?;
+    let from = participant.status;
+    let Some(to) = from.after(act) else {
+        return Err(ApiError::Conflict(format!(
+            "A participant who is {} cannot be changed so.",
+            from.as_str()
+        )));
+    };
+    participant.status = to;
+    let moved = table::move_participant(&scope, &id, from, to);
+    match app
+        .db
+        .batch(vec![moved, event(&app, &call, &scope, kind, &participant)?])
+        .await
+    {
+        Ok(_) => Ok(call::json(
+            StatusCode::OK,
+            &shapes::participant(&participant, scope.mode),
+        )),
+        Err(DbError::Constraint(_)) => Err(ApiError::Conflict(
+            "The participant was changed at the same time; look again.".to_owned(),
+        )),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,96 @@
+//! `/api/v1/promo-codes`.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use domain::ids::ParticipantId;
+use http::StatusCode;
+
+use super::listing::{self, Query};
+use super::management;
+use crate::app::App;
+use crate::call::{self, Call};
+use crate::error::ApiError;
+use crate::shapes;
+use crate::store::DbError;
+use crate::store::links::{self as table, PromoCode};
+
+/// Makes a promo code.
+pub async fn create(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (scope, mut fields) = management::enter_with_body(&app, &call, request).await?;
+    let participant_id: Option<ParticipantId> = fields.id("participant_id");
+    if fields.raw("participant_id").is_none() {
+        fields.error("participant_id", "is required");
+    }
+    let code = fields.required_text("code", 100).trim().to_owned();
+    let stripe_promotion_code_id = fields.text("stripe_promotion_code_id", 255);
+    if stripe_promotion_code_id
+        .as_deref()
+        .is_some_and(|id| !id.starts_with("promo_"))
+    {
+        fields.error(
+            "stripe_promotion_code_id",
+            "must be the id of a Stripe promotion code, promo_…",
+        );
+    }
+    fields.finish()?;
+    let Some(participant_id) = participant_id else {
+        return Err(ApiError::field("participant_id", "is required"));
+    };
+    let promo = PromoCode {
+        id: app.fresh(call.now),
+        participant_id,
+        code,
+        stripe_promotion_code_id,
+        created_at: call.now,
+    };
+    match app.db.batch(vec![table::insert_promo_code(&scope, &promo)]).await {
+        Ok(rows) if rows.iter().all(Vec::is_empty) => Err(ApiError::NotFound("participant")),
+        Ok(_) => Ok(call::json(StatusCode::CREATED, &shapes::promo_code(&promo, scope.mode))),
+        Err(DbError::Constraint(_)) => Err(ApiError::Conflict(
+            "This code, or its Stripe promotion code, is taken.".to_owned(),
+        )),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A page of promo codes.
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let scope = management::enter(&app, &call, request.headers()).await?;
+    let mut query = Query::of(request.uri());
+    let page = query.page();
+    query.finish()?;
+    let mut shown = Vec::new();
+    for row in &app.db.rows(table::list_promo_codes(&scope, &page)).await? {
+        let promo = table::decode_promo_code(row)?;
+        shown.push((promo.id.to_string(), shapes::promo_code(&promo, scope.mode)));
+    }
+    Ok(listing::answer(shown, page.limit))
+}
+
+/// One promo code.
+pub async fn read(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let scope = management::enter(&app, &call, request.headers()).await?;
+    match app.db.rows(table::promo_code_by_id(&scope, &id)).await?.first() {
+        Some(row) => {
+            let promo = table::decode_promo_code(row)?;
+            Ok(call::json(StatusCode::OK, &shapes::promo_code(&promo, scope.mode)))
+        }
+        None => Err(ApiError::NotFound("promo code")),
+    }
+}

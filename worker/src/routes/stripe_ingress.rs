@@ -1,0 +1,113 @@
+//! `POST /webhooks/stripe/{connection_id}`: verify on the raw bytes, store, answer. Processing comes after the answer, by
+//! message or by sweep: once stored, an event is lost in no failure.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use domain::email;
+use domain::ids::StripeEventId;
+use domain::mode::Mode;
+use domain::status::StripeOutcome;
+use domain::time::MINUTE_MS;
+use http::StatusCode;
+use serde_json::json;
+use stripe::event::{Event, Reading};
+
+use super::stripe_connections::secret_purpose;
+use crate::app::App;
+use crate::call::{self, Call};
+use crate::error::ApiError;
+use crate::jobs::Message;
+use crate::store::stripe_events::{self as table, Connection, NewEvent};
+
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// The sweep takes an event up when its message has not been heard of for so long.
+const SWEEP_AFTER_MS: i64 = MINUTE_MS;
+
+/// What an event's raw body is sealed for.
+pub fn body_purpose(id: &StripeEventId) -> String {
+    format!("stripe body {id}")
+}
+
+/// Takes an event in. Refusals in this order: 404, 413, 400 `INVALID_SIGNATURE`, 400 `VALIDATION_ERROR`.
+pub async fn receive(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    Path(connection_id): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let rows = app.db.rows(table::connection(&connection_id)).await?;
+    let connection = rows.first().map(table::decode_connection).transpose()?;
+    let connection = connection.ok_or(ApiError::NotFound("Stripe connection"))?;
+    let headers = request.headers().clone();
+    let body = call::body(request, BODY_BYTES_MAX).await?;
+    let lines: Vec<&[u8]> = headers
+        .get_all("stripe-signature")
+        .iter()
+        .map(http::HeaderValue::as_bytes)
+        .collect();
+    verify(&app, &call, &connection, &lines, &body)?;
+    let key = app.secrets.email_key(connection.scope.workspace_id.as_str());
+    let event = stripe::event::read(&body, &|address| email::hash_email(&key, address))
+        .map_err(|error| ApiError::malformed(format!("The body is signed, but not a Stripe event: {error}.")))?;
+
+    let id: StripeEventId = app.fresh(call.now);
+    let (outcome, reason) = fate(&event, connection.scope.mode);
+    let pending = outcome == StripeOutcome::Pending;
+    let sealed_body = if pending {
+        Some(app.secrets.seal(&*app.random, &body_purpose(&id), &body)?)
+    } else {
+        None
+    };
+    let new = NewEvent {
+        id: &id,
+        connection: &connection,
+        stripe_id: &event.id,
+        kind: &event.kind,
+        outcome,
+        reason: reason.as_deref(),
+        sealed_body,
+        next_attempt_at: pending.then(|| call.now.plus_ms(SWEEP_AFTER_MS)),
+    };
+    let stored = app.db.batch(table::insert(&new, call.now, &call.request_id)).await?;
+    let stands = stored
+        .last()
+        .and_then(|rows| rows.first())
+        .map(|row| row.text("id"))
+        .transpose()?;
+    let duplicate = stands.as_deref() != Some(id.as_str());
+    let answer = json!({
+        "received": true, "outcome": outcome.as_str(), "reason": reason, "duplicate": duplicate,
+    });
+    let response = call::json(StatusCode::OK, &answer);
+    Ok(if pending && !duplicate {
+        call::after(response, [Message::StripeEvent { id: id.to_string() }])
+    } else {
+        response
+    })
+}
+
+fn verify(app: &App, call: &Call, connection: &Connection, lines: &[&[u8]], body: &[u8]) -> Result<(), ApiError> {
+    let secret = app
+        .secrets
+        .open(&secret_purpose(&connection.id), &connection.signing_secret)
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .ok_or_else(|| ApiError::Internal(format!("the signing secret of {} does not open", connection.id)))?;
+    stripe::signature::verify(&[&secret], lines, body, call.now)
+        .map_err(|error| ApiError::InvalidSignature(format!("The Stripe-Signature header does not hold: {error}.")))
+}
+
+/// What can be said of an event before it is processed.
+fn fate(event: &Event, mode: Mode) -> (StripeOutcome, Option<String>) {
+    if Mode::of_livemode(event.livemode) != mode {
+        return (StripeOutcome::Skipped, Some("mode_mismatch".to_owned()));
+    }
+    match &event.reading {
+        Reading::Facts(_) => (StripeOutcome::Pending, None),
+        Reading::Ignored(reason) => (StripeOutcome::Ignored, Some(reason.to_string())),
+        // Kept with its body, so that it can be processed once we read its shape.
+        Reading::Unreadable(_) => (StripeOutcome::Pending, None),
+    }
+}

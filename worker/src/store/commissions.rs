@@ -1,0 +1,177 @@
+//! `commissions` and `entries`.
+
+use domain::ids::{CommissionId, ConversionId, EntryId, Id};
+use domain::ledger::{Due, EntryKind, Standing};
+use domain::money::Currency;
+use domain::status::CommissionState;
+use domain::time::Instant;
+use serde::Deserialize;
+
+use super::page::Page;
+use super::{DbError, Row, Scope, Statement};
+
+/// A new commission.
+pub fn insert(
+    scope: &Scope,
+    id: &CommissionId,
+    conversion: &ConversionId,
+    due: &Due,
+    state: CommissionState,
+    now: Instant,
+) -> Result<Statement, DbError> {
+    Ok(Statement::new(
+        "INSERT INTO commissions (id, workspace_id, mode, conversion_id, participant_id, program_id, currency, state, \
+         needs_review, auto_approve, hold_until, reward_version, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(id.as_str())
+    .bind(scope.workspace_id.as_str())
+    .bind(scope.mode)
+    .bind(conversion.as_str())
+    .bind(due.participant_id.as_str())
+    .bind(due.program_id.as_str())
+    .bind(due.currency.code())
+    .bind(state.as_str())
+    .bind(super::to_json(&due.needs_review)?)
+    .bind(due.auto_approve)
+    .bind(due.hold_until)
+    .bind(due.reward_version.as_str())
+    .bind(now))
+}
+
+/// An entry.
+pub struct NewEntry<'a> {
+    /// Its id.
+    pub id: EntryId,
+    /// The commission.
+    pub commission_id: &'a CommissionId,
+    /// The signed amount.
+    pub amount_cents: i64,
+    /// Its currency.
+    pub currency: Currency,
+    /// Why.
+    pub kind: EntryKind,
+    /// The fact or act that caused it.
+    pub cause: &'a str,
+}
+
+/// Appends an entry.
+pub fn append(scope: &Scope, entry: &NewEntry<'_>, now: Instant) -> Statement {
+    Statement::new(
+        "INSERT INTO entries (id, workspace_id, mode, commission_id, amount_cents, currency, kind, cause, created_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(entry.id.as_str())
+    .bind(scope.workspace_id.as_str())
+    .bind(scope.mode)
+    .bind(entry.commission_id.as_str())
+    .bind(entry.amount_cents)
+    .bind(entry.currency.code())
+    .bind(entry.kind.as_str())
+    .bind(entry.cause)
+    .bind(now)
+}
+
+/// Sets a commission's state.
+pub fn set_state(id: &CommissionId, state: CommissionState) -> Statement {
+    Statement::new("UPDATE commissions SET state = ? WHERE id = ?")
+        .bind(state.as_str())
+        .bind(id.as_str())
+}
+
+/// Commissions whose hold is over and that nobody has to look at.
+pub fn held_until(now: Instant, limit: i64) -> Statement {
+    Statement::new(
+        "SELECT id, workspace_id, mode FROM commissions WHERE state = 'pending' AND auto_approve = 1 \
+         AND needs_review = '[]' AND hold_until <= ? ORDER BY hold_until LIMIT ?",
+    )
+    .bind(now)
+    .bind(limit)
+}
+
+/// Approves a commission that is still pending.
+pub fn approve(id: &str) -> Statement {
+    Statement::new("UPDATE commissions SET state = 'approved' WHERE id = ? AND state = 'pending'").bind(id)
+}
+
+/// Reads a commission as a booking needs it.
+pub fn decode_standing(row: &Row) -> Result<Standing, DbError> {
+    Ok(Standing {
+        id: row.parsed("id", Id::parse, "a commission id")?,
+        participant_id: row.parsed("participant_id", Id::parse, "a participant id")?,
+        amount_cents: row.integer("amount_cents")?,
+        currency: row.parsed("currency", |code| Currency::parse(code).ok(), "a currency")?,
+        state: row.parsed("state", CommissionState::parse, "a commission's state")?,
+    })
+}
+
+/// One entry, as it is listed with its commission.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Entry {
+    /// The signed amount.
+    pub amount_cents: i64,
+    /// Why.
+    pub kind: String,
+    /// The fact or act that caused it.
+    pub cause: String,
+    /// When.
+    pub created_at: i64,
+}
+
+/// A commission as it is listed.
+#[derive(Clone, Debug)]
+pub struct Commission {
+    /// Its id.
+    pub id: String,
+    /// The conversion.
+    pub conversion_id: String,
+    /// Whose.
+    pub participant_id: String,
+    /// In which program.
+    pub program_id: String,
+    /// Its currency.
+    pub currency: String,
+    /// Its state.
+    pub state: CommissionState,
+    /// Why a person has to look.
+    pub needs_review: Vec<String>,
+    /// When the hold ends.
+    pub hold_until: Instant,
+    /// The version of the reward.
+    pub reward_version: String,
+    /// Its entries, oldest first.
+    pub entries: Vec<Entry>,
+    /// When it was made.
+    pub created_at: Instant,
+}
+
+const COLUMNS: &str = "SELECT id, conversion_id, participant_id, program_id, currency, state, needs_review, hold_until, \
+     reward_version, created_at, (SELECT json_group_array(json_object('amount_cents', e.amount_cents, 'kind', e.kind, \
+     'cause', e.cause, 'created_at', e.created_at)) FROM (SELECT * FROM entries WHERE commission_id = commissions.id \
+     ORDER BY id) e) AS entries FROM commissions ";
+
+/// One commission.
+pub fn by_id(scope: &Scope, id: &str) -> Statement {
+    scope.bound(Statement::new(COLUMNS)).push(" AND id = ?").bind(id)
+}
+
+/// A page of commissions.
+pub fn list(scope: &Scope, page: &Page) -> Statement {
+    page.bound(scope.bound(Statement::new(COLUMNS)))
+}
+
+/// Reads a commission.
+pub fn decode(row: &Row) -> Result<Commission, DbError> {
+    Ok(Commission {
+        id: row.text("id")?,
+        conversion_id: row.text("conversion_id")?,
+        participant_id: row.text("participant_id")?,
+        program_id: row.text("program_id")?,
+        currency: row.text("currency")?,
+        state: row.parsed("state", CommissionState::parse, "a commission's state")?,
+        needs_review: row.json("needs_review")?,
+        hold_until: row.instant("hold_until")?,
+        reward_version: row.text("reward_version")?,
+        entries: row.json("entries")?,
+        created_at: row.instant("created_at")?,
+    })
+}

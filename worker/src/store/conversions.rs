@@ -1,0 +1,287 @@
+//! `conversions` and `decisions`.
+
+use domain::attribution::{Inputs, Method, Reason, Verdict};
+use domain::ids::{ConversionId, DecisionId, Id, SaleId};
+use domain::money::Currency;
+use domain::sale::{ConversionStatus, Source, StripeIds};
+use domain::time::Instant;
+use serde_json::Value as Json;
+
+use super::page::Page;
+use super::{DbError, Row, Scope, Statement};
+
+/// What the merchant reported beside the money.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reported {
+    /// The merchant's transaction id.
+    pub external_transaction_id: Option<String>,
+    /// The click named.
+    pub click_id: Option<String>,
+    /// The code named.
+    pub promo_code: Option<String>,
+    /// The merchant's customer id.
+    pub customer_external_id: Option<String>,
+    /// Whatever the merchant added.
+    pub metadata: Option<Json>,
+}
+
+/// A conversion.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conversion {
+    /// Its id.
+    pub id: ConversionId,
+    /// Where it came from.
+    pub source: Source,
+    /// Its status.
+    pub status: ConversionStatus,
+    /// What the merchant reported.
+    pub reported: Reported,
+    /// Free text.
+    pub event_type: String,
+    /// In the minor unit.
+    pub amount_cents: i64,
+    /// Absent only with an amount of 0.
+    pub currency: Option<Currency>,
+    /// Given back.
+    pub refunded_cents: i64,
+    /// When it happened.
+    pub occurred_at: Instant,
+    /// Stripe's ids.
+    pub stripe: StripeIds,
+    /// The decision in force.
+    pub decision_id: DecisionId,
+    /// Its method, when attributed.
+    pub method: Option<Method>,
+    /// Its reason.
+    pub reason: Reason,
+    /// The winning click.
+    pub attributed_click_id: Option<String>,
+    /// The winning code.
+    pub attributed_promo_code: Option<String>,
+    /// The program credited.
+    pub program_id: Option<String>,
+    /// The participant credited.
+    pub participant_id: Option<String>,
+    /// When it was recorded.
+    pub created_at: Instant,
+}
+
+/// Writes a conversion.
+pub fn insert(
+    scope: &Scope,
+    sale: &SaleId,
+    conversion: &Conversion,
+    request_id: Option<&str>,
+) -> Result<Statement, DbError> {
+    let reported = &conversion.reported;
+    let metadata = reported.metadata.as_ref().map(super::to_json).transpose()?;
+    Ok(Statement::new(
+        "INSERT INTO conversions (id, workspace_id, mode, sale_id, source, status, external_transaction_id, event_type, \
+         amount_cents, currency, refunded_cents, occurred_at, click_id, promo_code, customer_external_id, metadata, stripe, \
+         decision_id, attribution_method, attribution_reason, attributed_click_id, attributed_promo_code, program_id, \
+         participant_id, request_id, created_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(conversion.id.as_str())
+    .bind(scope.workspace_id.as_str())
+    .bind(scope.mode)
+    .bind(sale.as_str())
+    .bind(conversion.source.as_str())
+    .bind(conversion.status.as_str())
+    .bind(reported.external_transaction_id.as_ref())
+    .bind(&conversion.event_type)
+    .bind(conversion.amount_cents)
+    .bind(conversion.currency.map(String::from))
+    .bind(conversion.refunded_cents)
+    .bind(conversion.occurred_at)
+    .bind(reported.click_id.as_ref())
+    .bind(reported.promo_code.as_ref())
+    .bind(reported.customer_external_id.as_ref())
+    .bind(metadata)
+    .bind(super::to_json(&conversion.stripe)?)
+    .bind(conversion.decision_id.as_str())
+    .bind(conversion.method.map(Method::as_str))
+    .bind(conversion.reason.as_str())
+    .bind(conversion.attributed_click_id.as_ref())
+    .bind(conversion.attributed_promo_code.as_ref())
+    .bind(conversion.program_id.as_ref())
+    .bind(conversion.participant_id.as_ref())
+    .bind(request_id)
+    .bind(conversion.created_at))
+}
+
+/// Brings a conversion up to what its sale has come to.
+pub fn update(conversion: &Conversion) -> Result<Statement, DbError> {
+    Ok(Statement::new(
+        "UPDATE conversions SET status = ?, amount_cents = ?, currency = ?, refunded_cents = ?, occurred_at = ?, stripe = ?, \
+         decision_id = ?, attribution_method = ?, attribution_reason = ?, attributed_click_id = ?, \
+         attributed_promo_code = ?, program_id = ?, participant_id = ? WHERE id = ?",
+    )
+    .bind(conversion.status.as_str())
+    .bind(conversion.amount_cents)
+    .bind(conversion.currency.map(String::from))
+    .bind(conversion.refunded_cents)
+    .bind(conversion.occurred_at)
+    .bind(super::to_json(&conversion.stripe)?)
+    .bind(conversion.decision_id.as_str())
+    .bind(conversion.method.map(Method::as_str))
+    .bind(conversion.reason.as_str())
+    .bind(conversion.attributed_click_id.as_ref())
+    .bind(conversion.attributed_promo_code.as_ref())
+    .bind(conversion.program_id.as_ref())
+    .bind(conversion.participant_id.as_ref())
+    .bind(conversion.id.as_str()))
+}
+
+/// With the id of the commission that is not reversed, newest first; that column is not in the table.
+const COLUMNS: &str = "SELECT *, (SELECT m.id FROM commissions m WHERE m.conversion_id = conversions.id \
+     ORDER BY m.state = 'reversed', m.id DESC LIMIT 1) AS commission_id FROM conversions ";
+
+/// One conversion.
+pub fn by_id(scope: &Scope, id: &str) -> Statement {
+    scope.bound(Statement::new(COLUMNS)).push(" AND id = ?").bind(id)
+}
+
+/// A page of conversions.
+pub fn list(scope: &Scope, page: &Page) -> Statement {
+    page.bound(scope.bound(Statement::new(COLUMNS)))
+}
+
+/// The id of the conversion whose sale has this key.
+pub fn by_key(scope: &Scope, key: &str) -> Statement {
+    Statement::new(
+        "SELECT c.id FROM sale_keys k JOIN conversions c ON c.sale_id = k.sale_id \
+         WHERE k.workspace_id = ? AND k.mode = ? AND k.key = ?",
+    )
+    .bind(scope.workspace_id.as_str())
+    .bind(scope.mode)
+    .bind(key)
+}
+
+/// Reads a conversion, and its commission's id.
+pub fn decode(row: &Row) -> Result<(Conversion, Option<String>), DbError> {
+    let metadata = row
+        .text_opt("metadata")?
+        .and_then(|text| serde_json::from_str(&text).ok());
+    let method = row.text_opt("attribution_method")?.as_deref().and_then(Method::parse);
+    let currency = row
+        .text_opt("currency")?
+        .as_deref()
+        .and_then(|code| Currency::parse(code).ok());
+    let conversion = Conversion {
+        id: row.parsed("id", Id::parse, "a conversion id")?,
+        source: row.parsed("source", Source::parse, "a source")?,
+        status: row.parsed("status", ConversionStatus::parse, "a conversion's status")?,
+        reported: Reported {
+            external_transaction_id: row.text_opt("external_transaction_id")?,
+            click_id: row.text_opt("click_id")?,
+            promo_code: row.text_opt("promo_code")?,
+            customer_external_id: row.text_opt("customer_external_id")?,
+            metadata,
+        },
+        event_type: row.text("event_type")?,
+        amount_cents: row.integer("amount_cents")?,
+        currency,
+        refunded_cents: row.integer("refunded_cents")?,
+        occurred_at: row.instant("occurred_at")?,
+        stripe: row.json("stripe")?,
+        decision_id: row.parsed("decision_id", Id::parse, "a decision id")?,
+        method,
+        reason: row.parsed("attribution_reason", Reason::parse, "a reason")?,
+        attributed_click_id: row.text_opt("attributed_click_id")?,
+        attributed_promo_code: row.text_opt("attributed_promo_code")?,
+        program_id: row.text_opt("program_id")?,
+        participant_id: row.text_opt("participant_id")?,
+        created_at: row.instant("created_at")?,
+    };
+    Ok((conversion, row.text_opt("commission_id")?))
+}
+
+/// A recorded decision.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// Its id.
+    pub id: DecisionId,
+    /// The conversion, unless it was refused.
+    pub conversion_id: Option<String>,
+    /// The merchant's transaction id.
+    pub external_transaction_id: Option<String>,
+    /// The version of the rules that made it.
+    pub rule_version: u32,
+    /// What it looked at.
+    pub inputs: Inputs,
+    /// What came out.
+    pub verdict: Verdict,
+    /// The error code, when the conversion was refused.
+    pub refused: Option<String>,
+    /// When it was made.
+    pub created_at: Instant,
+}
+
+/// Writes a decision. It is never changed.
+pub fn insert_decision(scope: &Scope, decision: &Decision, request_id: Option<&str>) -> Result<Statement, DbError> {
+    Ok(Statement::new(
+        "INSERT INTO decisions (id, workspace_id, mode, conversion_id, external_transaction_id, rule_version, inputs, \
+         verdict, reason, participant_id, refused, request_id, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(decision.id.as_str())
+    .bind(scope.workspace_id.as_str())
+    .bind(scope.mode)
+    .bind(decision.conversion_id.as_ref())
+    .bind(decision.external_transaction_id.as_ref())
+    .bind(decision.rule_version)
+    .bind(super::to_json(&decision.inputs)?)
+    .bind(super::to_json(&decision.verdict)?)
+    .bind(decision.verdict.reason.as_str())
+    .bind(decision.verdict.credit.as_ref().map(|credit| credit.participant_id.as_str()))
+    .bind(decision.refused.as_ref())
+    .bind(request_id)
+    .bind(decision.created_at))
+}
+
+/// What the audit is narrowed to.
+#[derive(Clone, Debug, Default)]
+pub struct AuditFilter {
+    /// One conversion.
+    pub conversion_id: Option<String>,
+    /// One transaction.
+    pub external_transaction_id: Option<String>,
+    /// One participant.
+    pub participant_id: Option<String>,
+    /// One reason.
+    pub reason: Option<String>,
+    /// Not before.
+    pub from: Option<Instant>,
+    /// Before.
+    pub to: Option<Instant>,
+}
+
+/// A page of decisions.
+pub fn audit(scope: &Scope, filter: &AuditFilter, page: &Page) -> Statement {
+    let statement = scope
+        .bound(Statement::new("SELECT * FROM decisions "))
+        .push_if(" AND conversion_id = ?", filter.conversion_id.as_ref())
+        .push_if(
+            " AND external_transaction_id = ?",
+            filter.external_transaction_id.as_ref(),
+        )
+        .push_if(" AND participant_id = ?", filter.participant_id.as_ref())
+        .push_if(" AND reason = ?", filter.reason.as_ref())
+        .push_if(" AND created_at >= ?", filter.from)
+        .push_if(" AND created_at < ?", filter.to);
+    page.bound(statement)
+}
+
+/// Reads a decision.
+pub fn decode_decision(row: &Row) -> Result<Decision, DbError> {
+    Ok(Decision {
+        id: row.parsed("id", Id::parse, "a decision id")?,
+        conversion_id: row.text_opt("conversion_id")?,
+        external_transaction_id: row.text_opt("external_transaction_id")?,
+        rule_version: u32::try_from(row.integer("rule_version")?).unwrap_or(0),
+        inputs: row.json("inputs")?,
+        verdict: row.json("verdict")?,
+        refused: row.text_opt("refused")?,
+        created_at: row.instant("created_at")?,
+    })
+}

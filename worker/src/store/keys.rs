@@ -1,0 +1,64 @@
+//! `api_keys`, with their workspace's limits.
+
+use domain::ids::{Id, KeyId, WorkspaceId};
+use domain::key::{ApiKey, KeyKind};
+use domain::mode::Mode;
+use domain::time::Instant;
+
+use super::{DbError, Row, Statement};
+
+/// A key that is not revoked.
+#[derive(Clone, Debug)]
+pub struct KeyRow {
+    /// The key's id.
+    pub id: KeyId,
+    /// Its workspace.
+    pub workspace_id: WorkspaceId,
+    /// Its mode.
+    pub mode: Mode,
+    /// Public or secret.
+    pub kind: KeyKind,
+    /// The workspace's limit of clicks.
+    pub clicks_per_minute: u32,
+    /// The workspace's limit of reported conversions.
+    pub conversions_per_minute: u32,
+    /// The workspace's limit of everything else.
+    pub other_per_minute: u32,
+}
+
+/// The key with this digest.
+pub fn by_digest(digest: &str) -> Statement {
+    Statement::new(
+        "SELECT k.id, k.workspace_id, k.mode, k.kind, w.clicks_per_minute, w.conversions_per_minute, w.other_per_minute \
+         FROM api_keys k JOIN workspaces w ON w.id = k.workspace_id WHERE k.digest = ? AND k.revoked_at IS NULL",
+    )
+    .bind(digest)
+}
+
+/// Reads a row of [`by_digest`].
+pub fn decode(row: &Row) -> Result<KeyRow, DbError> {
+    let limit = |column| Ok::<_, DbError>(u32::try_from(row.integer(column)?).unwrap_or(u32::MAX));
+    Ok(KeyRow {
+        id: row.parsed("id", Id::parse, "a key id")?,
+        workspace_id: row.parsed("workspace_id", Id::parse, "a workspace id")?,
+        mode: row.mode("mode")?,
+        kind: row.parsed("kind", KeyKind::parse, "public or secret")?,
+        clicks_per_minute: limit("clicks_per_minute")?,
+        conversions_per_minute: limit("conversions_per_minute")?,
+        other_per_minute: limit("other_per_minute")?,
+    })
+}
+
+/// A new key.
+pub fn insert(id: &KeyId, workspace: &WorkspaceId, key: &ApiKey, now: Instant) -> Statement {
+    Statement::new(
+        "INSERT INTO api_keys (id, workspace_id, mode, kind, digest, shown, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(id.as_str())
+    .bind(workspace.as_str())
+    .bind(key.mode())
+    .bind(key.kind().as_str())
+    .bind(key.digest())
+    .bind(key.shown())
+    .bind(now)
+}

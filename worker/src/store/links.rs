@@ -1,0 +1,179 @@
+//! `links`, `hosts` and `promo_codes`.
+
+use domain::ids::{HostId, Id, LinkId, ParticipantId, PromoCodeId};
+use domain::status::LinkStatus;
+use domain::time::Instant;
+
+use super::page::Page;
+use super::{DbError, Row, Scope, Statement};
+
+/// A link.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// Its id.
+    pub id: LinkId,
+    /// Whose it is.
+    pub participant_id: ParticipantId,
+    /// The token in `?ref=`.
+    pub link_ref: String,
+    /// In `/r/{slug}`.
+    pub slug: String,
+    /// Where it leads.
+    pub landing_url: String,
+    /// What its owner calls it.
+    pub name: String,
+    /// Its status.
+    pub status: LinkStatus,
+    /// When it was made.
+    pub created_at: Instant,
+}
+
+/// A new link, if the participant is of this workspace and mode; otherwise nothing.
+pub fn insert(scope: &Scope, link: &Link) -> Statement {
+    Statement::new(
+        "INSERT INTO links (id, workspace_id, mode, participant_id, ref, slug, landing_url, name, status, created_at) \
+         SELECT ?, workspace_id, mode, id, ?, ?, ?, ?, ?, ? FROM participants WHERE workspace_id = ? AND mode = ? \
+         AND id = ? RETURNING id",
+    )
+    .bind(link.id.as_str())
+    .bind(&link.link_ref)
+    .bind(&link.slug)
+    .bind(&link.landing_url)
+    .bind(&link.name)
+    .bind(link.status.as_str())
+    .bind(link.created_at)
+    .bind(scope.workspace_id.as_str())
+    .bind(scope.mode)
+    .bind(link.participant_id.as_str())
+}
+
+const COLUMNS: &str = "SELECT id, participant_id, ref, slug, landing_url, name, status, created_at FROM links ";
+
+/// One link.
+pub fn by_id(scope: &Scope, id: &str) -> Statement {
+    scope.bound(Statement::new(COLUMNS)).push(" AND id = ?").bind(id)
+}
+
+/// A page of links.
+pub fn list(scope: &Scope, page: &Page) -> Statement {
+    page.bound(scope.bound(Statement::new(COLUMNS)))
+}
+
+/// Sets the status; gives the id if there is such a link.
+pub fn set_status(scope: &Scope, id: &str, status: LinkStatus) -> Statement {
+    let update = Statement::new("UPDATE links SET status = ? ").bind(status.as_str());
+    scope.bound(update).push(" AND id = ? RETURNING id").bind(id)
+}
+
+/// Reads a link.
+pub fn decode(row: &Row) -> Result<Link, DbError> {
+    Ok(Link {
+        id: row.parsed("id", Id::parse, "a link id")?,
+        participant_id: row.parsed("participant_id", Id::parse, "a participant id")?,
+        link_ref: row.text("ref")?,
+        slug: row.text("slug")?,
+        landing_url: row.text("landing_url")?,
+        name: row.text("name")?,
+        status: row.parsed("status", LinkStatus::parse, "a link's status")?,
+        created_at: row.instant("created_at")?,
+    })
+}
+
+/// The number of the active link with this ref.
+pub fn number_by_ref(scope: &Scope, link_ref: &str) -> Statement {
+    Statement::new("SELECT number FROM links WHERE workspace_id = ? AND mode = ? AND ref = ? AND status = 'active'")
+        .bind(scope.workspace_id.as_str())
+        .bind(scope.mode)
+        .bind(link_ref)
+}
+
+/// A new host.
+pub fn insert_host(scope: &Scope, id: &HostId, host: &str, now: Instant) -> Statement {
+    Statement::new("INSERT INTO hosts (id, workspace_id, mode, host, created_at) VALUES (?, ?, ?, ?, ?)")
+        .bind(id.as_str())
+        .bind(scope.workspace_id.as_str())
+        .bind(scope.mode)
+        .bind(host)
+        .bind(now)
+}
+
+/// A page of hosts.
+pub fn list_hosts(scope: &Scope, page: &Page) -> Statement {
+    page.bound(scope.bound(Statement::new("SELECT id, host, created_at FROM hosts ")))
+}
+
+/// Whether this host is registered.
+pub fn host_exists(scope: &Scope, host: &str) -> Statement {
+    scope
+        .bound(Statement::new("SELECT id FROM hosts "))
+        .push(" AND host = ?")
+        .bind(host)
+}
+
+/// Takes a host away; gives its id if there was one.
+pub fn delete_host(scope: &Scope, id: &str) -> Statement {
+    scope
+        .bound(Statement::new("DELETE FROM hosts "))
+        .push(" AND id = ? RETURNING id")
+        .bind(id)
+}
+
+/// A promo code.
+#[derive(Clone, Debug)]
+pub struct PromoCode {
+    /// Its id.
+    pub id: PromoCodeId,
+    /// Whose it is.
+    pub participant_id: ParticipantId,
+    /// As buyers type it.
+    pub code: String,
+    /// Stripe's promotion code, where there is one.
+    pub stripe_promotion_code_id: Option<String>,
+    /// When it was made.
+    pub created_at: Instant,
+}
+
+/// How codes are compared.
+pub fn folded(code: &str) -> String {
+    code.trim().to_lowercase()
+}
+
+/// A new promo code, if the participant is of this workspace and mode; otherwise nothing.
+pub fn insert_promo_code(scope: &Scope, promo: &PromoCode) -> Statement {
+    Statement::new(
+        "INSERT INTO promo_codes (id, workspace_id, mode, participant_id, code, code_folded, stripe_promotion_code_id, \
+         created_at) SELECT ?, workspace_id, mode, id, ?, ?, ?, ? FROM participants WHERE workspace_id = ? AND mode = ? \
+         AND id = ? RETURNING id",
+    )
+    .bind(promo.id.as_str())
+    .bind(&promo.code)
+    .bind(folded(&promo.code))
+    .bind(promo.stripe_promotion_code_id.as_ref())
+    .bind(promo.created_at)
+    .bind(scope.workspace_id.as_str())
+    .bind(scope.mode)
+    .bind(promo.participant_id.as_str())
+}
+
+const PROMO: &str = "SELECT id, participant_id, code, stripe_promotion_code_id, created_at FROM promo_codes ";
+
+/// One promo code.
+pub fn promo_code_by_id(scope: &Scope, id: &str) -> Statement {
+    scope.bound(Statement::new(PROMO)).push(" AND id = ?").bind(id)
+}
+
+/// A page of promo codes.
+pub fn list_promo_codes(scope: &Scope, page: &Page) -> Statement {
+    page.bound(scope.bound(Statement::new(PROMO)))
+}
+
+/// Reads a promo code.
+pub fn decode_promo_code(row: &Row) -> Result<PromoCode, DbError> {
+    Ok(PromoCode {
+        id: row.parsed("id", Id::parse, "a promo code id")?,
+        participant_id: row.parsed("participant_id", Id::parse, "a participant id")?,
+        code: row.text("code")?,
+        stripe_promotion_code_id: row.text_opt("stripe_promotion_code_id")?,
+        created_at: row.instant("created_at")?,
+    })
+}

@@ -1,0 +1,115 @@
+//! `partners` and `participants`.
+
+use domain::ids::{Id, ParticipantId, PartnerId, ProgramId};
+use domain::status::ParticipantStatus;
+use domain::time::Instant;
+
+use super::page::Page;
+use super::{DbError, Row, Scope, Statement};
+
+/// A partner.
+#[derive(Clone, Debug)]
+pub struct Partner {
+    /// Its id.
+    pub id: PartnerId,
+    /// The person's name.
+    pub name: String,
+    /// The person's e-mail address.
+    pub email: String,
+    /// When it was made.
+    pub created_at: Instant,
+}
+
+/// A new partner.
+pub fn insert(scope: &Scope, partner: &Partner) -> Statement {
+    Statement::new("INSERT INTO partners (id, workspace_id, mode, name, email, created_at) VALUES (?, ?, ?, ?, ?, ?)")
+        .bind(partner.id.as_str())
+        .bind(scope.workspace_id.as_str())
+        .bind(scope.mode)
+        .bind(&partner.name)
+        .bind(&partner.email)
+        .bind(partner.created_at)
+}
+
+const PARTNER: &str = "SELECT id, name, email, created_at FROM partners ";
+
+/// One partner.
+pub fn by_id(scope: &Scope, id: &str) -> Statement {
+    scope.bound(Statement::new(PARTNER)).push(" AND id = ?").bind(id)
+}
+
+/// A page of partners.
+pub fn list(scope: &Scope, page: &Page) -> Statement {
+    page.bound(scope.bound(Statement::new(PARTNER)))
+}
+
+/// Reads a partner.
+pub fn decode(row: &Row) -> Result<Partner, DbError> {
+    Ok(Partner {
+        id: row.parsed("id", Id::parse, "a partner id")?,
+        name: row.text("name")?,
+        email: row.text("email")?,
+        created_at: row.instant("created_at")?,
+    })
+}
+
+/// A partner's membership of a program.
+#[derive(Clone, Debug)]
+pub struct Participant {
+    /// Its id.
+    pub id: ParticipantId,
+    /// The program.
+    pub program_id: ProgramId,
+    /// The partner.
+    pub partner_id: PartnerId,
+    /// Its status.
+    pub status: ParticipantStatus,
+    /// When it was made.
+    pub created_at: Instant,
+}
+
+/// A new participant.
+pub fn insert_participant(scope: &Scope, participant: &Participant) -> Statement {
+    Statement::new(
+        "INSERT INTO participants (id, workspace_id, mode, program_id, partner_id, status, created_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(participant.id.as_str())
+    .bind(scope.workspace_id.as_str())
+    .bind(scope.mode)
+    .bind(participant.program_id.as_str())
+    .bind(participant.partner_id.as_str())
+    .bind(participant.status.as_str())
+    .bind(participant.created_at)
+}
+
+const PARTICIPANT: &str = "SELECT id, program_id, partner_id, status, created_at FROM participants ";
+
+/// One participant.
+pub fn participant_by_id(scope: &Scope, id: &str) -> Statement {
+    scope.bound(Statement::new(PARTICIPANT)).push(" AND id = ?").bind(id)
+}
+
+/// A page of participants.
+pub fn list_participants(scope: &Scope, page: &Page) -> Statement {
+    page.bound(scope.bound(Statement::new(PARTICIPANT)))
+}
+
+/// Moves a participant on from where it was seen. If it stands elsewhere by now, the CHECK fails, and the batch with it.
+pub fn move_participant(scope: &Scope, id: &str, from: ParticipantStatus, to: ParticipantStatus) -> Statement {
+    let update = Statement::new("UPDATE participants SET status = CASE WHEN status = ? THEN ? ELSE 'raced' END ")
+        .bind(from.as_str())
+        .bind(to.as_str());
+    scope.bound(update).push(" AND id = ?").bind(id)
+}
+
+/// Reads a participant.
+pub fn decode_participant(row: &Row) -> Result<Participant, DbError> {
+    Ok(Participant {
+        id: row.parsed("id", Id::parse, "a participant id")?,
+        program_id: row.parsed("program_id", Id::parse, "a program id")?,
+        partner_id: row.parsed("partner_id", Id::parse, "a partner id")?,
+        status: row.parsed("status", ParticipantStatus::parse, "a participant's status")?,
+        created_at: row.instant("created_at")?,
+    })
+}

@@ -1,0 +1,252 @@
+//! `stripe_connections`, `stripe_events` and `stripe_bodies`.
+
+use domain::ids::{ConnectionId, Id, StripeEventId, WorkspaceId};
+use domain::mode::Mode;
+use domain::status::StripeOutcome;
+use domain::time::Instant;
+
+use super::page::Page;
+use super::{DbError, Row, Scope, Statement};
+
+/// A connection.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// Its id, which is in its URL.
+    pub id: ConnectionId,
+    /// Its workspace and mode.
+    pub scope: Scope,
+    /// The signing secret, sealed.
+    pub signing_secret: String,
+    /// When it was made.
+    pub created_at: Instant,
+}
+
+/// A new connection.
+pub fn insert_connection(connection: &Connection) -> Statement {
+    Statement::new(
+        "INSERT INTO stripe_connections (id, workspace_id, mode, signing_secret, created_at) VALUES (?, ?, ?, ?, ?)",
+    )
+    .bind(connection.id.as_str())
+    .bind(connection.scope.workspace_id.as_str())
+    .bind(connection.scope.mode)
+    .bind(&connection.signing_secret)
+    .bind(connection.created_at)
+}
+
+/// The connection that a URL names, whosever it is.
+pub fn connection(id: &str) -> Statement {
+    Statement::new("SELECT id, workspace_id, mode, signing_secret, created_at FROM stripe_connections WHERE id = ?")
+        .bind(id)
+}
+
+/// A page of connections.
+pub fn list_connections(scope: &Scope, page: &Page) -> Statement {
+    page.bound(scope.bound(Statement::new(
+        "SELECT id, workspace_id, mode, signing_secret, created_at FROM stripe_connections ",
+    )))
+}
+
+/// Reads a connection.
+pub fn decode_connection(row: &Row) -> Result<Connection, DbError> {
+    Ok(Connection {
+        id: row.parsed("id", Id::parse, "a connection id")?,
+        scope: Scope {
+            workspace_id: row.parsed("workspace_id", WorkspaceId::parse, "a workspace id")?,
+            mode: row.mode("mode")?,
+        },
+        signing_secret: row.text("signing_secret")?,
+        created_at: row.instant("created_at")?,
+    })
+}
+
+/// An event as it is stored before it is answered.
+pub struct NewEvent<'a> {
+    /// Our id.
+    pub id: &'a StripeEventId,
+    /// The connection it came by.
+    pub connection: &'a Connection,
+    /// `evt_…`.
+    pub stripe_id: &'a str,
+    /// `type`.
+    pub kind: &'a str,
+    /// What is known of its fate already.
+    pub outcome: StripeOutcome,
+    /// Why.
+    pub reason: Option<&'a str>,
+    /// The raw body, sealed; none when there is nothing to process.
+    pub sealed_body: Option<String>,
+    /// When the sweep is to take it up, should its message be lost.
+    pub next_attempt_at: Option<Instant>,
+}
+
+/// Stores an event and its body, unless this connection has had it before; the last statement's row is the one that stands.
+pub fn insert(event: &NewEvent<'_>, now: Instant, request_id: &str) -> Vec<Statement> {
+    let scope = &event.connection.scope;
+    let log = Statement::new(
+        "INSERT INTO stripe_events (id, workspace_id, mode, connection_id, stripe_id, type, outcome, reason, \
+         next_attempt_at, received_at, request_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+         ON CONFLICT (connection_id, stripe_id) DO NOTHING",
+    )
+    .bind(event.id.as_str())
+    .bind(scope.workspace_id.as_str())
+    .bind(scope.mode)
+    .bind(event.connection.id.as_str())
+    .bind(event.stripe_id)
+    .bind(event.kind)
+    .bind(event.outcome.as_str())
+    .bind(event.reason)
+    .bind(event.next_attempt_at)
+    .bind(now)
+    .bind(request_id);
+    let mut statements = vec![log];
+    statements.extend(event.sealed_body.as_ref().map(|sealed| {
+        Statement::new(
+            "INSERT INTO stripe_bodies (stripe_event_id, sealed, received_at) SELECT id, ?, received_at \
+             FROM stripe_events WHERE id = ?",
+        )
+        .bind(sealed)
+        .bind(event.id.as_str())
+    }));
+    statements.push(
+        Statement::new("SELECT id, outcome, reason FROM stripe_events WHERE connection_id = ? AND stripe_id = ?")
+            .bind(event.connection.id.as_str())
+            .bind(event.stripe_id),
+    );
+    statements
+}
+
+/// An event that is to be processed, with its sealed body.
+pub fn to_process(id: &str) -> Statement {
+    Statement::new(
+        "SELECT e.id, e.workspace_id, e.mode, e.outcome, e.attempts, e.request_id, b.sealed FROM stripe_events e \
+         LEFT JOIN stripe_bodies b ON b.stripe_event_id = e.id WHERE e.id = ?",
+    )
+    .bind(id)
+}
+
+/// What [`to_process`] gives.
+#[derive(Clone, Debug)]
+pub struct ToProcess {
+    /// Our id.
+    pub id: StripeEventId,
+    /// Its workspace and mode.
+    pub scope: Scope,
+    /// Where it stands.
+    pub outcome: StripeOutcome,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// The request that brought it.
+    pub request_id: Option<String>,
+    /// The raw body, sealed.
+    pub sealed: Option<String>,
+}
+
+/// Reads a row of [`to_process`].
+pub fn decode_to_process(row: &Row) -> Result<ToProcess, DbError> {
+    Ok(ToProcess {
+        id: row.parsed("id", Id::parse, "a Stripe event id of ours")?,
+        scope: Scope {
+            workspace_id: row.parsed("workspace_id", WorkspaceId::parse, "a workspace id")?,
+            mode: row.mode("mode")?,
+        },
+        outcome: row.parsed("outcome", StripeOutcome::parse, "an outcome")?,
+        attempts: row.integer("attempts")?,
+        request_id: row.text_opt("request_id")?,
+        sealed: row.text_opt("sealed")?,
+    })
+}
+
+/// Settles an event's fate.
+pub fn conclude(id: &StripeEventId, outcome: StripeOutcome, reason: Option<&str>) -> Statement {
+    Statement::new("UPDATE stripe_events SET outcome = ?, reason = ?, next_attempt_at = NULL WHERE id = ?")
+        .bind(outcome.as_str())
+        .bind(reason)
+        .bind(id.as_str())
+}
+
+/// Puts an event off until later.
+pub fn put_off(id: &StripeEventId, until: Instant) -> Statement {
+    Statement::new("UPDATE stripe_events SET attempts = attempts + 1, next_attempt_at = ? WHERE id = ?")
+        .bind(until)
+        .bind(id.as_str())
+}
+
+/// Events whose message was lost, or that were put off.
+pub fn due(now: Instant, limit: i64) -> Statement {
+    Statement::new("SELECT id FROM stripe_events WHERE next_attempt_at <= ? ORDER BY next_attempt_at LIMIT ?")
+        .bind(now)
+        .bind(limit)
+}
+
+/// An event as it is listed.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// Our id.
+    pub id: String,
+    /// The connection.
+    pub connection_id: String,
+    /// `evt_…`.
+    pub stripe_id: String,
+    /// `type`.
+    pub kind: String,
+    /// Its mode.
+    pub mode: Mode,
+    /// Its fate.
+    pub outcome: StripeOutcome,
+    /// Why.
+    pub reason: Option<String>,
+    /// When it came.
+    pub received_at: Instant,
+    /// The request that brought it.
+    pub request_id: Option<String>,
+}
+
+/// What a list is narrowed to.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// One type.
+    pub kind: Option<String>,
+    /// One outcome.
+    pub outcome: Option<String>,
+    /// One reason.
+    pub reason: Option<String>,
+    /// Not before.
+    pub from: Option<Instant>,
+    /// Before.
+    pub to: Option<Instant>,
+}
+
+const COLUMNS: &str =
+    "SELECT id, connection_id, stripe_id, type, mode, outcome, reason, received_at, request_id FROM stripe_events ";
+
+/// One event.
+pub fn by_id(scope: &Scope, id: &str) -> Statement {
+    scope.bound(Statement::new(COLUMNS)).push(" AND id = ?").bind(id)
+}
+
+/// A page of events.
+pub fn list(scope: &Scope, filter: &Filter, page: &Page) -> Statement {
+    let statement = scope
+        .bound(Statement::new(COLUMNS))
+        .push_if(" AND type = ?", filter.kind.as_ref())
+        .push_if(" AND outcome = ?", filter.outcome.as_ref())
+        .push_if(" AND reason = ?", filter.reason.as_ref())
+        .push_if(" AND received_at >= ?", filter.from)
+        .push_if(" AND received_at < ?", filter.to);
+    page.bound(statement)
+}
+
+/// Reads an event.
+pub fn decode(row: &Row) -> Result<Listed, DbError> {
+    Ok(Listed {
+        id: row.text("id")?,
+        connection_id: row.text("connection_id")?,
+        stripe_id: row.text("stripe_id")?,
+        kind: row.text("type")?,
+        mode: row.mode("mode")?,
+        outcome: row.parsed("outcome", StripeOutcome::parse, "an outcome")?,
+        reason: row.text_opt("reason")?,
+        received_at: row.instant("received_at")?,
+        request_id: row.text_opt("request_id")?,
+    })
+}

@@ -1,0 +1,42 @@
+//! `workspaces`.
+
+use domain::ids::WorkspaceId;
+use domain::time::Instant;
+
+use super::Statement;
+
+/// Requests per aligned minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Clicks, per public key.
+    pub clicks: i64,
+    /// Reported conversions, per secret key.
+    pub conversions: i64,
+    /// Everything else, per address.
+    pub other: i64,
+}
+
+impl Default for Limits {
+    /// Contract, section 4.
+    fn default() -> Self {
+        Self {
+            clicks: 1_000,
+            conversions: 120,
+            other: 300,
+        }
+    }
+}
+
+/// A new workspace.
+pub fn insert(id: &WorkspaceId, name: &str, limits: Limits, now: Instant) -> Statement {
+    Statement::new(
+        "INSERT INTO workspaces (id, name, clicks_per_minute, conversions_per_minute, other_per_minute, created_at) \
+         VALUES (?, ?, ?, ?, ?, ?)",
+    )
+    .bind(id.as_str())
+    .bind(name)
+    .bind(limits.clicks)
+    .bind(limits.conversions)
+    .bind(limits.other)
+    .bind(now)
+}

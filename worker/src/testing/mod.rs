@@ -1,0 +1,313 @@
+//! The whole Worker minus the platform: requests as data through the real router and the real SQL, on SQLite in memory with
+//! the migrations that D1 gets. The clock is moved by hand; writes are lost, or land unreported, when a test says so.
+
+mod ports;
+mod sqlite;
+mod stripe;
+
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use domain::time::Instant;
+use expect_test::Expect;
+use http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::{Value as Json, json};
+
+pub use self::ports::{FilesInMemory, Hand, Seeded, TableLimiter};
+pub use self::sqlite::{NextWrite, Sqlite};
+pub use self::stripe::{invoice_paid, session_completed};
+use crate::app::{self, App, Config};
+use crate::call::{AfterAnswer, Peer};
+use crate::jobs::{self, Message};
+use crate::secrets::Secrets;
+
+/// The operator's token in tests.
+pub const OPERATOR_TOKEN: &str = "operator-token-of-the-tests";
+
+/// One answer.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Json,
+}
+
+impl Answer {
+    /// `409 CONVERSION_DUPLICATE`, or the status alone.
+    pub fn summary(&self) -> String {
+        match self.body["error"]["code"].as_str() {
+            Some(code) => format!("{} {code}", self.status.as_u16()),
+            None => self.status.as_u16().to_string(),
+        }
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("")
+    }
+
+    pub fn text(&self, pointer: &str) -> String {
+        self.body
+            .pointer(pointer)
+            .and_then(Json::as_str)
+            .unwrap_or("")
+            .to_owned()
+    }
+}
+
+/// A deployment with one workspace, in which everything starts.
+pub struct World {
+    pub app: Arc<App>,
+    pub db: Arc<Sqlite>,
+    pub clock: Arc<Hand>,
+    pub limiter: Arc<TableLimiter>,
+    router: Router,
+    queue: Mutex<Vec<Message>>,
+    /// The keys of the first workspace.
+    pub keys: Keys,
+}
+
+#[derive(Clone, Debug)]
+pub struct Keys {
+    pub workspace_id: String,
+    pub pk_test: String,
+    pub sk_test: String,
+    pub pk_live: String,
+    pub sk_live: String,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let secret = |byte: u8| hex::encode([byte; 32]);
+        let db = Arc::new(Sqlite::migrated());
+        let clock = Arc::new(Hand::at("2026-06-01T12:00:00Z"));
+        let limiter = Arc::new(TableLimiter::default());
+        let app = Arc::new(App {
+            db: db.clone(),
+            clock: clock.clone(),
+            random: Arc::new(Seeded::new(7)),
+            limiter: limiter.clone(),
+            assets: Arc::new(FilesInMemory),
+            keys: Default::default(),
+            nonce: Default::default(),
+            secrets: Secrets::read(&secret(1), &secret(2), &secret(3), OPERATOR_TOKEN).unwrap(),
+            config: Config {
+                mounts: vec!["/_s".to_owned()],
+                dev: false,
+            },
+        });
+        let none = String::new;
+        let keys = Keys {
+            workspace_id: none(),
+            pk_test: none(),
+            sk_test: none(),
+            pk_live: none(),
+            sk_live: none(),
+        };
+        let router = app::router(app.clone());
+        let mut world = Self {
+            app,
+            db,
+            clock,
+            limiter,
+            router,
+            queue: Mutex::default(),
+            keys,
+        };
+        world.keys = world.workspace("First");
+        world
+    }
+
+    /// Makes another workspace.
+    pub fn workspace(&self, name: &str) -> Keys {
+        let made = self.send(
+            "POST /operator/v1/workspaces",
+            &[("authorization", &format!("Bearer {OPERATOR_TOKEN}"))],
+            json!({"name": name}),
+        );
+        assert_eq!(made.status, 201, "{}", made.body);
+        Keys {
+            workspace_id: made.text("/id"),
+            pk_test: made.text("/keys/pk_test"),
+            sk_test: made.text("/keys/sk_test"),
+            pk_live: made.text("/keys/pk_live"),
+            sk_live: made.text("/keys/sk_live"),
+        }
+    }
+
+    /// Sends a JSON body (none for GET).
+    pub fn send(&self, line: &str, headers: &[(&str, &str)], body: Json) -> Answer {
+        let bytes = if body.is_null() {
+            Vec::new()
+        } else {
+            body.to_string().into_bytes()
+        };
+        self.send_bytes(line, headers, bytes)
+    }
+
+    /// Sends bytes as they are. `line` is a method and a path.
+    pub fn send_bytes(&self, line: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
+        let (method, path) = line.split_once(' ').unwrap();
+        let uri = if path.starts_with("http") {
+            path.to_owned()
+        } else {
+            format!("https://api.selgeo.test{path}")
+        };
+        let mut request = Request::builder().method(method).uri(uri);
+        if !body.is_empty() && !headers.iter().any(|(name, _)| *name == "content-type") {
+            request = request.header("content-type", "application/json");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::from(body)).unwrap();
+        let peer = Peer {
+            address: "192.0.2.7".to_owned(),
+            country: Some("DE".to_owned()),
+        };
+        let mut response = pollster::block_on(app::answer(&self.app, &self.router, request, peer));
+        if let Some(AfterAnswer(messages)) = response.extensions_mut().remove::<AfterAnswer>() {
+            self.queue.lock().unwrap().extend(messages);
+        }
+        let (parts, body) = response.into_parts();
+        let bytes = pollster::block_on(body.collect()).unwrap().to_bytes();
+        let body = serde_json::from_slice(&bytes).unwrap_or(Json::Null);
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        }
+    }
+
+    /// Sends with the first workspace's test secret key.
+    pub fn api(&self, line: &str, body: Json) -> Answer {
+        self.api_as(&self.keys.sk_test, line, body)
+    }
+
+    /// Sends with a secret key.
+    pub fn api_as(&self, key: &str, line: &str, body: Json) -> Answer {
+        self.send(line, &[("authorization", &format!("Bearer {key}"))], body)
+    }
+
+    /// Sends with the first workspace's test key and holds the summary against what is expected.
+    #[track_caller]
+    pub fn check(&self, line: &str, body: Json, expected: Expect) {
+        expected.assert_eq(&self.api(line, body).summary());
+    }
+
+    /// Makes an object over the API and gives its id.
+    #[track_caller]
+    pub fn make(&self, key: &str, path: &str, body: Json) -> String {
+        let made = self.api_as(key, &format!("POST /api/v1/{path}"), body);
+        assert_eq!(made.status, 201, "{path}: {}", made.body);
+        made.text("/id")
+    }
+
+    /// A program at 20 % with an approved participant and a link, in the mode of `key`.
+    pub fn program(&self, key: &str, link_ref: &str) -> Program {
+        let program_id = self.make(
+            key,
+            "programs",
+            json!({
+                "name": "Friends", "status": "active", "attribution_window_days": 30,
+                "rewards": [
+                    {"trigger": "sale", "percent_bps": 2000},
+                    {"trigger": "recurring", "percent_bps": 2000},
+                ],
+            }),
+        );
+        let partner_id = self.make(
+            key,
+            "partners",
+            json!({"name": "Anna", "email": format!("{link_ref}@partner.test")}),
+        );
+        let participant_id = self.make(
+            key,
+            "participants",
+            json!({"program_id": program_id, "partner_id": partner_id, "status": "approved"}),
+        );
+        let host = json!({"host": "shop.test"});
+        self.api_as(key, "POST /api/v1/hosts", host);
+        let link = json!({"participant_id": participant_id, "ref": link_ref, "landing_url": "https://shop.test/", "name": "x"});
+        let link_id = self.make(key, "links", link);
+        Program {
+            program_id,
+            participant_id,
+            link_id,
+            link_ref: link_ref.to_owned(),
+        }
+    }
+
+    /// Registers a click and gives its id.
+    #[track_caller]
+    pub fn click(&self, pk: &str, link_ref: &str) -> String {
+        let answer = self.send("POST /v1/clicks", &[], json!({"merchant": pk, "ref": link_ref}));
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        answer.text("/click_id")
+    }
+
+    /// Delivers every queued message once, and what they queue in turn.
+    pub fn deliver(&self) {
+        loop {
+            let batch = std::mem::take(&mut *self.queue.lock().unwrap());
+            if batch.is_empty() {
+                return;
+            }
+            let handled = pollster::block_on(jobs::handle(&self.app, batch.clone()));
+            assert_eq!(handled.len(), batch.len());
+        }
+    }
+
+    /// Throws queued messages away, as a machine that dies does.
+    pub fn lose_queue(&self) -> usize {
+        std::mem::take(&mut *self.queue.lock().unwrap()).len()
+    }
+
+    /// Runs the cron sweep.
+    pub fn sweep(&self) {
+        let messages = pollster::block_on(jobs::sweep(&self.app)).unwrap();
+        self.queue.lock().unwrap().extend(messages);
+        self.deliver();
+    }
+
+    /// Moves the clock.
+    pub fn pass_ms(&self, span_ms: i64) {
+        self.clock.pass_ms(span_ms);
+    }
+
+    pub fn now(&self) -> Instant {
+        app::Clock::now(&*self.clock)
+    }
+
+    /// Registers a Stripe connection and gives its id; the secret is `whsec_test`.
+    pub fn stripe_connection(&self, key: &str) -> String {
+        self.make(
+            key,
+            "stripe-connections",
+            json!({"signing_secret": "whsec_test_0123456789"}),
+        )
+    }
+
+    /// Sends a correctly signed event.
+    pub fn stripe(&self, connection: &str, event: &Json) -> Answer {
+        let body = event.to_string();
+        let header = ::stripe::signature::sign("whsec_test_0123456789", self.now().seconds(), body.as_bytes());
+        self.send_bytes(
+            &format!("POST /webhooks/stripe/{connection}"),
+            &[("stripe-signature", &header), ("content-type", "application/json")],
+            body.into_bytes(),
+        )
+    }
+}
+
+/// What [`World::program`] made.
+pub struct Program {
+    pub program_id: String,
+    pub participant_id: String,
+    pub link_id: String,
+    pub link_ref: String,
+}

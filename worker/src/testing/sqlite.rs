@@ -1,0 +1,140 @@
+//! SQLite in memory, as D1's stand-in: the same migrations, all or nothing per batch, integers bound as doubles as D1
+//! binds them, and faults on demand.
+
+use std::sync::Mutex;
+
+use futures_util::future::BoxFuture;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, params_from_iter};
+use serde_json::{Map, Value as Json};
+
+use crate::store::{Database, DbError, Row, Statement, Value};
+
+/// What happens to the next batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextWrite {
+    /// It is written.
+    Works,
+    /// It is not written, and fails.
+    IsLost,
+    /// It is written, and reported as failed.
+    LandsButReportsFailure,
+}
+
+pub struct Sqlite {
+    connection: Mutex<Connection>,
+    next_write: Mutex<NextWrite>,
+    round_trips: Mutex<u32>,
+}
+
+impl Sqlite {
+    /// A new database with every migration, in order.
+    pub fn migrated() -> Self {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("PRAGMA foreign_keys = ON").unwrap();
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+        let mut files: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        files.sort();
+        for file in files {
+            connection
+                .execute_batch(&std::fs::read_to_string(&file).unwrap())
+                .unwrap();
+        }
+        Self {
+            connection: Mutex::new(connection),
+            next_write: Mutex::new(NextWrite::Works),
+            round_trips: Mutex::new(0),
+        }
+    }
+
+    /// What is to happen to the next batch that writes.
+    pub fn next_write(&self, fate: NextWrite) {
+        *self.next_write.lock().unwrap() = fate;
+    }
+
+    /// Round trips since this was last asked.
+    pub fn round_trips(&self) -> u32 {
+        std::mem::take(&mut *self.round_trips.lock().unwrap())
+    }
+
+    /// How many rows a query gives.
+    pub fn count(&self, sql: &'static str) -> i64 {
+        self.connection
+            .lock()
+            .unwrap()
+            .query_row(sql, [], |row| row.get(0))
+            .unwrap()
+    }
+
+    fn run(&self, statements: &[Statement]) -> Result<Vec<Vec<Row>>, DbError> {
+        *self.round_trips.lock().unwrap() += 1;
+        let writes = statements
+            .iter()
+            .any(|statement| !statement.sql().trim_start().starts_with("SELECT"));
+        let fate = if writes {
+            std::mem::replace(&mut *self.next_write.lock().unwrap(), NextWrite::Works)
+        } else {
+            NextWrite::Works
+        };
+        if fate == NextWrite::IsLost {
+            return Err(DbError::Failed("the write was lost".to_owned()));
+        }
+        let mut connection = self.connection.lock().unwrap();
+        let transaction = connection.transaction().unwrap();
+        let results = statements
+            .iter()
+            .map(|statement| one(&transaction, statement))
+            .collect::<Result<Vec<_>, _>>()?;
+        transaction.commit().map_err(sorted)?;
+        if fate == NextWrite::LandsButReportsFailure {
+            return Err(DbError::Failed("the connection broke after the write".to_owned()));
+        }
+        Ok(results)
+    }
+}
+
+impl Database for Sqlite {
+    fn rows(&self, statement: Statement) -> BoxFuture<'_, Result<Vec<Row>, DbError>> {
+        let result = self.run(&[statement]).map(|mut all| all.pop().unwrap_or_default());
+        Box::pin(std::future::ready(result))
+    }
+
+    fn batch(&self, statements: Vec<Statement>) -> BoxFuture<'_, Result<Vec<Vec<Row>>, DbError>> {
+        Box::pin(std::future::ready(self.run(&statements)))
+    }
+}
+
+fn one(connection: &Connection, statement: &Statement) -> Result<Vec<Row>, DbError> {
+    let mut prepared = connection.prepare(statement.sql()).map_err(sorted)?;
+    let names: Vec<String> = prepared.column_names().into_iter().map(str::to_owned).collect();
+    let args = statement.args().iter().map(|value| match value {
+        Value::Null => rusqlite::types::Value::Null,
+        // As D1 binds every number.
+        Value::Integer(whole) => rusqlite::types::Value::Real(*whole as f64),
+        Value::Text(text) => rusqlite::types::Value::Text(text.clone()),
+    });
+    let mut rows = prepared.query(params_from_iter(args)).map_err(sorted)?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next().map_err(sorted)? {
+        let mut cells = Map::new();
+        for (place, name) in names.iter().enumerate() {
+            let cell = match row.get_ref(place).map_err(sorted)? {
+                ValueRef::Null => Json::Null,
+                ValueRef::Integer(whole) => Json::from(whole),
+                ValueRef::Real(double) => Json::from(double),
+                ValueRef::Text(text) => Json::from(String::from_utf8_lossy(text).into_owned()),
+                ValueRef::Blob(_) => return Err(DbError::Failed("blobs are not used".to_owned())),
+            };
+            cells.insert(name.clone(), cell);
+        }
+        all.push(Row::new(cells));
+    }
+    Ok(all)
+}
+
+fn sorted(error: rusqlite::Error) -> DbError {
+    DbError::from_message(error.to_string())
+}
