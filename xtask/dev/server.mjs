@@ -93,6 +93,8 @@ function assetsWorker(assets) {
   return {
     name: "selgeo-assets",
     compatibilityDate: assets.assetConfig.compatibility_date,
+    // Modules are named relative to it; the default is wherever this was started.
+    modulesRoot: path.join(root, "build"),
     modules: [
       {
         type: "ESModule",
@@ -101,7 +103,7 @@ function assetsWorker(assets) {
       },
     ],
     // Files first here: our Worker has already seen the request.
-    assets: { directory: assets.directory, assetConfig: assets.assetConfig, routerConfig: { has_user_worker: true } },
+    assets: { directory: path.resolve(root, assets.directory), assetConfig: assets.assetConfig, routerConfig: { has_user_worker: true } },
   };
 }
 

@@ -114,7 +114,7 @@ fn welcome(dev: &Value, state: &Path) -> String {
         "
   Selgeo runs on {url}
 
-    demo shop, coming from Anna's link   {url}/demo/?ref=demo
+    demo shop, by a partner's link       {url}/demo/?ref=demo
     snippet                              {url}/v1/selgeo.js
     Stripe events (test) go to           {}
     public key, secret key (test)        {}
