@@ -17,6 +17,7 @@ use crate::auth::KeyMemory;
 use crate::call::{Call, Peer};
 use crate::error::ApiError;
 use crate::limiter::Limiter;
+use crate::pages;
 use crate::routes;
 use crate::secrets::Secrets;
 use crate::store::Database;
@@ -114,6 +115,12 @@ pub fn router(app: Arc<App>) -> Router {
         )
         .route("/stripe-events", get(r::stripe_events::list))
         .route("/stripe-events/{id}", get(r::stripe_events::read));
+    // Not there at all in a deployment, so that nothing of it can be asked for.
+    let demo = if app.config.dev {
+        pages::demo::router()
+    } else {
+        Router::new()
+    };
     Router::new()
         .route("/healthz", get(r::health::check))
         .route("/v1/{file}", get(r::files::snippet))
@@ -123,6 +130,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/webhooks/{connection_id}", post(r::stripe_ingress::receive))
         .route("/operator/v1/workspaces", post(r::operator::create_workspace))
         .nest("/api/v1", management)
+        .merge(demo)
         .fallback(|| async { ApiError::NotFound("path") })
         .with_state(app)
 }

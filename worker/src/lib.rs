@@ -14,6 +14,7 @@ pub mod secrets;
 pub mod shapes;
 pub mod store;
 
+mod pages;
 mod routes;
 
 #[cfg(target_arch = "wasm32")]

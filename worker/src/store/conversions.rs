@@ -197,6 +197,11 @@ pub fn decode(row: &Row) -> Result<(Conversion, Option<String>), DbError> {
     Ok((conversion, row.text_opt("commission_id")?))
 }
 
+/// The request that brought a conversion or a decision.
+pub fn request_id(row: &Row) -> Result<Option<String>, DbError> {
+    row.text_opt("request_id")
+}
+
 /// A recorded decision.
 #[derive(Clone, Debug)]
 pub struct Decision {

@@ -5,7 +5,7 @@ use domain::key::{ApiKey, KeyKind};
 use domain::mode::Mode;
 use domain::time::Instant;
 
-use super::{DbError, Row, Statement};
+use super::{DbError, Row, Scope, Statement};
 
 /// A key that is not revoked.
 #[derive(Clone, Debug)]
@@ -61,4 +61,16 @@ pub fn insert(id: &KeyId, workspace: &WorkspaceId, key: &ApiKey, now: Instant) -
     .bind(key.digest())
     .bind(key.shown())
     .bind(now)
+}
+
+/// The newest public key that is not revoked. Public keys are no secret, and are stored whole.
+pub fn public(scope: &Scope) -> Statement {
+    scope
+        .bound(Statement::new("SELECT shown FROM api_keys "))
+        .push(" AND kind = 'public' AND revoked_at IS NULL ORDER BY id DESC LIMIT 1")
+}
+
+/// Reads a row of [`public`].
+pub fn decode_shown(row: &Row) -> Result<String, DbError> {
+    row.text("shown")
 }

@@ -1,5 +1,7 @@
 //! `partners` and `participants`.
 
+use std::collections::HashMap;
+
 use domain::ids::{Id, ParticipantId, PartnerId, ProgramId};
 use domain::status::ParticipantStatus;
 use domain::time::Instant;
@@ -112,4 +114,19 @@ pub fn decode_participant(row: &Row) -> Result<Participant, DbError> {
         status: row.parsed("status", ParticipantStatus::parse, "a participant's status")?,
         created_at: row.instant("created_at")?,
     })
+}
+
+/// The partner's name for each participant.
+pub fn names(scope: &Scope) -> Statement {
+    Statement::new(
+        "SELECT m.id, p.name FROM participants m JOIN partners p ON p.id = m.partner_id \
+         WHERE m.workspace_id = ? AND m.mode = ?",
+    )
+    .bind(scope.workspace_id.as_str())
+    .bind(scope.mode)
+}
+
+/// Reads the rows of [`names`], by participant id.
+pub fn decode_names(rows: &[Row]) -> Result<HashMap<String, String>, DbError> {
+    rows.iter().map(|row| Ok((row.text("id")?, row.text("name")?))).collect()
 }

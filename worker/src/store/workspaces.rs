@@ -3,7 +3,7 @@
 use domain::ids::WorkspaceId;
 use domain::time::Instant;
 
-use super::Statement;
+use super::{DbError, Row, Statement};
 
 /// Requests per aligned minute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,4 +39,14 @@ pub fn insert(id: &WorkspaceId, name: &str, limits: Limits, now: Instant) -> Sta
     .bind(limits.conversions)
     .bind(limits.other)
     .bind(now)
+}
+
+/// The oldest workspace of this name.
+pub fn oldest_named(name: &str) -> Statement {
+    Statement::new("SELECT id FROM workspaces WHERE name = ? ORDER BY id LIMIT 1").bind(name)
+}
+
+/// Reads a row of [`oldest_named`].
+pub fn decode_id(row: &Row) -> Result<WorkspaceId, DbError> {
+    row.parsed("id", WorkspaceId::parse, "a workspace id")
 }

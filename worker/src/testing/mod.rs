@@ -31,7 +31,10 @@ pub const OPERATOR_TOKEN: &str = "operator-token-of-the-tests";
 pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
+    /// Null where the answer is no JSON.
     pub body: Json,
+    /// As it came.
+    pub raw: String,
 }
 
 impl Answer {
@@ -82,6 +85,15 @@ pub struct Keys {
 
 impl World {
     pub fn new() -> Self {
+        Self::with_dev(false)
+    }
+
+    /// As under `cargo xtask dev`.
+    pub fn dev() -> Self {
+        Self::with_dev(true)
+    }
+
+    fn with_dev(dev: bool) -> Self {
         let secret = |byte: u8| hex::encode([byte; 32]);
         let db = Arc::new(Sqlite::migrated());
         let clock = Arc::new(Hand::at("2026-06-01T12:00:00Z"));
@@ -97,7 +109,7 @@ impl World {
             secrets: Secrets::read(&secret(1), &secret(2), &secret(3), OPERATOR_TOKEN).unwrap(),
             config: Config {
                 mounts: vec!["/_s".to_owned()],
-                dev: false,
+                dev,
             },
         });
         let none = String::new;
@@ -180,6 +192,7 @@ impl World {
             status: parts.status,
             headers: parts.headers,
             body,
+            raw: String::from_utf8_lossy(&bytes).into_owned(),
         }
     }
 

@@ -1,0 +1,61 @@
+//! Values as people read them.
+
+use domain::money::Currency;
+use domain::time::Instant;
+
+/// `24.00 EUR`, `1200 JPY`, `−4.80 EUR`: with as many decimals as the currency has.
+pub fn money(amount_cents: i64, currency: Currency) -> String {
+    let sign = if amount_cents < 0 { "\u{2212}" } else { "" };
+    let amount = amount_cents.unsigned_abs();
+    let decimals = currency.decimals();
+    if decimals == 0 {
+        return format!("{sign}{amount} {currency}");
+    }
+    let unit = 10_u64.pow(decimals);
+    let (whole, part) = (amount / unit, amount % unit);
+    format!("{sign}{whole}.{part:0width$} {currency}", width = decimals as usize)
+}
+
+/// An instant for a `<time>`: what machines read, and what people do.
+pub struct Moment {
+    /// ISO 8601.
+    pub iso: String,
+    /// `2026-06-01 12:00:00`, in UTC.
+    pub shown: String,
+}
+
+impl Moment {
+    /// This instant.
+    pub fn of(instant: Instant) -> Self {
+        let iso = instant.to_string();
+        let shown = iso.split('.').next().unwrap_or("").replace('T', " ");
+        Self { iso, shown }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_has_the_decimals_of_its_currency() {
+        let check = |amount, code: &str, expected: &str| {
+            assert_eq!(money(amount, Currency::parse(code).unwrap()), expected);
+        };
+        check(2_400, "EUR", "24.00 EUR");
+        check(5, "EUR", "0.05 EUR");
+        check(0, "USD", "0.00 USD");
+        check(-480, "EUR", "\u{2212}4.80 EUR");
+        check(1_200, "JPY", "1200 JPY");
+        check(-1_005, "KWD", "\u{2212}1.005 KWD");
+    }
+
+    #[test]
+    fn a_moment_is_shown_to_the_second() {
+        let moment = Moment::of(Instant::parse("2026-06-01T12:34:56.789Z").unwrap());
+        assert_eq!(
+            (moment.iso.as_str(), moment.shown.as_str()),
+            ("2026-06-01T12:34:56.789Z", "2026-06-01 12:34:56")
+        );
+    }
+}
