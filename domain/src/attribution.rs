@@ -145,6 +145,24 @@ pub struct Inputs {
     pub opted_out: bool,
 }
 
+impl Inputs {
+    /// These inputs with everything that was known `before` as it was known then: a candidate is judged when the conversion
+    /// comes, not again with every later fact.
+    pub fn with_what_was_known(mut self, before: &Self) -> Self {
+        for click in &mut self.clicks {
+            if let Some(known) = before.clicks.iter().find(|known| known.click_id == click.click_id) {
+                *click = known.clone();
+            }
+        }
+        for promo in &mut self.promo_codes {
+            if let Some(known) = before.promo_codes.iter().find(|known| known.code == promo.code) {
+                *promo = known.clone();
+            }
+        }
+        self
+    }
+}
+
 /// What became of one candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", content = "reason", rename_all = "snake_case")]

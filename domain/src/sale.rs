@@ -198,18 +198,12 @@ fn is_settled(session: &SessionFact) -> bool {
 }
 
 fn from_invoice(facts: &SaleFacts, at: Instant, invoice: &InvoiceFact) -> State {
-    let occasion = match (invoice.amount_paid, &invoice.subscription, invoice.billing_reason) {
-        (0, _, _) => Occasion::Free,
-        (_, None, _) => Occasion::Payment,
-        (_, Some(_), BillingReason::SubscriptionCreate) => Occasion::SubscriptionPayment(1),
-        (_, Some(_), _) => Occasion::SubscriptionPayment(2),
-    };
     State::Converted(Box::new(Conversion {
         source: Source::Stripe,
         event_type: "purchase".to_owned(),
         money: invoice_money(invoice),
         occurred_at: invoice.paid_at.unwrap_or(at),
-        occasion,
+        occasion: invoice_occasion(invoice),
         stripe: ids(facts),
         hints: hints(facts),
     }))
@@ -221,52 +215,66 @@ fn from_session(facts: &SaleFacts, at: Instant, session: &SessionFact, now: Inst
     if joins_later && now < until {
         return State::Waiting { until: Some(until) };
     }
-    let occasion = match (session.amount, session.mode) {
-        (0, _) => Occasion::Free,
-        (_, SessionMode::Subscription) => Occasion::SubscriptionPayment(1),
-        _ => Occasion::Payment,
-    };
     State::Converted(Box::new(Conversion {
         source: Source::Stripe,
         event_type: "purchase".to_owned(),
         money: session_money(session),
         occurred_at: at,
-        occasion,
+        occasion: session_occasion(session),
         stripe: ids(facts),
         hints: hints(facts),
     }))
 }
 
-/// The merchant's report stays what it was; Stripe's facts, where they join it, bring the money and the ids.
+fn invoice_occasion(invoice: &InvoiceFact) -> Occasion {
+    match (invoice.amount_paid, &invoice.subscription, invoice.billing_reason) {
+        (0, _, _) => Occasion::Free,
+        (_, None, _) => Occasion::Payment,
+        (_, Some(_), BillingReason::SubscriptionCreate) => Occasion::SubscriptionPayment(1),
+        (_, Some(_), _) => Occasion::SubscriptionPayment(2),
+    }
+}
+
+fn session_occasion(session: &SessionFact) -> Occasion {
+    match (session.amount, session.mode) {
+        (0, _) => Occasion::Free,
+        (_, SessionMode::Subscription) => Occasion::SubscriptionPayment(1),
+        _ => Occasion::Payment,
+    }
+}
+
+/// The merchant's report stays what it was; Stripe's facts, where they join it, bring the money, the ids and what kind of
+/// payment it is. A lead stays a lead as long as no money came.
 fn reported(
     facts: &SaleFacts,
     report: &Report,
     invoice: Option<(Instant, &InvoiceFact)>,
     session: Option<(Instant, &SessionFact)>,
 ) -> State {
-    let money = match (invoice, session) {
-        (Some((_, invoice)), _) => invoice_money(invoice),
-        (None, Some((_, session))) => session_money(session),
-        (None, None) => Money {
-            paid_cents: report.amount_cents,
-            tax_cents: None,
-            refunded_cents: 0,
-            currency: report.currency,
-        },
+    let (money, occasion) = match (invoice, session) {
+        (Some((_, invoice)), _) => (invoice_money(invoice), invoice_occasion(invoice)),
+        (None, Some((_, session))) => (session_money(session), session_occasion(session)),
+        (None, None) => (reported_money(report), Occasion::Payment),
     };
+    let is_lead = report.amount_cents == 0 && money.paid_cents == 0;
     State::Converted(Box::new(Conversion {
         source: Source::Api,
         event_type: report.event_type.clone(),
-        occasion: if report.amount_cents == 0 {
-            Occasion::Lead
-        } else {
-            Occasion::Payment
-        },
+        occasion: if is_lead { Occasion::Lead } else { occasion },
         money,
         occurred_at: report.occurred_at,
         stripe: ids(facts),
         hints: hints(facts),
     }))
+}
+
+fn reported_money(report: &Report) -> Money {
+    Money {
+        paid_cents: report.amount_cents,
+        tax_cents: None,
+        refunded_cents: 0,
+        currency: report.currency,
+    }
 }
 
 fn invoice_money(invoice: &InvoiceFact) -> Money {

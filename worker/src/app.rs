@@ -205,14 +205,14 @@ fn unmount(config: &Config, request: &mut Request) {
     }
 }
 
-/// Turns a carried [`ApiError`] (and the router's own 405) into its JSON, with the request id.
+/// Turns a carried [`ApiError`] into its JSON, with the request id; so too what the router refuses by itself: a method
+/// (405), and a path whose escapes are not UTF-8 (400 in its eyes; it names nothing of ours).
 fn rendered(mut response: Response, call: &Call) -> Response {
-    let carried = response.extensions_mut().remove::<ApiError>();
-    let bare_405 = carried.is_none() && response.status() == http::StatusCode::METHOD_NOT_ALLOWED;
-    let error = match carried {
-        Some(error) => error,
-        None if bare_405 => ApiError::MethodNotAllowed,
-        None => return response,
+    let error = match (response.extensions_mut().remove::<ApiError>(), response.status()) {
+        (Some(error), _) => error,
+        (None, http::StatusCode::METHOD_NOT_ALLOWED) => ApiError::MethodNotAllowed,
+        (None, http::StatusCode::BAD_REQUEST) => ApiError::NotFound("path"),
+        (None, _) => return response,
     };
     if let Some(detail) = error.log_detail() {
         crate::log(&format!("{} {detail}", call.request_id));
@@ -226,3 +226,6 @@ fn rendered(mut response: Response, call: &Call) -> Response {
     }
     answer
 }
+
+#[cfg(test)]
+mod tests;

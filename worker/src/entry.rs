@@ -108,8 +108,8 @@ fn config(env: &Env) -> Config {
     Config {
         mounts: text("MOUNTS")
             .split(',')
-            .map(str::trim)
-            .filter(|m| !m.is_empty())
+            .map(|mount| mount.trim().trim_end_matches('/'))
+            .filter(|mount| !mount.is_empty())
             .map(str::to_owned)
             .collect(),
         dev: text("SELGEO_DEV") == "1",

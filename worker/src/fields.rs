@@ -55,17 +55,22 @@ impl Fields {
         }
     }
 
-    /// A text of 1 to `chars_max` characters.
+    /// A text of 1 to `chars_max` characters. NUL is not among them: SQL's JSON functions end a text there, so that two
+    /// texts would be taken for one.
     pub fn text(&mut self, name: &str, chars_max: usize) -> Option<String> {
         match self.raw(name) {
             None => None,
             Some(Json::String(text)) => {
                 let chars = text.chars().count();
-                if (1..=chars_max).contains(&chars) {
-                    return Some(text.clone());
+                if !(1..=chars_max).contains(&chars) {
+                    self.error(name, format!("must have 1 to {chars_max} characters; has {chars}"));
+                    None
+                } else if text.contains('\0') {
+                    self.error(name, "must not contain NUL");
+                    None
+                } else {
+                    Some(text.clone())
                 }
-                self.error(name, format!("must have 1 to {chars_max} characters; has {chars}"));
-                None
             }
             Some(_) => {
                 self.error(name, "must be a string");

@@ -78,7 +78,7 @@ pub fn explanation(inputs: &Inputs, verdict: &Verdict) -> Json {
 fn inputs_shown(inputs: &Inputs) -> Json {
     let mut shown = json!(inputs);
     shown["occurred_at"] = json!(inputs.occurred_at.to_string());
-    if let Some(clicks) = shown["clicks"].as_array_mut() {
+    if let Some(clicks) = shown.get_mut("clicks").and_then(Json::as_array_mut) {
         for click in clicks {
             if let Some(at) = click["at"].as_i64() {
                 click["at"] = json!(domain::time::Instant::from_ms(at).to_string());

@@ -76,11 +76,9 @@ pub fn decide(app: &App, booking: &Booking, loaded: Loaded) -> Result<Decided, A
         State::Converted(state) => *state,
     };
     let inputs = inputs(app, &loaded.facts, &loaded.directory, &state);
-    // A verdict stands as long as the same things are named: approval is judged when the conversion comes, not again with
-    // every later fact.
     let (inputs, verdict, verdict_stands) = match &loaded.decision {
-        Some((before, verdict)) if names_the_same(before, &inputs) => (before.clone(), verdict.clone(), true),
-        _ => {
+        Some((before, verdict)) => again(before, verdict, inputs),
+        None => {
             let verdict = attribution::attribute(&inputs);
             (inputs, verdict, false)
         }
@@ -124,26 +122,32 @@ fn inputs(app: &App, facts: &SaleFacts, directory: &Directory, state: &sale::Con
         .clicks
         .iter()
         .map(|mention| directory.click(app, &mention.click_id, Some(mention.source)));
-    Inputs {
+    let mut inputs = Inputs {
         occurred_at: state.occurred_at,
         promo_codes: reported_code.into_iter().chain(stripe_codes).collect(),
-        clicks: reported_click.into_iter().chain(stripe_clicks).collect(),
+        clicks: stripe_clicks.collect(),
         opted_out: state.hints.opted_out,
+    };
+    // A click that the merchant reported and that Stripe names too is one candidate.
+    if let Some(reported) = reported_click {
+        inputs.clicks.retain(|click| click.click_id != reported.click_id);
+        inputs.clicks.insert(0, reported);
     }
+    inputs
 }
 
-fn names_the_same(before: &Inputs, now: &Inputs) -> bool {
-    before.opted_out == now.opted_out
-        && before
-            .clicks
-            .iter()
-            .map(|click| &click.click_id)
-            .eq(now.clicks.iter().map(|click| &click.click_id))
-        && before
-            .promo_codes
-            .iter()
-            .map(|promo| &promo.code)
-            .eq(now.promo_codes.iter().map(|promo| &promo.code))
+/// What a later fact makes of a decision: the same one, unless it names somebody new or moves the conversion in time.
+fn again(before: &Inputs, verdict: &Verdict, inputs: Inputs) -> (Inputs, Verdict, bool) {
+    let inputs = inputs.with_what_was_known(before);
+    if inputs == *before {
+        return (inputs, verdict.clone(), true);
+    }
+    let anew = attribution::attribute(&inputs);
+    if anew == *verdict {
+        (before.clone(), anew, true)
+    } else {
+        (inputs, anew, false)
+    }
 }
 
 /// What the conversion should have earned.

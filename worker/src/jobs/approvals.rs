@@ -1,42 +1,43 @@
 //! Commissions whose hold is over are approved.
 
-use domain::ids::{EventId, Id, WorkspaceId};
+use domain::ids::WorkspaceId;
+use domain::status::CommissionState;
 use domain::time::Instant;
-use serde_json::json;
 
 use crate::app::App;
+use crate::shapes;
 use crate::store::events::{self, Event};
-use crate::store::{DbError, Scope, commissions};
+use crate::store::{DbError, Row, Scope, commissions};
 
 /// Approves every commission that is due and that nobody has to look at, each with its event.
 pub async fn approve_due(app: &App, now: Instant, limit: i64) -> Result<(), DbError> {
     for row in &app.db.rows(commissions::held_until(now, limit)).await? {
-        let id = row.text("id")?;
-        let scope = Scope {
-            workspace_id: row.parsed("workspace_id", WorkspaceId::parse, "a workspace id")?,
-            mode: row.mode("mode")?,
-        };
-        let event_id: EventId = Id::make(now, {
-            let mut random = [0; 10];
-            app.random.fill(&mut random);
-            random
-        });
-        let event = Event {
-            id: event_id,
-            kind: "commission.approved",
-            subject: id.clone(),
-            data: json!({ "id": id, "state": "approved", "mode": scope.mode }),
-        };
-        match app
-            .db
-            .batch(vec![commissions::approve(&id), events::insert(&scope, &event, now)?])
-            .await
-        {
-            Ok(_) => {}
-            // Another sweep was faster.
+        match approve(app, row, now).await {
+            Ok(()) => {}
+            // It was approved, reversed or flagged since it was looked for.
             Err(DbError::Constraint(_)) => {}
             Err(error) => return Err(error),
         }
     }
+    Ok(())
+}
+
+async fn approve(app: &App, row: &Row, now: Instant) -> Result<(), DbError> {
+    let scope = Scope {
+        workspace_id: row.parsed("workspace_id", WorkspaceId::parse, "a workspace id")?,
+        mode: row.mode("mode")?,
+    };
+    let mut commission = commissions::decode(row)?;
+    commission.state = CommissionState::Approved;
+    let event = Event {
+        id: app.fresh(now),
+        kind: "commission.approved",
+        subject: commission.id.clone(),
+        data: shapes::commission(&commission, scope.mode),
+    };
+    let approve = commissions::approve(&commission.id);
+    app.db
+        .batch(vec![approve, events::insert(&scope, &event, now)?])
+        .await?;
     Ok(())
 }

@@ -6,6 +6,7 @@ use axum::Extension;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use domain::attribution::Reason;
+use domain::ids;
 use http::StatusCode;
 use serde_json::json;
 
@@ -16,7 +17,6 @@ use crate::call::{self, Call};
 use crate::error::ApiError;
 use crate::shapes;
 use crate::store::conversions::{self as table, AuditFilter};
-use crate::store::page::Page;
 
 /// The decisions of a workspace and mode, newest first.
 pub async fn list(
@@ -34,7 +34,7 @@ pub async fn list(
         from: query.instant("from"),
         to: query.instant("to"),
     };
-    let page = query.page();
+    let page = query.page::<ids::Decision>();
     query.finish()?;
     let mut shown = Vec::new();
     for row in &app.db.rows(table::audit(&scope, &filter, &page)).await? {
@@ -52,23 +52,8 @@ pub async fn read(
     request: Request,
 ) -> Result<Response, ApiError> {
     let scope = management::enter(&app, &call, request.headers()).await?;
-    let filter = AuditFilter {
-        conversion_id: Some(conversion_id),
-        ..AuditFilter::default()
-    };
-    let rows = app
-        .db
-        .rows(table::audit(
-            &scope,
-            &filter,
-            &Page {
-                limit: 100,
-                after: None,
-            },
-        ))
-        .await?;
     let mut decisions = Vec::new();
-    for row in &rows {
+    for row in &app.db.rows(table::decisions_of(&scope, &conversion_id)).await? {
         decisions.push(shapes::decision(&table::decode_decision(row)?, scope.mode));
     }
     if decisions.is_empty() {

@@ -8,6 +8,7 @@ use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use domain::agent;
 use domain::click_id::{Click, ClickId, LinkNumber};
+use domain::time::Instant;
 use domain::visitor;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Value as Json, json};
@@ -193,9 +194,12 @@ pub async fn list(
         to: query.instant("to"),
     };
     let limit = query.limit();
-    let after = query.cursor().and_then(|place| {
+    let after = query.cursor(|place| {
         let (at, click_id) = place.split_once(' ')?;
-        Some((domain::time::Instant::from_ms(at.parse().ok()?), click_id.to_owned()))
+        Some((
+            Instant::from_ms(at.parse().ok()?),
+            ClickId::parse(click_id)?.to_string(),
+        ))
     });
     query.finish()?;
     let rows = app.db.rows(table::list(&scope, &filter, after, limit)).await?;
@@ -221,3 +225,6 @@ pub async fn read(
         None => Err(ApiError::NotFound("click")),
     }
 }
+
+#[cfg(test)]
+mod tests;

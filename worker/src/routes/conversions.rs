@@ -8,6 +8,7 @@ use axum::response::Response;
 use domain::attribution::Refusal;
 use domain::click_id::ClickId;
 use domain::email;
+use domain::ids;
 use domain::sale::Report;
 use domain::time::{Instant, MINUTE_MS};
 use http::StatusCode;
@@ -155,7 +156,7 @@ pub async fn list(
 ) -> Result<Response, ApiError> {
     let scope = management::enter(&app, &call, request.headers()).await?;
     let mut query = Query::of(request.uri());
-    let page = query.page();
+    let page = query.page::<ids::Conversion>();
     query.finish()?;
     let mut shown = Vec::new();
     for row in &app.db.rows(table::list(&scope, &page)).await? {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use domain::ids;
 
 use super::listing::{self, Query};
 use super::management;
@@ -23,7 +24,7 @@ pub async fn list(
     let scope = management::enter(&app, &call, request.headers()).await?;
     let mut query = Query::of(request.uri());
     let (kind, subject) = (query.text("type"), query.text("subject"));
-    let page = query.page();
+    let page = query.page::<ids::Event>();
     query.finish()?;
     let mut shown = Vec::new();
     for row in &app

@@ -15,7 +15,10 @@ pub async fn snippet(
     Path(file): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let is_script = file.starts_with("selgeo") && file.ends_with(".js") && !file.contains('/');
+    let plain = file
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
+    let is_script = plain && file.starts_with("selgeo") && file.ends_with(".js");
     if !is_script {
         return Err(ApiError::NotFound("path"));
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use domain::ids::HostId;
+use domain::ids::{self, HostId};
 use http::StatusCode;
 use serde_json::json;
 
@@ -49,7 +49,8 @@ pub async fn create(
 /// The host as URLs write it: lower case, IDNA, the default port left out.
 fn normal(given: &str) -> Option<String> {
     let url = url::Url::parse(&format!("https://{given}/")).ok()?;
-    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    let stranger = url.username().is_empty() && url.password().is_none();
+    let bare = stranger && url.path() == "/" && url.query().is_none() && url.fragment().is_none();
     bare.then(|| host_of(&url)).flatten()
 }
 
@@ -70,7 +71,7 @@ pub async fn list(
 ) -> Result<Response, ApiError> {
     let scope = management::enter(&app, &call, request.headers()).await?;
     let mut query = Query::of(request.uri());
-    let page = query.page();
+    let page = query.page::<ids::Host>();
     query.finish()?;
     let mut shown = Vec::new();
     for row in &app.db.rows(table::list_hosts(&scope, &page)).await? {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use domain::ids::ParticipantId;
+use domain::ids::{self, ParticipantId};
 use domain::status::LinkStatus;
 use http::StatusCode;
 
@@ -99,7 +99,7 @@ pub async fn list(
 ) -> Result<Response, ApiError> {
     let scope = management::enter(&app, &call, request.headers()).await?;
     let mut query = Query::of(request.uri());
-    let page = query.page();
+    let page = query.page::<ids::Link>();
     query.finish()?;
     let mut shown = Vec::new();
     for row in &app.db.rows(table::list(&scope, &page)).await? {

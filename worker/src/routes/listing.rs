@@ -3,6 +3,7 @@
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::ids::{Id, Kind};
 use domain::time::Instant;
 use http::{StatusCode, Uri};
 use serde_json::{Value as Json, json};
@@ -103,24 +104,25 @@ impl Query {
         }
     }
 
-    /// What [`cursor`] wrote.
-    pub fn cursor(&mut self) -> Option<String> {
+    /// What [`cursor`] wrote, read back to a place in this list. One of another list is refused: it would begin anywhere.
+    pub fn cursor<T>(&mut self, place: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let text = self.text("cursor")?;
         let opened = URL_SAFE_NO_PAD
             .decode(&text)
             .ok()
-            .and_then(|bytes| String::from_utf8(bytes).ok());
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .and_then(|text| place(&text));
         if opened.is_none() {
             self.error("cursor", "must be the next_cursor of a page of this list".to_owned());
         }
         opened
     }
 
-    /// The page asked for, of a list that goes by id.
-    pub fn page(&mut self) -> Page {
+    /// The page asked for, of a list that goes by ids of this kind.
+    pub fn page<K: Kind>(&mut self) -> Page {
         Page {
             limit: self.limit(),
-            after: self.cursor(),
+            after: self.cursor(Id::<K>::parse).map(String::from),
         }
     }
 

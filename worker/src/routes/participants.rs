@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use domain::ids::{PartnerId, ProgramId};
+use domain::ids::{self, PartnerId, ProgramId};
 use domain::status::{ParticipantAct, ParticipantStatus};
 use http::StatusCode;
 
@@ -102,7 +102,7 @@ pub async fn list(
 ) -> Result<Response, ApiError> {
     let scope = management::enter(&app, &call, request.headers()).await?;
     let mut query = Query::of(request.uri());
-    let page = query.page();
+    let page = query.page::<ids::Participant>();
     query.finish()?;
     let mut shown = Vec::new();
     for row in &app.db.rows(table::list_participants(&scope, &page)).await? {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
+use domain::ids;
 use http::StatusCode;
 
 use super::listing::{self, Query};
@@ -52,7 +53,7 @@ pub async fn list(
 ) -> Result<Response, ApiError> {
     let scope = management::enter(&app, &call, request.headers()).await?;
     let mut query = Query::of(request.uri());
-    let page = query.page();
+    let page = query.page::<ids::Partner>();
     query.finish()?;
     let mut shown = Vec::new();
     for row in &app.db.rows(table::list(&scope, &page)).await? {

@@ -6,7 +6,7 @@ use axum::Extension;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use domain::attribution::{WINDOW_DAYS_DEFAULT, WINDOW_DAYS_MAX};
-use domain::ids::ProgramId;
+use domain::ids::{self, ProgramId};
 use domain::money::Currency;
 use domain::reward::{Basis, Rate, RewardVersion, Trigger, WHOLE_BPS};
 use domain::status::{AttributionModel, ProgramStatus};
@@ -161,7 +161,7 @@ pub async fn list(
 ) -> Result<Response, ApiError> {
     let scope = management::enter(&app, &call, request.headers()).await?;
     let mut query = Query::of(request.uri());
-    let page = query.page();
+    let page = query.page::<ids::Program>();
     query.finish()?;
     let rows = app.db.rows(table::list(&scope, &page)).await?;
     let programs = rows.iter().map(table::decode).collect::<Result<Vec<_>, _>>()?;
@@ -211,6 +211,12 @@ pub async fn act(
     if program.status == ProgramStatus::Archived && to != ProgramStatus::Archived {
         return Err(ApiError::Conflict("An archived program stays archived.".to_owned()));
     }
-    app.db.batch(vec![table::set_status(&scope, &program.id, to)]).await?;
-    answer_one(&app, &scope, &id).await
+    let moved = table::set_status(&scope, &program.id, program.status, to);
+    match app.db.batch(vec![moved]).await {
+        Ok(_) => answer_one(&app, &scope, &id).await,
+        Err(DbError::Constraint(_)) => Err(ApiError::Conflict(
+            "The program was changed at the same time; look again.".to_owned(),
+        )),
+        Err(error) => Err(error.into()),
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use domain::ids::ParticipantId;
+use domain::ids::{self, ParticipantId};
 use http::StatusCode;
 
 use super::listing::{self, Query};
@@ -28,7 +28,11 @@ pub async fn create(
     if fields.raw("participant_id").is_none() {
         fields.error("participant_id", "is required");
     }
-    let code = fields.required_text("code", 100).trim().to_owned();
+    let given = fields.required_text("code", 100);
+    let code = given.trim().to_owned();
+    if code.is_empty() && !given.is_empty() {
+        fields.error("code", "must not be white space alone");
+    }
     let stripe_promotion_code_id = fields.text("stripe_promotion_code_id", 255);
     if stripe_promotion_code_id
         .as_deref()
@@ -68,7 +72,7 @@ pub async fn list(
 ) -> Result<Response, ApiError> {
     let scope = management::enter(&app, &call, request.headers()).await?;
     let mut query = Query::of(request.uri());
-    let page = query.page();
+    let page = query.page::<ids::PromoCode>();
     query.finish()?;
     let mut shown = Vec::new();
     for row in &app.db.rows(table::list_promo_codes(&scope, &page)).await? {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use domain::ids::ConnectionId;
+use domain::ids::{self, ConnectionId};
 use http::StatusCode;
 
 use super::listing::{self, Query};
@@ -28,7 +28,8 @@ pub async fn create(
     request: Request,
 ) -> Result<Response, ApiError> {
     let (scope, mut fields) = management::enter_with_body(&app, &call, request).await?;
-    let secret = fields.required_text("signing_secret", 255);
+    // Copied from a page, white space comes along.
+    let secret = fields.required_text("signing_secret", 255).trim().to_owned();
     if !secret.is_empty() && (!secret.starts_with("whsec_") || secret.len() < 16) {
         fields.error(
             "signing_secret",
@@ -61,7 +62,7 @@ pub async fn list(
 ) -> Result<Response, ApiError> {
     let scope = management::enter(&app, &call, request.headers()).await?;
     let mut query = Query::of(request.uri());
-    let page = query.page();
+    let page = query.page::<ids::Connection>();
     query.finish()?;
     let mut shown = Vec::new();
     for row in &app.db.rows(table::list_connections(&scope, &page)).await? {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
+use domain::ids;
 use domain::status::StripeOutcome;
 use http::StatusCode;
 
@@ -31,7 +32,7 @@ pub async fn list(
         from: query.instant("from"),
         to: query.instant("to"),
     };
-    let page = query.page();
+    let page = query.page::<ids::StripeEvent>();
     query.finish()?;
     let mut shown = Vec::new();
     for row in &app.db.rows(table::list(&scope, &filter, &page)).await? {

@@ -75,11 +75,11 @@ pub async fn receive(
     let stands = stored
         .last()
         .and_then(|rows| rows.first())
-        .map(|row| row.text("id"))
-        .transpose()?;
-    let duplicate = stands.as_deref() != Some(id.as_str());
+        .ok_or_else(|| ApiError::Internal("a stored Stripe event is not there".to_owned()))?;
+    let duplicate = stands.text("id")? != id.as_str();
     let answer = json!({
-        "received": true, "outcome": outcome.as_str(), "reason": reason, "duplicate": duplicate,
+        "received": true, "outcome": stands.text("outcome")?, "reason": stands.text_opt("reason")?,
+        "duplicate": duplicate,
     });
     let response = call::json(StatusCode::OK, &answer);
     Ok(if pending && !duplicate {

@@ -80,17 +80,20 @@ pub fn set_state(id: &CommissionId, state: CommissionState) -> Statement {
 
 /// Commissions whose hold is over and that nobody has to look at.
 pub fn held_until(now: Instant, limit: i64) -> Statement {
-    Statement::new(
-        "SELECT id, workspace_id, mode FROM commissions WHERE state = 'pending' AND auto_approve = 1 \
-         AND needs_review = '[]' AND hold_until <= ? ORDER BY hold_until LIMIT ?",
-    )
-    .bind(now)
-    .bind(limit)
+    Statement::new(COLUMNS)
+        .push("WHERE state = 'pending' AND auto_approve = 1 AND needs_review = '[]' AND hold_until <= ? ")
+        .bind(now)
+        .push("ORDER BY hold_until LIMIT ?")
+        .bind(limit)
 }
 
-/// Approves a commission that is still pending.
+/// Approves a commission. If it is not pending any more, the CHECK fails, and the batch with it.
 pub fn approve(id: &str) -> Statement {
-    Statement::new("UPDATE commissions SET state = 'approved' WHERE id = ? AND state = 'pending'").bind(id)
+    Statement::new(
+        "UPDATE commissions SET state = CASE WHEN state = 'pending' AND needs_review = '[]' THEN 'approved' \
+         ELSE 'raced' END WHERE id = ?",
+    )
+    .bind(id)
 }
 
 /// Reads a commission as a booking needs it.
@@ -144,10 +147,10 @@ pub struct Commission {
     pub created_at: Instant,
 }
 
-const COLUMNS: &str = "SELECT id, conversion_id, participant_id, program_id, currency, state, needs_review, hold_until, \
+const COLUMNS: &str = "SELECT id, workspace_id, mode, conversion_id, participant_id, program_id, currency, state, needs_review, hold_until, \
      reward_version, created_at, (SELECT json_group_array(json_object('amount_cents', e.amount_cents, 'kind', e.kind, \
      'cause', e.cause, 'created_at', e.created_at)) FROM (SELECT * FROM entries WHERE commission_id = commissions.id \
-     ORDER BY id) e) AS entries FROM commissions ";
+     ORDER BY created_at, rowid) e) AS entries FROM commissions ";
 
 /// One commission.
 pub fn by_id(scope: &Scope, id: &str) -> Statement {

@@ -57,9 +57,11 @@ pub fn list(scope: &Scope, page: &Page) -> Statement {
     page.bound(scope.bound(Statement::new(COLUMNS)))
 }
 
-/// Changes the status.
-pub fn set_status(scope: &Scope, id: &ProgramId, status: ProgramStatus) -> Statement {
-    let update = Statement::new("UPDATE programs SET status = ? ").bind(status.as_str());
+/// Moves a program on from where it was seen. If it stands elsewhere by now, the CHECK fails, and the batch with it.
+pub fn set_status(scope: &Scope, id: &ProgramId, from: ProgramStatus, to: ProgramStatus) -> Statement {
+    let update = Statement::new("UPDATE programs SET status = CASE WHEN status = ? THEN ? ELSE 'raced' END ")
+        .bind(from.as_str())
+        .bind(to.as_str());
     scope.bound(update).push(" AND id = ?").bind(id.as_str())
 }
 

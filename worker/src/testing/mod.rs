@@ -70,6 +70,7 @@ pub struct World {
     pub limiter: Arc<TableLimiter>,
     router: Router,
     queue: Mutex<Vec<Message>>,
+    address: Mutex<String>,
     /// The keys of the first workspace.
     pub keys: Keys,
 }
@@ -128,6 +129,7 @@ impl World {
             limiter,
             router,
             queue: Mutex::default(),
+            address: Mutex::new("192.0.2.7".to_owned()),
             keys,
         };
         world.keys = world.workspace("First");
@@ -163,22 +165,9 @@ impl World {
 
     /// Sends bytes as they are. `line` is a method and a path.
     pub fn send_bytes(&self, line: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
-        let (method, path) = line.split_once(' ').unwrap();
-        let uri = if path.starts_with("http") {
-            path.to_owned()
-        } else {
-            format!("https://api.selgeo.test{path}")
-        };
-        let mut request = Request::builder().method(method).uri(uri);
-        if !body.is_empty() && !headers.iter().any(|(name, _)| *name == "content-type") {
-            request = request.header("content-type", "application/json");
-        }
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let request = request.body(Body::from(body)).unwrap();
+        let request = request(line, headers, body);
         let peer = Peer {
-            address: "192.0.2.7".to_owned(),
+            address: self.address.lock().unwrap().clone(),
             country: Some("DE".to_owned()),
         };
         let mut response = pollster::block_on(app::answer(&self.app, &self.router, request, peer));
@@ -194,6 +183,32 @@ impl World {
             body,
             raw: String::from_utf8_lossy(&bytes).into_owned(),
         }
+    }
+
+    /// The address from which the next requests come.
+    pub fn come_from(&self, address: &str) {
+        *self.address.lock().unwrap() = address.to_owned();
+    }
+
+    /// The next write is decided on, then this request of the same merchant is faster, and only then it is written.
+    pub fn before_next_write(&self, line: &'static str, body: Json) {
+        let (app, router, key) = (self.app.clone(), self.router.clone(), self.keys.sk_test.clone());
+        self.db.before_next_write(move || {
+            let bearer = format!("Bearer {key}");
+            let request = request(line, &[("authorization", &bearer)], body.to_string().into_bytes());
+            let answer = pollster::block_on(app::answer(&app, &router, request, Peer::default()));
+            assert!(answer.status().is_success(), "{}", answer.status());
+        });
+    }
+
+    /// What waits on the queue.
+    pub fn queued(&self) -> Vec<Message> {
+        self.queue.lock().unwrap().clone()
+    }
+
+    /// Hands messages to the consumer; for each, whether it is done with.
+    pub fn handle(&self, messages: Vec<Message>) -> Vec<bool> {
+        pollster::block_on(jobs::handle(&self.app, messages))
     }
 
     /// Sends with the first workspace's test secret key.
@@ -270,7 +285,7 @@ impl World {
             if batch.is_empty() {
                 return;
             }
-            let handled = pollster::block_on(jobs::handle(&self.app, batch.clone()));
+            let handled = self.handle(batch.clone());
             assert_eq!(handled.len(), batch.len());
         }
     }
@@ -315,6 +330,24 @@ impl World {
             body.into_bytes(),
         )
     }
+}
+
+/// A request as data: `POST /path` at the API's host, or at a URL; JSON unless a header says otherwise.
+fn request(line: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Request {
+    let (method, path) = line.split_once(' ').unwrap();
+    let uri = if path.starts_with("http") {
+        path.to_owned()
+    } else {
+        format!("https://api.selgeo.test{path}")
+    };
+    let mut request = Request::builder().method(method).uri(uri);
+    if !body.is_empty() && !headers.iter().any(|(name, _)| *name == "content-type") {
+        request = request.header("content-type", "application/json");
+    }
+    for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
+        request = request.header(*name, *value);
+    }
+    request.body(Body::from(body)).unwrap()
 }
 
 /// What [`World::program`] made.

@@ -21,10 +21,15 @@ pub enum NextWrite {
     LandsButReportsFailure,
 }
 
+/// What another request does meanwhile.
+type Meanwhile = Box<dyn FnOnce() + Send>;
+
 pub struct Sqlite {
     connection: Mutex<Connection>,
     next_write: Mutex<NextWrite>,
+    before_next_write: Mutex<Option<Meanwhile>>,
     round_trips: Mutex<u32>,
+    longest_argument: Mutex<usize>,
 }
 
 impl Sqlite {
@@ -46,7 +51,9 @@ impl Sqlite {
         Self {
             connection: Mutex::new(connection),
             next_write: Mutex::new(NextWrite::Works),
+            before_next_write: Mutex::new(None),
             round_trips: Mutex::new(0),
+            longest_argument: Mutex::new(0),
         }
     }
 
@@ -55,13 +62,29 @@ impl Sqlite {
         *self.next_write.lock().unwrap() = fate;
     }
 
+    /// What happens after the next write was decided on and before it is written: another request, that is faster.
+    pub fn before_next_write(&self, meanwhile: impl FnOnce() + Send + 'static) {
+        *self.before_next_write.lock().unwrap() = Some(Box::new(meanwhile));
+    }
+
+    /// Runs SQL as it is; the engine's message where it is refused.
+    pub fn execute(&self, sql: &str) -> Result<usize, String> {
+        let connection = self.connection.lock().unwrap();
+        connection.execute(sql, []).map_err(|error| error.to_string())
+    }
+
     /// Round trips since this was last asked.
     pub fn round_trips(&self) -> u32 {
         std::mem::take(&mut *self.round_trips.lock().unwrap())
     }
 
-    /// How many rows a query gives.
-    pub fn count(&self, sql: &'static str) -> i64 {
+    /// Bytes of the longest text that was ever bound.
+    pub fn longest_argument(&self) -> usize {
+        *self.longest_argument.lock().unwrap()
+    }
+
+    /// The one number that a query gives.
+    pub fn count(&self, sql: &str) -> i64 {
         self.connection
             .lock()
             .unwrap()
@@ -71,9 +94,19 @@ impl Sqlite {
 
     fn run(&self, statements: &[Statement]) -> Result<Vec<Vec<Row>>, DbError> {
         *self.round_trips.lock().unwrap() += 1;
+        for value in statements.iter().flat_map(Statement::args) {
+            if let Value::Text(text) = value {
+                let mut longest = self.longest_argument.lock().unwrap();
+                *longest = text.len().max(*longest);
+            }
+        }
         let writes = statements
             .iter()
             .any(|statement| !statement.sql().trim_start().starts_with("SELECT"));
+        let meanwhile = writes.then(|| self.before_next_write.lock().unwrap().take()).flatten();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile();
+        }
         let fate = if writes {
             std::mem::replace(&mut *self.next_write.lock().unwrap(), NextWrite::Works)
         } else {
