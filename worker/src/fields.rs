@@ -79,6 +79,15 @@ impl Fields {
         }
     }
 
+    /// A text of at most `chars_max` characters. An empty one says nothing, as a browser's `document.referrer` does of a
+    /// visitor who comes from nowhere.
+    pub fn text_or_nothing(&mut self, name: &str, chars_max: usize) -> Option<String> {
+        match self.raw(name) {
+            Some(Json::String(text)) if text.is_empty() => None,
+            _ => self.text(name, chars_max),
+        }
+    }
+
     /// A text that must be there.
     pub fn required_text(&mut self, name: &str, chars_max: usize) -> String {
         if self.raw(name).is_none() {

@@ -74,8 +74,8 @@ async fn registered(app: &App, call: &Call, request: Request) -> Result<Response
     };
     let access = auth::public(app, call, &key).await?;
     let link_ref = fields.required_text("ref", REF_CHARS_MAX);
-    let url = fields.text("url", URL_CHARS_MAX);
-    let referrer = fields.text("referrer", URL_CHARS_MAX);
+    let url = fields.text_or_nothing("url", URL_CHARS_MAX);
+    let referrer = fields.text_or_nothing("referrer", URL_CHARS_MAX);
     // A token that is not ours is ignored, whatever it looks like.
     let token = fields.raw("visitor_token").and_then(Json::as_str).map(str::to_owned);
     fields.finish()?;

@@ -124,6 +124,17 @@ fn a_click_becomes_a_commission_that_the_ledger_explains() {
 }
 
 #[test]
+fn a_visitor_who_comes_from_nowhere_is_counted_too() {
+    let (world, keys) = demo();
+    // As the snippet sends it: `document.referrer` is empty when somebody types the address.
+    let url = format!("{SHOP}/demo?ref=demo");
+    let body = json!({"merchant": keys.pk_test, "ref": "demo", "url": url, "referrer": ""});
+    assert_eq!(world.send("POST /v1/clicks", &[], body).summary(), "201");
+    world.deliver();
+    assert_eq!(world.db.count("SELECT count(*) FROM clicks WHERE referrer IS NULL"), 1);
+}
+
+#[test]
 fn a_subscription_is_one_conversion_though_two_events_tell_of_it() {
     let (world, keys) = demo();
     let click = world.click(&keys.pk_test, "demo");
