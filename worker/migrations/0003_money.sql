@@ -62,7 +62,7 @@ CREATE TABLE conversions (
   id TEXT PRIMARY KEY,
   workspace_id TEXT NOT NULL,
   mode TEXT NOT NULL CHECK (mode IN ('test', 'live')),
-  sale_id TEXT NOT NULL UNIQUE REFERENCES sales (id),
+  sale_id TEXT NOT NULL REFERENCES sales (id),
   source TEXT NOT NULL CHECK (source IN ('api', 'stripe', 'lead_api')),
   status TEXT NOT NULL CHECK (status IN ('recorded', 'partially_refunded', 'refunded', 'merged')),
   external_transaction_id TEXT,
@@ -87,6 +87,7 @@ CREATE TABLE conversions (
   request_id TEXT,
   created_at INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX conversions_by_sale ON conversions (sale_id);
 CREATE INDEX conversions_by_workspace ON conversions (workspace_id, mode, id);
 
 CREATE TABLE decisions (

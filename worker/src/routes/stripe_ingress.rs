@@ -10,7 +10,7 @@ use domain::email;
 use domain::ids::StripeEventId;
 use domain::mode::Mode;
 use domain::status::StripeOutcome;
-use domain::time::MINUTE_MS;
+use domain::time::SECOND_MS;
 use http::StatusCode;
 use serde_json::json;
 use stripe::event::{Event, Reading};
@@ -23,8 +23,9 @@ use crate::jobs::Message;
 use crate::store::stripe_events::{self as table, Connection, NewEvent};
 
 const BODY_BYTES_MAX: usize = 1024 * 1024;
-/// The sweep takes an event up when its message has not been heard of for so long.
-const SWEEP_AFTER_MS: i64 = MINUTE_MS;
+/// The sweep takes an event up when its message has not been heard of for so long. A message takes a second or two; an event
+/// that is taken up twice is processed once.
+const SWEEP_AFTER_MS: i64 = 15 * SECOND_MS;
 
 /// What an event's raw body is sealed for.
 pub fn body_purpose(id: &StripeEventId) -> String {
