@@ -205,13 +205,19 @@ fn unmount(config: &Config, request: &mut Request) {
     }
 }
 
+/// As the router's own refusals are; ours are JSON or pages.
+fn is_plain_text(response: &Response) -> bool {
+    let media_type = response.headers().get(http::header::CONTENT_TYPE);
+    media_type.is_some_and(|value| value.as_bytes().starts_with(b"text/plain"))
+}
+
 /// Turns a carried [`ApiError`] into its JSON, with the request id; so too what the router refuses by itself: a method
 /// (405), and a path whose escapes are not UTF-8 (400 in its eyes; it names nothing of ours).
 fn rendered(mut response: Response, call: &Call) -> Response {
     let error = match (response.extensions_mut().remove::<ApiError>(), response.status()) {
         (Some(error), _) => error,
         (None, http::StatusCode::METHOD_NOT_ALLOWED) => ApiError::MethodNotAllowed,
-        (None, http::StatusCode::BAD_REQUEST) => ApiError::NotFound("path"),
+        (None, http::StatusCode::BAD_REQUEST) if is_plain_text(&response) => ApiError::NotFound("path"),
         (None, _) => return response,
     };
     if let Some(detail) = error.log_detail() {

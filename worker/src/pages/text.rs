@@ -16,6 +16,16 @@ pub fn money(amount_cents: i64, currency: Currency) -> String {
     format!("{sign}{whole}.{part:0width$} {currency}", width = decimals as usize)
 }
 
+/// `20 %`, `12.5 %`: of basis points.
+pub fn percent(bps: i64) -> String {
+    let (whole, part) = (bps / 100, bps % 100);
+    match part {
+        0 => format!("{whole} %"),
+        tenths if tenths % 10 == 0 => format!("{whole}.{} %", tenths / 10),
+        _ => format!("{whole}.{part:02} %"),
+    }
+}
+
 /// An instant for a `<time>`: what machines read, and what people do.
 pub struct Moment {
     /// ISO 8601.
@@ -48,6 +58,16 @@ mod tests {
         check(-480, "EUR", "\u{2212}4.80 EUR");
         check(1_200, "JPY", "1200 JPY");
         check(-1_005, "KWD", "\u{2212}1.005 KWD");
+    }
+
+    #[test]
+    fn a_share_has_the_decimals_that_it_needs() {
+        let check = |bps, expected: &str| assert_eq!(percent(bps), expected);
+        check(2_000, "20 %");
+        check(1_250, "12.5 %");
+        check(333, "3.33 %");
+        check(5, "0.05 %");
+        check(10_000, "100 %");
     }
 
     #[test]

@@ -186,30 +186,4 @@ pub async fn read(
 }
 
 #[cfg(test)]
-mod tests {
-    use expect_test::expect;
-    use serde_json::json;
-
-    use crate::testing::World;
-
-    #[test]
-    fn a_click_becomes_a_conversion_with_a_commission() {
-        let world = World::new();
-        let program = world.program(&world.keys.sk_test, "anna");
-        let click_id = world.click(&world.keys.pk_test, "anna");
-        let body = json!({"click_id": click_id, "external_transaction_id": "txn_1", "event_type": "purchase",
-            "amount_cents": 10_000, "currency": "eur"});
-        let answer = world.api("POST /api/v1/conversions?explain=1", body.clone());
-        assert_eq!(answer.status, 201, "{}", answer.body);
-        assert_eq!(answer.text("/attribution/status"), "attributed");
-        assert_eq!(answer.text("/attribution/participant_id"), program.participant_id);
-        assert_eq!(answer.text("/currency"), "EUR");
-        let commission = world.api(
-            &format!("GET /api/v1/commissions/{}", answer.text("/commission_id")),
-            json!(null),
-        );
-        assert_eq!(commission.body["amount_cents"], 2_000);
-        assert_eq!(commission.text("/state"), "approved");
-        world.check("POST /api/v1/conversions", body, expect!["409 CONVERSION_DUPLICATE"]);
-    }
-}
+mod tests;

@@ -34,3 +34,6 @@ pub async fn json_body(request: Request) -> Result<Fields, ApiError> {
     }
     Fields::parse(&body)
 }
+
+#[cfg(test)]
+mod tests;

@@ -237,17 +237,18 @@ impl World {
 
     /// A program at 20 % with an approved participant and a link, in the mode of `key`.
     pub fn program(&self, key: &str, link_ref: &str) -> Program {
-        let program_id = self.make(
-            key,
-            "programs",
-            json!({
-                "name": "Friends", "status": "active", "attribution_window_days": 30,
-                "rewards": [
-                    {"trigger": "sale", "percent_bps": 2000},
-                    {"trigger": "recurring", "percent_bps": 2000},
-                ],
-            }),
-        );
+        let rewards = json!([{"trigger": "sale", "percent_bps": 2000}, {"trigger": "recurring", "percent_bps": 2000}]);
+        self.program_with(key, link_ref, json!({"rewards": rewards}))
+    }
+
+    /// A program of 30 days as described, with an approved participant and a link.
+    pub fn program_with(&self, key: &str, link_ref: &str, described: Json) -> Program {
+        let mut program = json!({"name": "Friends", "status": "active", "attribution_window_days": 30});
+        program
+            .as_object_mut()
+            .unwrap()
+            .extend(described.as_object().unwrap().clone());
+        let program_id = self.make(key, "programs", program);
         let partner_id = self.make(
             key,
             "partners",

@@ -7,6 +7,7 @@ use askama::Template;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use domain::money::Currency;
+use domain::reward::{Rate, RewardVersion};
 use domain::status::StripeOutcome;
 use http::StatusCode;
 
@@ -14,14 +15,14 @@ use super::{POLICY, query, scope};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::pages::page;
-use crate::pages::text::{Moment, money};
+use crate::pages::text::{Moment, money, percent};
 use crate::shapes;
 use crate::store::clicks::Click;
 use crate::store::commissions::Commission;
 use crate::store::conversions::{AuditFilter, Conversion, Decision};
 use crate::store::page::Page;
 use crate::store::stripe_events::Listed;
-use crate::store::{DbError, Scope, clicks, commissions, conversions, links, partners, stripe_events};
+use crate::store::{DbError, Row, Scope, clicks, commissions, conversions, links, partners, programs, stripe_events};
 
 /// How many of each are shown.
 const SHOWN_MAX: i64 = 20;
@@ -83,6 +84,8 @@ struct CommissionLine {
     conversion_id: String,
     partner: Option<String>,
     amount: String,
+    /// Of which reward.
+    rate: Option<String>,
     state: &'static str,
     needs_review: Vec<String>,
     entries: Vec<EntryLine>,
@@ -116,10 +119,6 @@ pub async fn show(State(app): State<Arc<App>>, request: Request) -> Result<Respo
 
 async fn load(app: &App, scope: &Scope, refreshes: bool) -> Result<Ledger, ApiError> {
     let newest = |limit| Page { limit, after: None };
-    let names = Names {
-        partners: partners::decode_names(&app.db.rows(partners::names(scope)).await?)?,
-        refs: refs(app, scope, &newest(NAMES_MAX)).await?,
-    };
     let page = newest(SHOWN_MAX);
     let clicks = app
         .db
@@ -131,8 +130,14 @@ async fn load(app: &App, scope: &Scope, refreshes: bool) -> Result<Ledger, ApiEr
     })?;
     let conversions = app.db.rows(conversions::list(scope, &page)).await?;
     let commissions = app.db.rows(commissions::list(scope, &page)).await?;
+    let commissions = shown(&commissions, commissions::decode)?;
     let audit = conversions::audit(scope, &AuditFilter::default(), &page);
     let decisions = app.db.rows(audit).await?;
+    let names = Names {
+        partners: partners::decode_names(&app.db.rows(partners::names(scope)).await?)?,
+        refs: refs(app, scope, &newest(NAMES_MAX)).await?,
+        rates: rates(app, scope, &commissions).await?,
+    };
     Ok(Ledger {
         refreshes,
         waiting: events
@@ -145,7 +150,7 @@ async fn load(app: &App, scope: &Scope, refreshes: bool) -> Result<Ledger, ApiEr
             let (conversion, commission_id) = conversions::decode(row)?;
             Ok(names.conversion(conversion, commission_id, conversions::request_id(row)?))
         })?,
-        commissions: shown(&commissions, |row| Ok(names.commission(commissions::decode(row)?)))?,
+        commissions: commissions.into_iter().map(|one| names.commission(one)).collect(),
         decisions: shown(&decisions, |row| {
             Ok(names.decision(&conversions::decode_decision(row)?, conversions::request_id(row)?))
         })?,
@@ -153,10 +158,7 @@ async fn load(app: &App, scope: &Scope, refreshes: bool) -> Result<Ledger, ApiEr
 }
 
 /// The lines of a list, without the row that only tells that there are more.
-fn shown<T>(
-    rows: &[crate::store::Row],
-    line: impl Fn(&crate::store::Row) -> Result<T, DbError>,
-) -> Result<Vec<T>, DbError> {
+fn shown<T>(rows: &[Row], line: impl Fn(&Row) -> Result<T, DbError>) -> Result<Vec<T>, DbError> {
     rows.iter().take(SHOWN_MAX as usize).map(line).collect()
 }
 
@@ -169,12 +171,32 @@ async fn refs(app: &App, scope: &Scope, page: &Page) -> Result<HashMap<String, S
     Ok(refs)
 }
 
-/// What people call partners and links.
+/// By version id: `20 % of gross, per sale`.
+async fn rates(app: &App, scope: &Scope, of: &[Commission]) -> Result<HashMap<String, String>, ApiError> {
+    let programs: Vec<String> = of.iter().map(|commission| commission.program_id.clone()).collect();
+    let mut rates = HashMap::new();
+    for row in &app.db.rows(programs::rewards_of(scope, &programs)?).await? {
+        let version: RewardVersion = row.json("body")?;
+        let rate = match version.rate {
+            Rate::PercentBps(bps) => format!("{} of {}", percent(bps), version.basis.as_str()),
+            Rate::Flat { amount_cents, currency } => money(amount_cents, currency),
+        };
+        rates.insert(
+            version.id.to_string(),
+            format!("{rate}, per {}", version.trigger.as_str()),
+        );
+    }
+    Ok(rates)
+}
+
+/// What people call partners, links and rewards.
 struct Names {
     /// By participant id.
     partners: HashMap<String, String>,
     /// By link id.
     refs: HashMap<String, String>,
+    /// By reward version id.
+    rates: HashMap<String, String>,
 }
 
 impl Names {
@@ -243,6 +265,7 @@ impl Names {
             at: Moment::of(commission.created_at),
             partner: self.partner(Some(&commission.participant_id)),
             amount: amount(commission.entries.iter().map(|entry| entry.amount_cents).sum()),
+            rate: self.rates.get(&commission.reward_version).cloned(),
             state: commission.state.as_str(),
             entries: commission
                 .entries
