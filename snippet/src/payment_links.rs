@@ -1,10 +1,11 @@
-//! Stripe's payment links carry the click's id: `https://buy.stripe.com/…?client_reference_id=<click id>`.
+//! Stripe's payment links carry the click's id: `https://buy.stripe.com/…?client_reference_id=<click id>`. So do the links
+//! to hosts that the tag lists in `data-payment-hosts`, of which one on the visitor's own machine needs no HTTPS.
 //!
 //! A value that the merchant put there is never replaced: their fulfilment reads it. Ours is known by a property of
 //! the element, so that a newer click can take its place.
 
 use crate::page::{Js, make, on};
-use crate::shapes::kept_click;
+use crate::shapes::{is_trusted_origin, kept_click};
 use crate::steps::Step;
 use crate::words::*;
 
@@ -27,14 +28,22 @@ pub fn mark_document() {
 /// Marks the payment links among these elements, if the tab has a click.
 pub fn mark_all(elements: Js) {
     if let Some(click_id) = kept_click() {
+        let mut hosts = TAG.get(DATASET).get(PAYMENT_HOSTS);
+        if hosts.is_truthy() {
+            hosts = hosts.call(SPLIT, [make(REG_EXP, BETWEEN_HOSTS, UNDEFINED)]);
+        }
         for index in 0..elements.length() {
             let element = elements.at(index);
             // The browser has parsed the link's URL: only the exact host over HTTPS has this origin.
-            if element.get(ORIGIN).is(STRIPE_ORIGIN) {
+            if element.get(ORIGIN).is(STRIPE_ORIGIN) || is_listed(element, hosts) {
                 mark(element, click_id);
             }
         }
     }
+}
+
+fn is_listed(element: Js, hosts: Js) -> bool {
+    hosts.is_truthy() && hosts.call(INCLUDES, [element.get(HOST)]).is_truthy() && is_trusted_origin(element.get(ORIGIN))
 }
 
 fn mark(link: Js, click_id: Js) {

@@ -26,6 +26,11 @@ pub fn is_public_key(value: Js) -> bool {
     fits(value, PUBLIC_KEY)
 }
 
+/// Whether the origin is one of HTTPS, or of this machine.
+pub fn is_trusted_origin(value: Js) -> bool {
+    fits(value, TRUSTED_ORIGIN)
+}
+
 fn fits(value: Js, pattern: Js) -> bool {
     make(REG_EXP, pattern, UNDEFINED).call(TEST, [value]).is_truthy()
 }

@@ -34,6 +34,7 @@ words! {
     DOCUMENT = "'document'",
     FIRST = "'0'",
     HASH = "'hash'",
+    HOST = "'host'",
     HREF = "'href'",
     JSON = "'JSON'",
     LINKS = "'links'",
@@ -53,10 +54,12 @@ words! {
     FETCH = "'fetch'",
     GET = "'get'",
     GET_ENTRIES_BY_TYPE = "'getEntriesByType'",
+    INCLUDES = "'includes'",
     JSON_METHOD = "'json'",
     REPLACE = "'replace'",
     SET = "'set'",
     SLICE = "'slice'",
+    SPLIT = "'split'",
     STRINGIFY = "'stringify'",
     TEST = "'test'",
     THEN = "'then'",
@@ -70,6 +73,7 @@ words! {
     // What the tag says.
     API_URL = "'apiUrl'",
     MERCHANT = "'merchant'",
+    PAYMENT_HOSTS = "'paymentHosts'",
     // The request for a click, and its answer.
     BODY = "'body'",
     CLICK_ID = "'click_id'",
@@ -87,6 +91,8 @@ words! {
     VTK = "'__selgeo_vtk'",
     OURS = "'__selgeo'",
     // Values.
+    // Commas, and all that is no visible ASCII character.
+    BETWEEN_HOSTS = "'[^!-+--~]+'",
     CLICKS_PATH = "'/v1/clicks'",
     CLIENT_REFERENCE_ID = "'client_reference_id'",
     EMPTY = "''",
@@ -98,5 +104,6 @@ words! {
     STRIPE_ORIGIN = "'https://buy.stripe.com'",
     TRAILING_SLASHES = "'/*$'",
     URL_CHARS_MAX = "'2048'",
+    TRUSTED_ORIGIN = "'^https:|^http://(localhost|127[.]0[.]0[.]1|[[]::1])(:|$)'",
     UUID = "'^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'",
 }

@@ -1,0 +1,141 @@
+//! A real browser, headless Chromium, spoken to over WebDriver.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// How often, and how many times, a page is looked at until it is as it should be: ten seconds.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+const LOOKS_MAX: u32 = 200;
+
+/// A browser with one tab and nothing remembered. It ends with this value.
+pub struct Browser {
+    driver: Child,
+    /// `http://127.0.0.1:PORT/session/ID`.
+    session: String,
+    _profile: TempDir,
+}
+
+impl Browser {
+    /// Starts a browser.
+    pub fn start() -> Result<Self> {
+        let profile = TempDir::new()?;
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("chromedriver could not be started. On Debian: `apt-get install chromium chromium-driver`")?;
+        let session = driver_url(&mut driver).and_then(|url| open(&url, &profile));
+        match session {
+            Ok(session) => Ok(Self {
+                driver,
+                session,
+                _profile: profile,
+            }),
+            Err(error) => {
+                driver.kill()?;
+                driver.wait()?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Goes to a page and waits until it is loaded.
+    pub fn go(&self, url: &str) -> Result<()> {
+        post(&format!("{}/url", self.session), &json!({"url": url})).map(drop)
+    }
+
+    /// Runs a function body in the page, with `arguments`, and gives what it returns.
+    pub fn run(&self, script: &str, arguments: &Value) -> Result<Value> {
+        let body = json!({"script": script, "args": arguments});
+        post(&format!("{}/execute/sync", self.session), &body)
+    }
+
+    /// Clicks, as a person would, on the first element that the selector finds.
+    pub fn click(&self, selector: &str) -> Result<()> {
+        let found = post(
+            &format!("{}/element", self.session),
+            &json!({"using": "css selector", "value": selector}),
+        )?;
+        let element = found.as_object().and_then(|object| object.values().next());
+        let element = element
+            .and_then(Value::as_str)
+            .ok_or_else(|| anyhow!("no {selector}"))?;
+        post(&format!("{}/element/{element}/click", self.session), &json!({})).map(drop)
+    }
+
+    /// Waits until a function body returns something true, and gives it. A page may be on its way out while it is asked.
+    pub fn until(&self, script: &str, arguments: &Value) -> Result<Value> {
+        let mut last = Ok(Value::Null);
+        for _ in 0..LOOKS_MAX {
+            last = self.run(script, arguments);
+            match &last {
+                Ok(Value::Null | Value::Bool(false)) | Err(_) => thread::sleep(LOOK_EVERY),
+                Ok(found) => return Ok(found.clone()),
+            }
+        }
+        let page = self.run("return location.href + '\\n' + document.body.innerText", &json!([]));
+        bail!("never came true: {script} {arguments}, at last {last:?} on {page:?}")
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // The session first: it takes the browser's processes with it. What cannot be ended here ends with the tests.
+        let _ = ureq::delete(&self.session).call();
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+/// Where the driver listens, which it tells on standard output.
+fn driver_url(driver: &mut Child) -> Result<String> {
+    // Left in `driver`: a program whose output nobody can read any more may end at its next word.
+    let stdout = driver.stdout.as_mut().context("the driver has no standard output")?;
+    for line in BufReader::new(stdout).lines() {
+        let line = line?;
+        if let Some((_, port)) = line.split_once("started successfully on port ") {
+            return Ok(format!("http://127.0.0.1:{}", port.trim_end_matches('.')));
+        }
+    }
+    bail!("chromedriver ended before it listened")
+}
+
+fn open(driver: &str, profile: &TempDir) -> Result<String> {
+    let profile = format!("--user-data-dir={}", profile.path().display());
+    let arguments = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        profile.as_str(),
+    ];
+    let capabilities = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": arguments}}}});
+    let opened = post(&format!("{driver}/session"), &capabilities)?;
+    let id = opened.get("sessionId").and_then(Value::as_str);
+    Ok(format!(
+        "{driver}/session/{}",
+        id.context("the driver opened no session")?
+    ))
+}
+
+/// One command. What the driver refuses is an error with its words.
+fn post(url: &str, body: &Value) -> Result<Value> {
+    let request = ureq::post(url).config().http_status_as_error(false).build();
+    let mut response = request.send(body.to_string())?;
+    let mut answer: Value = serde_json::from_str(&response.body_mut().read_to_string()?)?;
+    if !response.status().is_success() {
+        bail!("{url}: {}", answer["value"]["message"]);
+    }
+    Ok(answer["value"].take())
+}
