@@ -112,3 +112,6 @@ fn fate(event: &Event, mode: Mode) -> (StripeOutcome, Option<String>) {
         Reading::Unreadable(_) => (StripeOutcome::Pending, None),
     }
 }
+
+#[cfg(test)]
+mod tests;

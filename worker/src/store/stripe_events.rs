@@ -156,19 +156,23 @@ pub fn decode_to_process(row: &Row) -> Result<ToProcess, DbError> {
     })
 }
 
-/// Settles an event's fate.
+/// Settles the fate of an event that waits. One that was settled meanwhile stays as it is.
 pub fn conclude(id: &StripeEventId, outcome: StripeOutcome, reason: Option<&str>) -> Statement {
-    Statement::new("UPDATE stripe_events SET outcome = ?, reason = ?, next_attempt_at = NULL WHERE id = ?")
-        .bind(outcome.as_str())
-        .bind(reason)
-        .bind(id.as_str())
+    Statement::new(
+        "UPDATE stripe_events SET outcome = ?, reason = ?, next_attempt_at = NULL WHERE id = ? AND outcome = 'pending'",
+    )
+    .bind(outcome.as_str())
+    .bind(reason)
+    .bind(id.as_str())
 }
 
-/// Puts an event off until later.
+/// Puts an event that waits off until later: one whose write landed unreported is settled, and not to be taken up again.
 pub fn put_off(id: &StripeEventId, until: Instant) -> Statement {
-    Statement::new("UPDATE stripe_events SET attempts = attempts + 1, next_attempt_at = ? WHERE id = ?")
-        .bind(until)
-        .bind(id.as_str())
+    Statement::new(
+        "UPDATE stripe_events SET attempts = attempts + 1, next_attempt_at = ? WHERE id = ? AND outcome = 'pending'",
+    )
+    .bind(until)
+    .bind(id.as_str())
 }
 
 /// Events whose message was lost, or that were put off.
