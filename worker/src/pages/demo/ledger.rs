@@ -171,7 +171,7 @@ async fn refs(app: &App, scope: &Scope, page: &Page) -> Result<HashMap<String, S
     Ok(refs)
 }
 
-/// By version id: `20 % of gross, per sale`.
+/// By version id: `20 % of gross (sale)`.
 async fn rates(app: &App, scope: &Scope, of: &[Commission]) -> Result<HashMap<String, String>, ApiError> {
     let programs: Vec<String> = of.iter().map(|commission| commission.program_id.clone()).collect();
     let mut rates = HashMap::new();
@@ -183,7 +183,7 @@ async fn rates(app: &App, scope: &Scope, of: &[Commission]) -> Result<HashMap<St
         };
         rates.insert(
             version.id.to_string(),
-            format!("{rate}, per {}", version.trigger.as_str()),
+            format!("{rate} ({})", version.trigger.as_str()),
         );
     }
     Ok(rates)

@@ -112,7 +112,7 @@ fn a_click_becomes_a_commission_that_the_ledger_explains() {
             &format!(r#"id="{}""#, id("/data/0/conversion_id")),
             "24.00 EUR",
             "4.80 EUR",
-            "20 % of gross, per sale",
+            "20 % of gross (sale)",
             &format!("<li>Click {click}: valid.</li>"),
             &format!(
                 "<li>Credited to participant {} by click.</li>",
