@@ -181,10 +181,7 @@ async fn rates(app: &App, scope: &Scope, of: &[Commission]) -> Result<HashMap<St
             Rate::PercentBps(bps) => format!("{} of {}", percent(bps), version.basis.as_str()),
             Rate::Flat { amount_cents, currency } => money(amount_cents, currency),
         };
-        rates.insert(
-            version.id.to_string(),
-            format!("{rate} ({})", version.trigger.as_str()),
-        );
+        rates.insert(version.id.to_string(), format!("{rate} ({})", version.trigger.as_str()));
     }
     Ok(rates)
 }
