@@ -447,6 +447,31 @@ mod tests {
     }
 
     #[test]
+    fn what_was_known_of_a_candidate_stays_known_and_new_ones_are_looked_at() {
+        let suspended = Standing {
+            participant_status: ParticipantStatus::Suspended,
+            ..standing()
+        };
+        let new = ClickInput {
+            click_id: "new".to_owned(),
+            ..click(0, suspended.clone())
+        };
+        let before = inputs(vec![click(0, standing())], vec![promo(Sighting::Unknown)]);
+        let later = Inputs {
+            occurred_at: NOW.plus_ms(1),
+            ..inputs(
+                vec![new.clone(), click(0, suspended)],
+                vec![promo(Sighting::Here(standing()))],
+            )
+        };
+        let expected = Inputs {
+            occurred_at: NOW.plus_ms(1),
+            ..inputs(vec![new, click(0, standing())], vec![promo(Sighting::Unknown)])
+        };
+        assert_eq!(later.with_what_was_known(&before), expected);
+    }
+
+    #[test]
     fn gates_are_the_participant_then_the_program() {
         let with = |participant_status, program_status| {
             inputs(

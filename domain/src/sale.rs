@@ -460,6 +460,52 @@ mod tests {
     }
 
     #[test]
+    fn a_report_that_stripe_joins_is_stripes_kind_of_payment() {
+        let check = |amount_cents: i64, stripe: &[StripeFact], expected: (i64, Occasion)| {
+            let report = Report {
+                external_transaction_id: "cs_1".to_owned(),
+                event_type: "order".to_owned(),
+                amount_cents,
+                currency: Some(Currency::EUR),
+                occurred_at: NOW,
+                click_id: None,
+                promo_code: None,
+            };
+            let facts = SaleFacts {
+                report: Some(report),
+                ..facts(stripe)
+            };
+            let State::Converted(conversion) = state(&facts, NOW) else {
+                panic!("a report always converts");
+            };
+            assert_eq!((conversion.money.paid_cents, conversion.occasion), expected);
+            assert_eq!(
+                (conversion.source, conversion.event_type.as_str()),
+                (Source::Api, "order")
+            );
+        };
+        let payment = session(SessionMode::Payment, PaymentStatus::Paid, None);
+        let subscription = session(SessionMode::Subscription, PaymentStatus::Paid, Some("in_1"));
+        let unpaid = session(SessionMode::Payment, PaymentStatus::Unpaid, None);
+        check(8_000, &[], (8_000, Occasion::Payment));
+        check(0, &[], (0, Occasion::Lead));
+        check(0, std::slice::from_ref(&unpaid), (0, Occasion::Lead));
+        check(8_000, &[unpaid], (8_000, Occasion::Payment));
+        check(8_000, std::slice::from_ref(&payment), (9_900, Occasion::Payment));
+        check(0, &[payment], (9_900, Occasion::Payment));
+        check(
+            8_000,
+            std::slice::from_ref(&subscription),
+            (9_900, Occasion::SubscriptionPayment(1)),
+        );
+        check(
+            8_000,
+            &[invoice(), subscription],
+            (10_000, Occasion::SubscriptionPayment(1)),
+        );
+    }
+
+    #[test]
     fn a_session_and_its_invoice_share_a_key() {
         let shares = |session: &StripeFact| keys(session).iter().any(|key| keys(&invoice()).contains(key));
         assert!(shares(&session(

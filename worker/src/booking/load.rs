@@ -97,7 +97,7 @@ fn facts(stored: &[Row], booking: &Booking) -> Result<SaleFacts, DbError> {
             StoredFact::Report(report) => facts.report = Some(report),
             StoredFact::Stripe(fact) => facts.stripe.push(Observed {
                 at: row.instant("said_at")?,
-                fact,
+                fact: *fact,
             }),
         }
     }
@@ -106,7 +106,7 @@ fn facts(stored: &[Row], booking: &Booking) -> Result<SaleFacts, DbError> {
             StoredFact::Report(report) => facts.report = Some(report.clone()),
             StoredFact::Stripe(fact) => facts.stripe.push(Observed {
                 at: new.said_at,
-                fact: fact.clone(),
+                fact: (**fact).clone(),
             }),
         }
     }
@@ -122,9 +122,11 @@ pub fn mentions(app: &App, fact: &StoredFact) -> Mentions {
             codes: report.promo_code.as_deref().map(links::folded).into_iter().collect(),
             promotion_codes: Vec::new(),
         },
-        StoredFact::Stripe(StripeFact::Session(session)) => of_hints(&session.hints, number),
-        StoredFact::Stripe(StripeFact::Invoice(invoice)) => of_hints(&invoice.hints, number),
-        StoredFact::Stripe(_) => Mentions::default(),
+        StoredFact::Stripe(fact) => match fact.as_ref() {
+            StripeFact::Session(session) => of_hints(&session.hints, number),
+            StripeFact::Invoice(invoice) => of_hints(&invoice.hints, number),
+            _ => Mentions::default(),
+        },
     }
 }
 

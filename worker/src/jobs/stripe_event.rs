@@ -80,7 +80,7 @@ async fn book(app: &App, stored: &ToProcess, event: Event, now: Instant) -> Resu
         .into_iter()
         .enumerate()
         .map(|(place, fact)| {
-            let body = StoredFact::Stripe(fact);
+            let body = StoredFact::Stripe(Box::new(fact));
             NewFact {
                 id: app.fresh(now),
                 source: format!("{}/{place}", event.id),

@@ -12,7 +12,7 @@ use super::{DbError, Row, Scope, Statement};
 #[serde(untagged)]
 pub enum StoredFact {
     /// What Stripe said; tagged by its kind.
-    Stripe(domain::fact::StripeFact),
+    Stripe(Box<domain::fact::StripeFact>),
     /// What the merchant reported.
     Report(Report),
 }

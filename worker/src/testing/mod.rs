@@ -77,7 +77,6 @@ pub struct World {
 
 #[derive(Clone, Debug)]
 pub struct Keys {
-    pub workspace_id: String,
     pub pk_test: String,
     pub sk_test: String,
     pub pk_live: String,
@@ -115,7 +114,6 @@ impl World {
         });
         let none = String::new;
         let keys = Keys {
-            workspace_id: none(),
             pk_test: none(),
             sk_test: none(),
             pk_live: none(),
@@ -145,7 +143,6 @@ impl World {
         );
         assert_eq!(made.status, 201, "{}", made.body);
         Keys {
-            workspace_id: made.text("/id"),
             pk_test: made.text("/keys/pk_test"),
             sk_test: made.text("/keys/sk_test"),
             pk_live: made.text("/keys/pk_live"),
@@ -267,7 +264,6 @@ impl World {
             program_id,
             participant_id,
             link_id,
-            link_ref: link_ref.to_owned(),
         }
     }
 
@@ -356,5 +352,4 @@ pub struct Program {
     pub program_id: String,
     pub participant_id: String,
     pub link_id: String,
-    pub link_ref: String,
 }

@@ -142,7 +142,7 @@ impl Database for Sqlite {
 
 fn one(connection: &Connection, statement: &Statement) -> Result<Vec<Row>, DbError> {
     let mut prepared = connection.prepare(statement.sql()).map_err(sorted)?;
-    let names: Vec<String> = prepared.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = prepared.column_names().map(str::to_owned).collect();
     let args = statement.args().iter().map(|value| match value {
         Value::Null => rusqlite::types::Value::Null,
         // As D1 binds every number.

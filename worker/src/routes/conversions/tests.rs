@@ -78,7 +78,10 @@ fn a_click_becomes_a_conversion_with_a_commission() {
     assert_eq!(answer.header("x-ratelimit-limit"), "120");
     let read = world.api(&format!("GET /api/v1/conversions/{}", answer.text("/id")), json!(null));
     assert_eq!(read.body, expected);
-    assert_eq!(data(&world, &world.keys.sk_test, "conversions"), [expected.clone()]);
+    assert_eq!(
+        data(&world, &world.keys.sk_test, "conversions"),
+        std::slice::from_ref(&expected)
+    );
 
     let line = format!("GET /api/v1/commissions/{}", answer.text("/commission_id"));
     let commission = world.api(&line, json!(null)).body;
