@@ -112,8 +112,9 @@ impl Server {
             .create(true)
             .append(true)
             .open(self.folder.path().join("server.log"))?;
+        // Its standard input is held open by `child`: when this process is killed, the server ends too.
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()?;

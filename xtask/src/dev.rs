@@ -1,9 +1,9 @@
 //! `cargo xtask dev`: everything built and running on this machine, with a demo workspace to look at.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::{env, fs};
+use std::{env, fs, process, thread};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -37,7 +37,10 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
     }
     let state = absolute(root, &options.state)?;
     let tools = setup::prepare(root)?;
-    if !options.harness {
+    if options.harness {
+        setup::prepare_tests(root)?;
+        end_with_owner();
+    } else {
         build::run(root, &tools)?;
         say("Starting the Worker on workerd");
     }
@@ -50,12 +53,21 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
     if options.harness {
         let ready = json!({"ready": {"port": server.port, "workerd_pid": server.workerd_pid, "dev": dev}});
         println!("{ready}");
-        std::io::stdout().flush()?;
+        io::stdout().flush()?;
     } else {
         write(&root.join(".selgeo").join("dev.json"), &dev)?;
         println!("{}", welcome(&dev, &state));
     }
     server.wait()
+}
+
+/// Ends this process when its standard input does: whoever started it is gone then, killed perhaps.
+fn end_with_owner() {
+    thread::spawn(|| {
+        // An error says the same as an end.
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        process::exit(0);
+    });
 }
 
 /// The demo and bench workspaces: those that the state holds, or new ones.

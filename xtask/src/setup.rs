@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::{env, fs};
+use std::{env, fs, io};
 
 use anyhow::{Context, Result, anyhow, bail};
 use sha2::{Digest, Sha256};
@@ -32,7 +32,11 @@ pub struct Tools {
 pub fn prepare(root: &Path) -> Result<Tools> {
     let lock = fs::read_to_string(root.join("Cargo.lock")).context("Cargo.lock cannot be read")?;
     wasm_target(root)?;
-    let npm_bin = npm_packages(root)?;
+    let modules = npm_packages(
+        &root.join("xtask"),
+        "Installing wrangler, esbuild, wasm-opt and Node from npm (once, about 20 seconds)",
+    )?;
+    let npm_bin = modules.join(".bin");
     let node = node(&npm_bin)?;
     let bindgen = Tool {
         package: "wasm-bindgen-cli",
@@ -54,6 +58,16 @@ pub fn prepare(root: &Path) -> Result<Tools> {
         wasm_bindgen: bindgen.path(&cache),
         worker_build: build.path(&cache),
     })
+}
+
+/// Finds or installs what only the end-to-end tests need: the official client libraries.
+pub fn prepare_tests(root: &Path) -> Result<()> {
+    let folder = root.join("tests").join("clients");
+    npm_packages(
+        &folder,
+        "Installing Stripe's library for the tests from npm (once, about 5 seconds)",
+    )
+    .map(drop)
 }
 
 impl Tools {
@@ -94,15 +108,15 @@ fn wasm_target(root: &Path) -> Result<()> {
     })
 }
 
-fn npm_packages(root: &Path) -> Result<PathBuf> {
-    let folder = root.join("xtask");
-    let lock = fs::read(folder.join("package-lock.json")).context("xtask/package-lock.json cannot be read")?;
-    let wanted = hex::encode(Sha256::digest(&lock));
+/// Installs what the folder's package-lock.json says, and gives the folder of the packages.
+fn npm_packages(folder: &Path, step: &str) -> Result<PathBuf> {
+    let lock = folder.join("package-lock.json");
+    let text = fs::read(&lock).with_context(|| format!("{} cannot be read", lock.display()))?;
+    let wanted = hex::encode(Sha256::digest(&text));
     let modules = folder.join("node_modules");
     let installed = modules.join(".selgeo-installed");
-    let npm_bin = modules.join(".bin");
     if fs::read_to_string(&installed).is_ok_and(|hash| hash == wanted) {
-        return Ok(npm_bin);
+        return Ok(modules);
     }
     if ask(Command::new("npm").arg("--version")).is_none() {
         bail!(
@@ -110,14 +124,17 @@ fn npm_packages(root: &Path) -> Result<PathBuf> {
              this again"
         );
     }
-    say("Installing wrangler, esbuild, wasm-opt and Node from npm (once, about 20 seconds)");
+    say(step);
     let mut npm = Command::new("npm");
     // No package's script runs: all of these bring their programs ready-made.
     npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
-        .current_dir(&folder);
-    run(&mut npm).context("npm could not install xtask/package-lock.json. See its message above")?;
+        .current_dir(folder)
+        // Steps go to stderr; what reads our stdout waits for a result.
+        .stdout(io::stderr());
+    let done = run(&mut npm);
+    done.with_context(|| format!("npm could not install {}. See its message above", lock.display()))?;
     fs::write(&installed, wanted)?;
-    Ok(npm_bin)
+    Ok(modules)
 }
 
 /// The Node that npm brought, or the machine's own where there is none for it.

@@ -19,7 +19,8 @@ const WASM_CRATES: [&str; 4] = ["-p", "selgeo-worker", "-p", "snippet"];
 pub fn run(root: &Path) -> ExitCode {
     let timer = Timer::start();
     let mut report = Report::default();
-    match report.part("set-up", |_| setup::prepare(root)) {
+    let set_up = |_: &mut Counts| setup::prepare_tests(root).and_then(|()| setup::prepare(root));
+    match report.part("set-up", set_up) {
         Some(tools) => parts(root, &tools, &mut report),
         None => say("Nothing else can run without its tools"),
     }
