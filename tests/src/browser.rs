@@ -1,6 +1,8 @@
 //! A real browser, headless Chromium, spoken to over WebDriver.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -9,16 +11,31 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::time::wait_for;
+
 /// How often, and how many times, a page is looked at until it is as it should be: ten seconds.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const LOOKS_MAX: u32 = 200;
+const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 
 /// A browser with one tab and nothing remembered. It ends with this value.
 pub struct Browser {
     driver: Child,
     /// `http://127.0.0.1:PORT/session/ID`.
     session: String,
+    /// The network log, as far as it was read and is not yet told.
+    seen: Vec<Value>,
+    barriers: u32,
     _profile: TempDir,
+}
+
+/// A request for a click, as the browser's network log has it.
+#[derive(Debug)]
+pub struct Click {
+    /// Where it went.
+    pub url: String,
+    /// What it sent.
+    pub body: Value,
 }
 
 impl Browser {
@@ -37,6 +54,8 @@ impl Browser {
             Ok(session) => Ok(Self {
                 driver,
                 session,
+                seen: Vec::new(),
+                barriers: 0,
                 _profile: profile,
             }),
             Err(error) => {
@@ -50,6 +69,11 @@ impl Browser {
     /// Goes to a page and waits until it is loaded.
     pub fn go(&self, url: &str) -> Result<()> {
         post(&format!("{}/url", self.session), &json!({"url": url})).map(drop)
+    }
+
+    /// Loads the page again.
+    pub fn reload(&self) -> Result<()> {
+        post(&format!("{}/refresh", self.session), &json!({})).map(drop)
     }
 
     /// Runs a function body in the page, with `arguments`, and gives what it returns.
@@ -84,6 +108,66 @@ impl Browser {
         let page = self.run("return location.href + '\\n' + document.body.innerText", &json!([]));
         bail!("never came true: {script} {arguments}, at last {last:?} on {page:?}")
     }
+
+    /// The requests for clicks since this was last asked, answered and dealt with by the page.
+    ///
+    /// There is no moment at which a request that never comes has not come. So the page is made to ask for a picture: what
+    /// was asked for before stands before it in the log, and what was answered before has reached the page before it.
+    pub fn clicks(&mut self) -> Result<Vec<Click>> {
+        wait_for("the answers to clicks", ANSWERED_WITHIN, || {
+            self.barrier()?;
+            let all_over = self.seen.iter().filter(|entry| is_click(entry)).all(|request| {
+                let id = &request["params"]["requestId"];
+                self.seen
+                    .iter()
+                    .any(|entry| is_end(entry) && entry["params"]["requestId"] == *id)
+            });
+            Ok(all_over.then_some(()))
+        })?;
+        self.barrier()?;
+        let click = |entry: Value| {
+            let request = &entry["params"]["request"];
+            Click {
+                url: request["url"].as_str().unwrap_or("").to_owned(),
+                body: serde_json::from_str(request["postData"].as_str().unwrap_or("")).unwrap_or_default(),
+            }
+        };
+        Ok(self.seen.drain(..).filter(is_click).map(click).collect())
+    }
+
+    fn barrier(&mut self) -> Result<()> {
+        self.barriers += 1;
+        let picture = format!("/barrier-{}", self.barriers);
+        let script = "const [path, done] = arguments, picture = new Image();
+            picture.onload = picture.onerror = () => done();
+            picture.src = path;";
+        let body = json!({"script": script, "args": [picture]});
+        post(&format!("{}/execute/async", self.session), &body)?;
+        wait_for("the browser's network log", ANSWERED_WITHIN, || {
+            let log = post(&format!("{}/se/log", self.session), &json!({"type": "performance"}))?;
+            for entry in log.as_array().into_iter().flatten() {
+                let mut entry: Value = serde_json::from_str(entry["message"].as_str().unwrap_or("null"))?;
+                self.seen.push(entry["message"].take());
+            }
+            let is_there = |entry: &Value| requested(entry).is_some_and(|url| url.ends_with(&picture));
+            Ok(self.seen.iter().any(is_there).then_some(()))
+        })
+    }
+}
+
+/// The address, if this entry of the network log is a request.
+fn requested(entry: &Value) -> Option<&str> {
+    (entry["method"] == "Network.requestWillBeSent").then_some(entry["params"]["request"]["url"].as_str()?)
+}
+
+fn is_click(entry: &Value) -> bool {
+    requested(entry).is_some_and(|url| url.split(['?', '#']).next().unwrap_or("").ends_with("/v1/clicks"))
+}
+
+fn is_end(entry: &Value) -> bool {
+    ["Network.loadingFinished", "Network.loadingFailed"]
+        .iter()
+        .any(|end| entry["method"] == *end)
 }
 
 impl Drop for Browser {
@@ -109,18 +193,24 @@ fn driver_url(driver: &mut Child) -> Result<String> {
 }
 
 fn open(driver: &str, profile: &TempDir) -> Result<String> {
-    let profile = format!("--user-data-dir={}", profile.path().display());
-    let arguments = [
-        "--headless",
-        "--no-sandbox",
+    let profile_argument = format!("--user-data-dir={}", profile.path().display());
+    let mut arguments = vec![
+        "--headless=new",
         "--disable-gpu",
         "--no-first-run",
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",
-        profile.as_str(),
+        profile_argument.as_str(),
     ];
-    let capabilities = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": arguments}}}});
+    // The owner of what we have just made is who we are: Chromium refuses root its sandbox.
+    if fs::metadata(profile.path())?.uid() == 0 {
+        arguments.push("--no-sandbox");
+    }
+    let capabilities = json!({"capabilities": {"alwaysMatch": {
+        "goog:chromeOptions": {"args": arguments},
+        "goog:loggingPrefs": {"performance": "ALL"},
+    }}});
     let opened = post(&format!("{driver}/session"), &capabilities)?;
     let id = opened.get("sessionId").and_then(Value::as_str);
     Ok(format!(

@@ -1,7 +1,20 @@
-//! What a client sees of Selgeo. This library starts the built Worker and a browser; the tests lie beside it.
+//! What a client sees of Selgeo. This library starts what the tests need: the built Worker, a browser, pages on another
+//! origin, Stripe's official library. The tests lie beside it.
 
 mod browser;
+mod client;
+mod random;
 mod server;
+mod site;
+mod stripe;
+mod suite;
+mod time;
 
-pub use browser::Browser;
+pub use browser::{Browser, Click};
+pub use client::{Answer, Client};
+pub use random::Random;
 pub use server::Server;
+pub use site::Site;
+pub use stripe::{Stripe, invoice, session, subscription_session};
+pub use suite::{Test, run};
+pub use time::{Timer, now, wait_for};

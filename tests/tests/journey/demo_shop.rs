@@ -1,24 +1,26 @@
 //! The demo shop in a real browser: from a partner's link to the ledger, and which links the snippet marks on the way.
 
 use anyhow::{Context, Result};
-use e2e::{Browser, Server};
 use serde_json::{Value, json};
+
+use super::stage::Stage;
 
 const CLICK_ID: &str = "return window.__selgeo ? __selgeo.getClickId() : null";
 const HREF: &str = "return document.querySelector(arguments[0]).getAttribute('href')";
 
-/// Arrives by the demo link; gives the click's id.
-fn arrive(browser: &Browser, server: &Server) -> Result<String> {
-    browser.go(&format!("{}/demo?ref=demo", server.url()))?;
+/// Arrives by the demo link in a tab that has never been here; gives the click's id.
+fn arrive(stage: &Stage) -> Result<String> {
+    let browser = &stage.browser;
+    browser.go(&format!("{}/healthz", stage.server.url()))?;
+    browser.run("sessionStorage.clear()", &json!([]))?;
+    browser.go(&format!("{}/demo?ref=demo", stage.server.url()))?;
     let click = browser.until(CLICK_ID, &json!([]))?;
     Ok(click.as_str().context("the click id is a text")?.to_owned())
 }
 
-#[test]
-fn a_visitor_follows_a_partners_link_to_a_commission() -> Result<()> {
-    let server = Server::start()?;
-    let browser = Browser::start()?;
-    let click = arrive(&browser, &server)?;
+pub fn a_visitor_of_the_demo_shop_becomes_a_commission(stage: &mut Stage) -> Result<()> {
+    let click = arrive(stage)?;
+    let (browser, server) = (&stage.browser, &stage.server);
 
     browser.click(".hero .button")?;
     let carries = "return (document.querySelector('#buy')?.href ?? '').includes(arguments[0])";
@@ -53,11 +55,9 @@ fn a_visitor_follows_a_partners_link_to_a_commission() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn links_to_listed_payment_hosts_carry_the_click() -> Result<()> {
-    let server = Server::start()?;
-    let browser = Browser::start()?;
-    let click = arrive(&browser, &server)?;
+pub fn links_to_listed_payment_hosts_carry_the_click(stage: &mut Stage) -> Result<()> {
+    let click = arrive(stage)?;
+    let browser = &stage.browser;
     // The tag is read at the moment of use, and so is the link.
     let mark = "const [hosts, href] = arguments, { dataset } = document.querySelector('script[data-merchant]');
         if (hosts == null) delete dataset.paymentHosts; else dataset.paymentHosts = hosts;

@@ -1,0 +1,86 @@
+//! Tests that share what takes seconds to start: a server, a browser. Under libtest each test would start its own, or a static
+//! would keep it, which nothing ends. So these test programs have a `main` of their own, which runs one test after another,
+//! drops what they shared, and prints what libtest prints.
+
+use std::env;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::time::Timer;
+
+/// The `main` of a test program: `suite! { start; a_test, another_test }`.
+#[macro_export]
+macro_rules! suite {
+    ($start:expr; $($test:ident),+ $(,)?) => {
+        fn main() -> std::process::ExitCode {
+            $crate::run($start, &[$((stringify!($test), $test)),+])
+        }
+    };
+}
+
+/// A test's name, and the test.
+pub type Test<S> = (&'static str, fn(&mut S) -> Result<()>);
+
+/// Runs the tests whose names contain one of the command line's words (all, if there are none) on what `start` gives.
+pub fn run<S>(start: impl FnOnce() -> Result<S>, tests: &[Test<S>]) -> ExitCode {
+    let words: Vec<String> = env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let is_wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
+    let wanted: Vec<_> = tests.iter().filter(|(name, _)| is_wanted(name)).collect();
+    let timer = Timer::start();
+    let mut failed = Vec::new();
+    println!("\nrunning {} tests", wanted.len());
+    if !wanted.is_empty() {
+        match start() {
+            Ok(mut shared) => {
+                println!("started what they share ({:.1} s)", timer.elapsed().as_secs_f64());
+                failed = run_each(&mut shared, &wanted);
+            }
+            Err(error) => {
+                println!("what they share did not start: {error:#}");
+                failed = wanted.iter().map(|(name, _)| *name).collect();
+            }
+        }
+    }
+    if !failed.is_empty() {
+        println!("\nfailures:\n    {}", failed.join("\n    "));
+    }
+    println!(
+        "\ntest result: {}. {} passed; {} failed; 0 ignored; 0 measured; {} filtered out; finished in {:.2}s\n",
+        if failed.is_empty() { "ok" } else { "FAILED" },
+        wanted.len() - failed.len(),
+        failed.len(),
+        tests.len() - wanted.len(),
+        timer.elapsed().as_secs_f64(),
+    );
+    if failed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// The names of those that failed. A failed one keeps no other from running.
+fn run_each<S>(shared: &mut S, tests: &[&Test<S>]) -> Vec<&'static str> {
+    let mut failed = Vec::new();
+    for (name, test) in tests {
+        let timer = Timer::start();
+        // The panic's own message has been printed by then.
+        let outcome = catch_unwind(AssertUnwindSafe(|| test(shared)));
+        let passed = match outcome {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => {
+                println!("{name}: {error:#}");
+                false
+            }
+            Err(_) => false,
+        };
+        let word = if passed { "ok" } else { "FAILED" };
+        println!("test {name} ... {word} ({:.1} s)", timer.elapsed().as_secs_f64());
+        if !passed {
+            failed.push(*name);
+        }
+    }
+    failed
+}

@@ -1,0 +1,234 @@
+//! What the snippet does to a page, and what it must never do.
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::stage::Stage;
+
+pub fn a_policy_without_webassembly_captures_and_decorates(stage: &mut Stage) -> Result<()> {
+    stage.arrive("09-documented-policy?ref=bench1")?;
+    assert_eq!(stage.browser.clicks()?.len(), 1);
+    let click = stage.click_id()?;
+    let scripts = "return performance.getEntriesByType('resource').map((e) => new URL(e.name).pathname) \
+                   .filter((path) => path.endsWith('.js'))";
+    // The policy has really refused the WebAssembly, else this would test nothing.
+    assert_eq!(stage.run(scripts)?, json!(["/v1/selgeo.js", "/v1/selgeo-fallback.js"]));
+    assert_eq!(stage.kept()?[0], click);
+    stage.expect_marked(&click)?;
+    stage.browser.reload()?;
+    assert_eq!(stage.browser.clicks()?.len(), 0);
+    stage.expect_marked(&click)
+}
+
+pub fn without_a_ref_nothing_is_sent_or_touched(stage: &mut Stage) -> Result<()> {
+    for page in ["02-watched", "02-watched?ref=", "02-watched?preference=bench1"] {
+        stage.arrive(page)?;
+        assert_eq!(stage.browser.clicks()?.len(), 0, "{page}");
+        assert_eq!(stage.run("return __selgeo.getClickId()")?, Value::Null, "{page}");
+        assert_eq!(stage.run("return Object.keys(sessionStorage)")?, json!([]), "{page}");
+        stage.expect_untouched().context(page)?;
+    }
+    Ok(())
+}
+
+pub fn another_ref_replaces_the_click(stage: &mut Stage) -> Result<()> {
+    stage.arrive("02-watched?ref=bench1")?;
+    stage.browser.clicks()?;
+    let (first, token) = (stage.click_id()?, stage.kept()?[1].clone());
+    stage.browser.go(&stage.site.page("02-watched?ref=bench2"))?;
+    let clicks = stage.browser.clicks()?;
+    assert_eq!(clicks.len(), 1);
+    assert_eq!(clicks[0].body["visitor_token"], token);
+    let second = stage.click_id()?;
+    assert_ne!(first, second);
+    assert_ne!(stage.kept()?[1], token);
+    stage.expect_marked(&second)?;
+    stage.expect_quiet()
+}
+
+pub fn a_refused_ref_leaves_the_click_that_is_there(stage: &mut Stage) -> Result<()> {
+    stage.arrive("02-watched?ref=nobody")?;
+    assert_eq!(stage.browser.clicks()?.len(), 1);
+    assert_eq!(stage.kept()?, json!([null, null]));
+    stage.expect_untouched()?;
+
+    stage.arrive("02-watched?ref=bench1")?;
+    stage.browser.clicks()?;
+    let (click, kept) = (stage.click_id()?, stage.kept()?);
+    stage.browser.go(&stage.site.page("02-watched?ref=nobody"))?;
+    assert_eq!(stage.browser.clicks()?.len(), 1);
+    assert_eq!(stage.kept()?, kept);
+    stage.expect_marked(&click)?;
+    stage.expect_quiet()
+}
+
+pub fn odd_answers_leave_the_page_alone(stage: &mut Stage) -> Result<()> {
+    for kind in [
+        "error",
+        "half",
+        "null",
+        "number",
+        "word",
+        "line",
+        "object",
+        "nothing-there",
+    ] {
+        let api_url = stage.site.page(&format!("answers/{kind}"));
+        stage.arrive(&format!("08-api-url?ref=bench1&_api_url={api_url}"))?;
+        let clicks = stage.browser.clicks()?;
+        assert_eq!(clicks.len(), 1, "{kind}");
+        assert_eq!(clicks[0].url, format!("{api_url}/v1/clicks"));
+        assert_eq!(stage.kept()?, json!([null, null]), "{kind}");
+        stage.expect_untouched().context(kind)?;
+    }
+    Ok(())
+}
+
+pub fn a_tag_with_a_bad_key_leaves_the_page_alone(stage: &mut Stage) -> Result<()> {
+    let secret = format!("sk_live_{}", "a".repeat(32));
+    for key in ["", "garbage", "pk_test_a%20b", secret.as_str()] {
+        stage.arrive(&format!("03-any-key?ref=bench1&_merchant={key}"))?;
+        assert_eq!(stage.browser.clicks()?.len(), 0, "{key}");
+        assert_eq!(stage.run("return __selgeo.getClickId()")?, Value::Null, "{key}");
+        stage.expect_untouched().context(key.to_owned())?;
+    }
+    stage.arrive("04-no-key?ref=bench1")?;
+    assert_eq!(stage.browser.clicks()?.len(), 0);
+    stage.expect_untouched()?;
+    // In the form of a key, but nobody's: it costs a request, and nothing else.
+    for kind in ["test", "prod"] {
+        let nobody = format!("pk_{kind}_{}", "a".repeat(32));
+        stage.arrive(&format!("03-any-key?ref=bench1&_merchant={nobody}"))?;
+        assert_eq!(stage.browser.clicks()?.len(), 1, "{nobody}");
+        assert_eq!(stage.kept()?, json!([null, null]), "{nobody}");
+        stage.expect_untouched()?;
+    }
+    Ok(())
+}
+
+pub fn only_links_to_stripe_itself_are_marked(stage: &mut Stage) -> Result<()> {
+    stage.arrive("02-watched?ref=bench1")?;
+    stage.browser.clicks()?;
+    stage.expect_marked(&stage.click_id()?)?;
+    // Used, they are looked at again.
+    stage.run(
+        "addEventListener('click', (event) => event.preventDefault()); \
+         for (const link of document.links) { link.click(); link.dispatchEvent(new Event('pointerdown')); }",
+    )?;
+    stage.expect_marked(&stage.click_id()?)?;
+    stage.expect_quiet()
+}
+
+pub fn a_link_that_comes_later_is_marked_when_it_is_used(stage: &mut Stage) -> Result<()> {
+    stage.arrive("02-watched?ref=bench1")?;
+    stage.browser.clicks()?;
+    let click = stage.click_id()?;
+    let hrefs = stage.run(
+        "addEventListener('click', (event) => event.preventDefault()); \
+         const box = document.createElement('div'); document.body.append(box); \
+         box.innerHTML = '<a href=\"https://buy.stripe.com/late\"><b>Buy</b></a><div></div>'; \
+         const root = box.lastChild.attachShadow({ mode: 'open' }); \
+         root.innerHTML = '<a href=\"https://buy.stripe.com/shadow\">Buy</a>'; \
+         const links = [box.firstChild, root.firstChild]; \
+         box.querySelector('b').click(); root.firstChild.click(); \
+         return links.map((link) => link.href);",
+    )?;
+    let expected = ["late", "shadow"].map(|path| format!("https://buy.stripe.com/{path}?client_reference_id={click}"));
+    assert_eq!(hrefs, json!(expected));
+    stage.expect_quiet()
+}
+
+pub fn blocked_storage_degrades_to_memory(stage: &mut Stage) -> Result<()> {
+    stage.arrive("05-storage-blocked?ref=bench1")?;
+    assert_eq!(stage.browser.clicks()?.len(), 1);
+    stage.expect_marked(&stage.click_id()?)?;
+    stage.expect_quiet()
+}
+
+pub fn two_tags_make_one_click(stage: &mut Stage) -> Result<()> {
+    stage.arrive("06-loaded-twice?ref=bench1")?;
+    assert_eq!(stage.browser.clicks()?.len(), 1);
+    stage.expect_marked(&stage.click_id()?)?;
+    stage.expect_quiet()
+}
+
+pub fn a_tag_that_is_inserted_later_works(stage: &mut Stage) -> Result<()> {
+    stage.arrive("11-inserted-later?ref=bench1")?;
+    assert_eq!(stage.browser.clicks()?.len(), 1);
+    stage.expect_marked(&stage.click_id()?)?;
+    stage.expect_quiet()
+}
+
+pub fn a_ref_that_a_router_took_away_is_found(stage: &mut Stage) -> Result<()> {
+    stage.arrive("12-stripped-ref?ref=bench1")?;
+    assert_eq!(stage.run("return location.search")?, "");
+    let clicks = stage.browser.clicks()?;
+    assert_eq!(clicks.len(), 1);
+    assert_eq!(clicks[0].body["ref"], "bench1");
+    stage.expect_marked(&stage.click_id()?)?;
+    stage.expect_quiet()
+}
+
+pub fn a_mount_and_an_api_url_say_where_clicks_go(stage: &mut Stage) -> Result<()> {
+    let worker = stage.server.url();
+    let elsewhere = worker.replace("127.0.0.1", "localhost");
+    for (page, expected) in [
+        ("07-mounted?ref=bench1".to_owned(), format!("{worker}/_s/v1/clicks")),
+        (
+            format!("08-api-url?ref=bench1&_api_url={elsewhere}"),
+            format!("{elsewhere}/v1/clicks"),
+        ),
+        (
+            format!("08-api-url?ref=bench1&_api_url={elsewhere}/_s/"),
+            format!("{elsewhere}/_s/v1/clicks"),
+        ),
+        (
+            "08-api-url?ref=bench1&_api_url=".to_owned(),
+            format!("{worker}/v1/clicks"),
+        ),
+    ] {
+        stage.arrive(&page)?;
+        let clicks = stage.browser.clicks()?;
+        assert_eq!(clicks.len(), 1, "{page}");
+        assert_eq!(clicks[0].url, expected, "{page}");
+        stage.expect_marked(&stage.click_id()?)?;
+        stage.expect_quiet()?;
+    }
+    Ok(())
+}
+
+pub fn the_fragment_of_the_address_is_not_sent(stage: &mut Stage) -> Result<()> {
+    stage.arrive("02-watched?ref=bench1#access_token=secret")?;
+    let clicks = stage.browser.clicks()?;
+    assert_eq!(clicks.len(), 1);
+    assert_eq!(clicks[0].body["url"], stage.site.page("02-watched?ref=bench1"));
+    // It is only read, never taken away.
+    assert_eq!(
+        stage.run("return location.search + location.hash")?,
+        "?ref=bench1#access_token=secret"
+    );
+    Ok(())
+}
+
+pub fn a_page_that_broke_the_browser_notices_nothing(stage: &mut Stage) -> Result<()> {
+    for (patch, can_register) in [
+        ("window.fetch = () => { throw 1 }", false),
+        ("window.fetch = () => 5", false),
+        ("window.fetch = () => Promise.reject(Error('x'))", false),
+        ("window.fetch = () => new Promise(() => {})", false),
+        (
+            "const real = JSON.stringify; JSON.stringify = (v) => { if (v.ref) throw 1; return real(v) }",
+            false,
+        ),
+        ("window.URL = undefined", false),
+        ("window.URLSearchParams = undefined", true),
+        ("performance.getEntriesByType = () => []", true),
+    ] {
+        stage.arrive(&format!("13-hostile?ref=bench1&_patch={}", patch.replace('+', "%2B")))?;
+        assert_eq!(stage.browser.clicks()?.len(), usize::from(can_register), "{patch}");
+        let click = stage.run("return __selgeo.getClickId()")?;
+        assert_eq!(click.is_string(), can_register, "{patch}");
+        stage.expect_quiet().context(patch)?;
+    }
+    Ok(())
+}
