@@ -16,14 +16,7 @@ pub fn start() {
     payment_links::watch();
     // A router may have stripped the ref before this script ran; the navigation entry keeps it.
     let _ = asked(merchant, WINDOW.get(LOCATION).get(HREF))
-        || asked(
-            merchant,
-            WINDOW
-                .get(PERFORMANCE)
-                .call(GET_ENTRIES_BY_TYPE, [NAVIGATION])
-                .get(FIRST)
-                .get(NAME),
-        );
+        || asked(merchant, WINDOW.get(PERFORMANCE).call(GET_ENTRIES_BY_TYPE, [NAVIGATION]).get(FIRST).get(NAME));
 }
 
 /// Keeps the click of an answer, unless it holds none (a refusal, for example), and puts it on the page's links.

@@ -38,14 +38,7 @@ mod tests {
                 "customer": {"id": "cus_1"}, "source": {"coupon": "TEN", "type": "coupon"}}),
             json!({"promotion_code": "promo_1", "customer": "cus_1", "subscription": null}),
         );
-        check(
-            json!({"id": "di_1", "promotion_code": null}),
-            json!({"promotion_code": null}),
-        );
-        check_refused(
-            "customer.discount.created",
-            json!({"promotion_code": "promo_1"}),
-            "the object has no `id`",
-        );
+        check(json!({"id": "di_1", "promotion_code": null}), json!({"promotion_code": null}));
+        check_refused("customer.discount.created", json!({"promotion_code": "promo_1"}), "the object has no `id`");
     }
 }

@@ -9,12 +9,8 @@ pub(crate) fn read(dispute: Shape<'_>) -> Result<DisputeFact, Unreadable> {
     dispute.must_be("dispute")?;
     Ok(DisputeFact {
         dispute: dispute.own_id("id")?,
-        charge: dispute
-            .id("charge")
-            .or_else(|| dispute.id("payment_intent.latest_charge")),
-        payment_intent: dispute
-            .id("payment_intent")
-            .or_else(|| dispute.id("charge.payment_intent")),
+        charge: dispute.id("charge").or_else(|| dispute.id("payment_intent.latest_charge")),
+        payment_intent: dispute.id("payment_intent").or_else(|| dispute.id("charge.payment_intent")),
         amount: dispute.own_amount("amount")?,
         currency: dispute.own_currency("currency")?,
         status: status(dispute),
@@ -54,10 +50,7 @@ mod tests {
         }
         check(
             "charge.dispute.created",
-            with(
-                &dispute(),
-                json!({"charge": {"id": "ch_2", "payment_intent": "pi_2"}, "payment_intent": null}),
-            ),
+            with(&dispute(), json!({"charge": {"id": "ch_2", "payment_intent": "pi_2"}, "payment_intent": null})),
             json!({"charge": "ch_2", "payment_intent": "pi_2"}),
         );
     }
@@ -65,11 +58,7 @@ mod tests {
     #[test]
     fn every_status_has_its_reading() {
         let check = |status: &str, expected: &str| {
-            check(
-                "charge.dispute.closed",
-                with(&dispute(), json!({"status": status})),
-                json!({"status": expected}),
-            );
+            check("charge.dispute.closed", with(&dispute(), json!({"status": status})), json!({"status": expected}));
         };
         check("won", "won");
         check("warning_closed", "won");

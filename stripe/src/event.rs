@@ -209,15 +209,7 @@ mod tests {
         check(b"\x1f\x8b\x08\x00\x00", Err(NotAnEvent::NotJson));
         check("[".repeat(1 << 20).as_bytes(), Err(NotAnEvent::NotJson));
         check("{\"a\":".repeat(1 << 17).as_bytes(), Err(NotAnEvent::NotJson));
-        for body in [
-            "null",
-            "7",
-            "\"event\"",
-            "[]",
-            "{}",
-            r#"{"object":"charge"}"#,
-            r#"{"object":["event"]}"#,
-        ] {
+        for body in ["null", "7", "\"event\"", "[]", "{}", r#"{"object":"charge"}"#, r#"{"object":["event"]}"#] {
             check(body.as_bytes(), Err(NotAnEvent::AnotherObject));
         }
         let thin = json!({"id": "evt_1", "object": "v2.core.event", "type": "v1.billing.meter.no_meter_found",
@@ -270,10 +262,7 @@ mod tests {
     fn every_listed_type_is_used() {
         for kind in TYPES {
             let read = reading(kind, &json!({}));
-            assert!(
-                matches!(read, Reading::Unreadable(_)),
-                "{kind} of nothing was read as {read:?}"
-            );
+            assert!(matches!(read, Reading::Unreadable(_)), "{kind} of nothing was read as {read:?}");
         }
     }
 
@@ -295,13 +284,7 @@ mod tests {
     #[test]
     fn refusals_are_sentences() {
         assert_eq!(NotAnEvent::NotJson.to_string(), "the body is not JSON");
-        assert_eq!(
-            NotAnEvent::AnotherObject.to_string(),
-            "the body is JSON but not a Stripe event"
-        );
-        assert_eq!(
-            NotAnEvent::Lacks("data.object").to_string(),
-            "the event has no usable `data.object`"
-        );
+        assert_eq!(NotAnEvent::AnotherObject.to_string(), "the body is JSON but not a Stripe event");
+        assert_eq!(NotAnEvent::Lacks("data.object").to_string(), "the event has no usable `data.object`");
     }
 }

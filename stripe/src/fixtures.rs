@@ -49,10 +49,7 @@ fn events_of_2020() -> Vec<(&'static str, Value)> {
             "checkout.session.completed.payment_mode",
             json!({"kind": "session", "mode": "payment", "amount": 25000, "payment_intent": "pi_00000000000000"}),
         ),
-        (
-            "checkout.session.completed.setup_mode",
-            json!("the session only saved a payment method"),
-        ),
+        ("checkout.session.completed.setup_mode", json!("the session only saved a payment method")),
         ("customer.created", json!(UNUSED)),
         ("customer.deleted", json!(UNUSED)),
         ("customer.subscription.created", json!(UNUSED)),

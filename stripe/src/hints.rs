@@ -75,9 +75,7 @@ impl Found {
     }
 
     fn opt_out(&mut self, metadata: Shape<'_>) {
-        self.hints.opted_out |= metadata
-            .text("selgeo")
-            .is_some_and(|text| text.trim().eq_ignore_ascii_case("false"));
+        self.hints.opted_out |= metadata.text("selgeo").is_some_and(|text| text.trim().eq_ignore_ascii_case("false"));
     }
 
     /// A click id that stands in several places is tried once, at its first.

@@ -17,10 +17,8 @@ const PAYMENTS_MAX: usize = 100;
 pub(crate) fn read(invoice: Shape<'_>, hash_email: EmailHasher<'_>) -> Result<Vec<StripeFact>, Unreadable> {
     invoice.must_be("invoice")?;
     let amount_paid = invoice.own_amount("amount_paid")?;
-    let email = ["customer_email", "customer.email"]
-        .into_iter()
-        .filter_map(|path| invoice.text(path))
-        .find_map(hash_email);
+    let email =
+        ["customer_email", "customer.email"].into_iter().filter_map(|path| invoice.text(path)).find_map(hash_email);
     let fact = InvoiceFact {
         invoice: invoice.own_id("id")?,
         subscription: subscription(invoice),
@@ -49,9 +47,7 @@ pub(crate) fn read(invoice: Shape<'_>, hash_email: EmailHasher<'_>) -> Result<Ve
 }
 
 fn subscription(invoice: Shape<'_>) -> Option<String> {
-    invoice
-        .id("parent.subscription_details.subscription")
-        .or_else(|| invoice.id("subscription"))
+    invoice.id("parent.subscription_details.subscription").or_else(|| invoice.id("subscription"))
 }
 
 fn billing_reason(invoice: Shape<'_>) -> BillingReason {
@@ -86,10 +82,7 @@ fn tax(invoice: Shape<'_>) -> Result<Option<i64>, Unreadable> {
 
 /// The sum of the amounts in a list, 0 where they are credits.
 fn sum(invoice: Shape<'_>, list: &'static str) -> Result<i64, Unreadable> {
-    let not_an_amount = Unreadable {
-        field: list,
-        flaw: Flaw::NotAnAmount,
-    };
+    let not_an_amount = Unreadable { field: list, flaw: Flaw::NotAnAmount };
     let mut sum = 0_i64;
     for entry in invoice.items(list) {
         let amount = entry.signed_amount("amount").map_err(|_| not_an_amount)?;
@@ -175,19 +168,12 @@ mod tests {
     fn where_both_shapes_stand_the_new_place_counts() {
         let both = with(&old_shape(), new_shape());
         let both = with(&both, json!({"subscription": "sub_old", "tax": 7}));
-        check_kind(
-            "invoice.paid",
-            both,
-            json!({"subscription": "sub_1", "tax": 1_900, "payment_intent": "pi_1"}),
-        );
+        check_kind("invoice.paid", both, json!({"subscription": "sub_1", "tax": 1_900, "payment_intent": "pi_1"}));
         check(
             json!({"subscription": "sub_old", "parent": {"subscription_details": null}}),
             json!({"subscription": "sub_old"}),
         );
-        check(
-            json!({"subscription": "sub_old", "parent": null}),
-            json!({"subscription": "sub_old"}),
-        );
+        check(json!({"subscription": "sub_old", "parent": null}), json!({"subscription": "sub_old"}));
     }
 
     #[test]
@@ -196,10 +182,7 @@ mod tests {
         let expected = json!({"subscription": "sub_1",
             "hints": {"clicks": [{"source": "trac_click_id", "click_id": CLICK}]}});
         check(json!({"subscription": subscription}), expected.clone());
-        check(
-            json!({"parent": {"subscription_details": {"subscription": subscription}}}),
-            expected,
-        );
+        check(json!({"parent": {"subscription_details": {"subscription": subscription}}}), expected);
     }
 
     #[test]
@@ -210,26 +193,14 @@ mod tests {
         check(json!({"tax": 1_900}), json!(1_900));
         check(json!({"total_taxes": []}), json!(0));
         check(json!({"total_tax_amounts": [{"amount": 1}, {"amount": 2}]}), json!(3));
-        check(
-            json!({"total_taxes": [{"amount": "5"}], "total_tax_amounts": [{"amount": 2}]}),
-            json!(5),
-        );
-        check(
-            json!({"total_taxes": [{"taxability_reason": "reverse_charge", "amount": 0}]}),
-            json!(0),
-        );
+        check(json!({"total_taxes": [{"amount": "5"}], "total_tax_amounts": [{"amount": 2}]}), json!(5));
+        check(json!({"total_taxes": [{"taxability_reason": "reverse_charge", "amount": 0}]}), json!(0));
         check(json!({"tax": -5, "total": -100, "amount_paid": 0}), json!(0));
         check(json!({"total_taxes": [{"amount": -5}]}), json!(0));
         refused(json!({"tax": "x"}), "`tax` is no integer from 0 to 9007199254740991");
         let most = json!({"amount": AMOUNT_MAX});
-        refused(
-            json!({"total_taxes": [most, most]}),
-            "`total_taxes` is no integer from 0 to 9007199254740991",
-        );
-        refused(
-            json!({"total_taxes": [{"amount": 0.5}]}),
-            "`total_taxes` is no integer from 0 to 9007199254740991",
-        );
+        refused(json!({"total_taxes": [most, most]}), "`total_taxes` is no integer from 0 to 9007199254740991");
+        refused(json!({"total_taxes": [{"amount": 0.5}]}), "`total_taxes` is no integer from 0 to 9007199254740991");
     }
 
     #[test]
@@ -265,10 +236,7 @@ mod tests {
 
     #[test]
     fn the_invoices_own_metadata_comes_before_its_subscriptions() {
-        let invoice = with(
-            &new_shape(),
-            json!({"metadata": {"tracClickId": OTHER_CLICK}, "discounts": []}),
-        );
+        let invoice = with(&new_shape(), json!({"metadata": {"tracClickId": OTHER_CLICK}, "discounts": []}));
         let invoice = without(&invoice, "total_discount_amounts");
         let expected = json!({"hints": {"clicks": [
             {"source": "trac_click_id", "click_id": OTHER_CLICK}, {"source": "aff_click_id", "click_id": CLICK}]}});
@@ -311,43 +279,22 @@ mod tests {
             payment("inpay_1", "paid", "pi_1"), payment("inpay_2", "open", "pi_2"), payment("inpay_3", "paid", "pi_3"),
             {"status": "paid"}, null]}});
         let read = as_json(&reading("invoice.paid", &with(&new_shape(), payments)));
-        let joins: Vec<_> = read
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|fact| (&fact["kind"], &fact["payment_intent"]))
-            .collect();
-        assert_eq!(
-            json!(joins),
-            json!([
-                ["invoice", null],
-                ["invoice_payment", "pi_1"],
-                ["invoice_payment", "pi_3"]
-            ])
-        );
+        let joins: Vec<_> =
+            read.as_array().unwrap().iter().map(|fact| (&fact["kind"], &fact["payment_intent"])).collect();
+        assert_eq!(json!(joins), json!([["invoice", null], ["invoice_payment", "pi_1"], ["invoice_payment", "pi_3"]]));
     }
 
     #[test]
     fn what_an_invoice_cannot_do_without_is_named() {
         let missing = |key: &str| {
-            check_refused(
-                "invoice.paid",
-                without(&common(), key),
-                &format!("the object has no `{key}`"),
-            );
+            check_refused("invoice.paid", without(&common(), key), &format!("the object has no `{key}`"));
         };
         missing("id");
         missing("amount_paid");
         missing("currency");
         check_kind("invoice.paid", without(&common(), "total"), json!({"total": 11_900}));
-        refused(
-            json!({"amount_paid": -1}),
-            "`amount_paid` is no integer from 0 to 9007199254740991",
-        );
-        refused(
-            json!({"total": i64::MIN}),
-            "`total` is no integer from 0 to 9007199254740991",
-        );
+        refused(json!({"amount_paid": -1}), "`amount_paid` is no integer from 0 to 9007199254740991");
+        refused(json!({"total": i64::MIN}), "`total` is no integer from 0 to 9007199254740991");
         refused(json!({"currency": "zzz"}), "`currency` is no currency code of ISO 4217");
         check(
             json!({"customer": null, "customer_email": null, "status_transitions": null, "metadata": null}),

@@ -11,12 +11,8 @@ pub(crate) fn read(payment: Shape<'_>) -> Result<InvoicePaymentFact, Unreadable>
     Ok(InvoicePaymentFact {
         invoice_payment: payment.own_id("id")?,
         invoice: payment.own_id("invoice")?,
-        payment_intent: payment
-            .id("payment.payment_intent")
-            .or_else(|| payment.id("payment.charge.payment_intent")),
-        charge: payment
-            .id("payment.charge")
-            .or_else(|| payment.id("payment.payment_intent.latest_charge")),
+        payment_intent: payment.id("payment.payment_intent").or_else(|| payment.id("payment.charge.payment_intent")),
+        charge: payment.id("payment.charge").or_else(|| payment.id("payment.payment_intent.latest_charge")),
         amount_paid: payment.amount("amount_paid")?.unwrap_or(0),
         currency: payment.currency("currency").unwrap_or(None),
     })

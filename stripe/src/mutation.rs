@@ -64,10 +64,7 @@ fn check(body: &[u8]) {
 fn check_amounts(stored: &Value) {
     for (key, value) in stored.as_object().unwrap() {
         if key.starts_with("amount") || key == "tax" || key == "total" {
-            assert!(
-                value.is_null() || (0..=AMOUNT_MAX).contains(&value.as_i64().unwrap()),
-                "{stored}"
-            );
+            assert!(value.is_null() || (0..=AMOUNT_MAX).contains(&value.as_i64().unwrap()), "{stored}");
         }
         for refund in value.as_array().filter(|_| key == "refunds").into_iter().flatten() {
             check_amounts(refund);

@@ -9,12 +9,8 @@ pub(crate) fn read(refund: Shape<'_>) -> Result<RefundFact, Unreadable> {
     refund.must_be("refund")?;
     Ok(RefundFact {
         refund: refund.own_id("id")?,
-        charge: refund
-            .id("charge")
-            .or_else(|| refund.id("payment_intent.latest_charge")),
-        payment_intent: refund
-            .id("payment_intent")
-            .or_else(|| refund.id("charge.payment_intent")),
+        charge: refund.id("charge").or_else(|| refund.id("payment_intent.latest_charge")),
+        payment_intent: refund.id("payment_intent").or_else(|| refund.id("charge.payment_intent")),
         amount: refund.own_amount("amount")?,
         currency: refund.own_currency("currency")?,
         status: status(refund),
@@ -70,11 +66,7 @@ mod tests {
     #[test]
     fn every_status_has_its_reading() {
         let check = |kind: &str, status: Value, expected: &str| {
-            check(
-                kind,
-                with(&refund(), json!({"status": status})),
-                json!({"status": expected}),
-            );
+            check(kind, with(&refund(), json!({"status": status})), json!({"status": expected}));
         };
         check("refund.updated", json!("pending"), "pending");
         check("refund.updated", json!("requires_action"), "requires_action");
@@ -108,21 +100,13 @@ mod tests {
             json!("ch_2"),
             json!("pi_2"),
         );
-        check(
-            json!({"charge": null, "payment_intent": null}),
-            json!(null),
-            json!(null),
-        );
+        check(json!({"charge": null, "payment_intent": null}), json!(null), json!(null));
     }
 
     #[test]
     fn what_a_refund_cannot_do_without_is_named() {
         for key in ["id", "amount", "currency"] {
-            check_refused(
-                "refund.created",
-                without(&refund(), key),
-                &format!("the object has no `{key}`"),
-            );
+            check_refused("refund.created", without(&refund(), key), &format!("the object has no `{key}`"));
         }
         check_refused(
             "refund.failed",

@@ -17,17 +17,10 @@ pub(crate) fn read(session: Shape<'_>, hash_email: EmailHasher<'_>) -> Result<Se
     let payment_status = payment_status(session);
     let amount = session.amount("amount_total")?;
     if amount.is_none() && payment_status == PaymentStatus::Paid {
-        return Err(Unreadable {
-            field: "amount_total",
-            flaw: Flaw::Missing,
-        });
+        return Err(Unreadable { field: "amount_total", flaw: Flaw::Missing });
     }
     let amount = amount.unwrap_or(0);
-    let currency = if amount > 0 {
-        Some(session.own_currency("currency")?)
-    } else {
-        session.currency("currency")?
-    };
+    let currency = if amount > 0 { Some(session.own_currency("currency")?) } else { session.currency("currency")? };
     let email = ["customer_details.email", "customer_email", "customer.email"]
         .into_iter()
         .filter_map(|path| session.text(path))
@@ -190,24 +183,10 @@ mod tests {
         check_refused(COMPLETED, without(&session(), "id"), "the object has no `id`");
         refused(json!({"id": 7}), "the object has no `id`");
         refused(json!({"id": "c".repeat(256)}), "the object has no `id`");
-        check_refused(
-            COMPLETED,
-            without(&session(), "amount_total"),
-            "the object has no `amount_total`",
-        );
-        check_refused(
-            COMPLETED,
-            without(&session(), "currency"),
-            "the object has no `currency`",
-        );
-        refused(
-            json!({"currency": "usdc"}),
-            "`currency` is no currency code of ISO 4217",
-        );
-        refused(
-            json!({"object": "charge"}),
-            "`object` names another kind of object than the event's type",
-        );
+        check_refused(COMPLETED, without(&session(), "amount_total"), "the object has no `amount_total`");
+        check_refused(COMPLETED, without(&session(), "currency"), "the object has no `currency`");
+        refused(json!({"currency": "usdc"}), "`currency` is no currency code of ISO 4217");
+        refused(json!({"object": "charge"}), "`object` names another kind of object than the event's type");
         check_refused(COMPLETED, json!({}), "the object has no `id`");
         check_kind(COMPLETED, without(&session(), "object"), json!({"session": "cs_1"}));
     }
@@ -220,10 +199,7 @@ mod tests {
     #[test]
     fn the_first_place_with_an_address_gives_the_email() {
         let hashed = |address: &str| json!({"email": hash_email(address)});
-        check(
-            json!({"customer_email": "longer@example.com"}),
-            hashed("Ann@example.com"),
-        );
+        check(json!({"customer_email": "longer@example.com"}), hashed("Ann@example.com"));
         check(
             json!({"customer_details": {"email": "none"}, "customer_email": "longer@example.com"}),
             hashed("longer@example.com"),
@@ -263,14 +239,7 @@ mod tests {
             json!({"client_reference_id": CLICK, "metadata": {"aff_click_id": CLICK.to_uppercase()}}),
             json!({"hints": {"clicks": [{"source": "aff_click_id", "click_id": CLICK}]}}),
         );
-        for no_uuid in [
-            "",
-            "order-17",
-            &CLICK[1..],
-            &CLICK.replace('-', ""),
-            &CLICK.replace('a', "g"),
-            "é",
-        ] {
+        for no_uuid in ["", "order-17", &CLICK[1..], &CLICK.replace('-', ""), &CLICK.replace('a', "g"), "é"] {
             check(
                 json!({"client_reference_id": no_uuid, "metadata": {"aff_click_id": no_uuid, "tracClickId": null}}),
                 json!({"hints": {}}),
@@ -303,27 +272,16 @@ mod tests {
 
     #[test]
     fn only_so_many_hints_are_kept() {
-        let discounts: Vec<_> = (0..500)
-            .map(|n| json!({"promotion_code": format!("promo_{n}")}))
-            .collect();
+        let discounts: Vec<_> = (0..500).map(|n| json!({"promotion_code": format!("promo_{n}")})).collect();
         let kept: Vec<_> = (0..hints::HINTS_MAX).map(|n| format!("promo_{n}")).collect();
-        check(
-            json!({"discounts": discounts}),
-            json!({"hints": {"promotion_codes": kept}}),
-        );
+        check(json!({"discounts": discounts}), json!({"hints": {"promotion_codes": kept}}));
     }
 
     #[test]
     fn the_merchants_own_id_of_the_customer_is_kept() {
         let of = |id: Value| json!({"metadata": {"tracCustomerExternalId": id}});
-        check(
-            of(json!("user 17")),
-            json!({"hints": {"customer_external_id": "user 17"}}),
-        );
-        check(
-            of(json!("ü".repeat(255))),
-            json!({"hints": {"customer_external_id": "ü".repeat(255)}}),
-        );
+        check(of(json!("user 17")), json!({"hints": {"customer_external_id": "user 17"}}));
+        check(of(json!("ü".repeat(255))), json!({"hints": {"customer_external_id": "ü".repeat(255)}}));
         check(of(json!("u".repeat(256))), json!({"hints": {}}));
         check(of(json!(" ")), json!({"hints": {}}));
     }

@@ -59,10 +59,7 @@ impl<'a> Shape<'a> {
 
     /// What stands at `path`, null where nothing does.
     pub(crate) fn at(self, path: &str) -> Self {
-        Self(
-            path.split('.')
-                .fold(self.0, |value, key| value.get(key).unwrap_or(&NULL)),
-        )
+        Self(path.split('.').fold(self.0, |value, key| value.get(key).unwrap_or(&NULL)))
     }
 
     /// Whether the shape knows this key, even if it says null there.
@@ -106,10 +103,7 @@ impl<'a> Shape<'a> {
 
     /// An id that the object cannot do without.
     pub(crate) fn own_id(self, field: &'static str) -> Result<String, Unreadable> {
-        self.id(field).ok_or(Unreadable {
-            field,
-            flaw: Flaw::Missing,
-        })
+        self.id(field).ok_or(Unreadable { field, flaw: Flaw::Missing })
     }
 
     /// A time, written in Unix seconds.
@@ -120,10 +114,7 @@ impl<'a> Shape<'a> {
     /// Money in the minor unit. Absent is fine; what is there must be an integer from 0 to 2^53 − 1.
     pub(crate) fn amount(self, field: &'static str) -> Result<Option<i64>, Unreadable> {
         match self.signed_amount(field)? {
-            Some(..0) => Err(Unreadable {
-                field,
-                flaw: Flaw::NotAnAmount,
-            }),
+            Some(..0) => Err(Unreadable { field, flaw: Flaw::NotAnAmount }),
             amount => Ok(amount),
         }
     }
@@ -136,45 +127,30 @@ impl<'a> Shape<'a> {
         }
         match integer(value.0) {
             Some(amount) if (-AMOUNT_MAX..=AMOUNT_MAX).contains(&amount) => Ok(Some(amount)),
-            _ => Err(Unreadable {
-                field,
-                flaw: Flaw::NotAnAmount,
-            }),
+            _ => Err(Unreadable { field, flaw: Flaw::NotAnAmount }),
         }
     }
 
     /// Money that the object cannot do without.
     pub(crate) fn own_amount(self, field: &'static str) -> Result<i64, Unreadable> {
-        self.amount(field)?.ok_or(Unreadable {
-            field,
-            flaw: Flaw::Missing,
-        })
+        self.amount(field)?.ok_or(Unreadable { field, flaw: Flaw::Missing })
     }
 
     /// The currency, if the object names one.
     pub(crate) fn currency(self, field: &'static str) -> Result<Option<Currency>, Unreadable> {
         let code = self.text(field).map(Currency::parse).transpose();
-        code.map_err(|_| Unreadable {
-            field,
-            flaw: Flaw::NotACurrency,
-        })
+        code.map_err(|_| Unreadable { field, flaw: Flaw::NotACurrency })
     }
 
     /// The currency that the object's money cannot do without.
     pub(crate) fn own_currency(self, field: &'static str) -> Result<Currency, Unreadable> {
-        self.currency(field)?.ok_or(Unreadable {
-            field,
-            flaw: Flaw::Missing,
-        })
+        self.currency(field)?.ok_or(Unreadable { field, flaw: Flaw::Missing })
     }
 
     /// Refuses an object that says it is of another kind than `kind`. One that says nothing passes.
     pub(crate) fn must_be(self, kind: &str) -> Result<(), Unreadable> {
         match self.text("object") {
-            Some(other) if other != kind => Err(Unreadable {
-                field: "object",
-                flaw: Flaw::AnotherObject,
-            }),
+            Some(other) if other != kind => Err(Unreadable { field: "object", flaw: Flaw::AnotherObject }),
             _ => Ok(()),
         }
     }

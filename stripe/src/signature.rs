@@ -51,10 +51,7 @@ impl fmt::Display for SignatureError {
             Self::Malformed => f.write_str("the Stripe-Signature header is malformed"),
             Self::NoTimestamp => f.write_str("the Stripe-Signature header has no timestamp"),
             Self::NoV1 => f.write_str("the Stripe-Signature header has no v1 signature"),
-            Self::TooMany => write!(
-                f,
-                "the Stripe-Signature header has more than {SIGNATURES_MAX} signatures"
-            ),
+            Self::TooMany => write!(f, "the Stripe-Signature header has more than {SIGNATURES_MAX} signatures"),
             Self::Mismatch => f.write_str("no signature fits the body and a signing secret of this connection"),
             Self::Stale => write!(f, "the signature is older than {TOLERANCE_S} seconds"),
             Self::Future => write!(f, "the signature is more than {TOLERANCE_S} seconds ahead of our clock"),
@@ -118,10 +115,7 @@ impl<'a> Header<'a> {
     fn parse(line: &'a [u8]) -> Result<Self, SignatureError> {
         // White space is not in the grammar, so a space after a comma, or two lines joined by ", ", ends here.
         let visible = line.len() <= HEADER_BYTES_MAX && line.iter().all(u8::is_ascii_graphic);
-        let line = std::str::from_utf8(line)
-            .ok()
-            .filter(|_| visible)
-            .ok_or(SignatureError::Malformed)?;
+        let line = std::str::from_utf8(line).ok().filter(|_| visible).ok_or(SignatureError::Malformed)?;
         let mut timestamp = None;
         let mut candidates = Vec::new();
         let mut signatures = 0;
@@ -154,10 +148,7 @@ impl Candidate {
     fn decode(value: &str) -> Self {
         let mut bytes = [0; 32];
         let is_hex = hex::decode_to_slice(value, &mut bytes).is_ok();
-        Self {
-            bytes,
-            is_hex: Choice::from(u8::from(is_hex)),
-        }
+        Self { bytes, is_hex: Choice::from(u8::from(is_hex)) }
     }
 }
 
@@ -214,14 +205,8 @@ mod tests {
         check(&format!("t={SIGNED_AT_S},v1={V1},v1={garbage}"), Ok(()));
         check(&format!("t={SIGNED_AT_S},v0={garbage},v1={V1},v2=new"), Ok(()));
         check(&format!("t={SIGNED_AT_S}{},v1={V1}", ",v1=00".repeat(19)), Ok(()));
-        check(
-            &format!("t={SIGNED_AT_S}{},v1={V1}", ",v1=00".repeat(20)),
-            Err(SignatureError::TooMany),
-        );
-        check(
-            &format!("t={SIGNED_AT_S}{},v1={V1}", ",v0=00".repeat(20)),
-            Err(SignatureError::TooMany),
-        );
+        check(&format!("t={SIGNED_AT_S}{},v1={V1}", ",v1=00".repeat(20)), Err(SignatureError::TooMany));
+        check(&format!("t={SIGNED_AT_S}{},v1={V1}", ",v0=00".repeat(20)), Err(SignatureError::TooMany));
         check("", Err(SignatureError::Missing));
         check(&format!("t={SIGNED_AT_S},v0={V1}"), Err(SignatureError::NoV1));
         check(&format!("t={SIGNED_AT_S}"), Err(SignatureError::NoV1));
@@ -230,10 +215,7 @@ mod tests {
         check(&format!("T={SIGNED_AT_S},v1={V1}"), Err(SignatureError::NoTimestamp));
         check(&format!("t={SIGNED_AT_S},v1={garbage}"), Err(SignatureError::Mismatch));
         check(&format!("t={SIGNED_AT_S},v1={V1}00"), Err(SignatureError::Mismatch));
-        check(
-            &format!("t={SIGNED_AT_S},v1={}", &V1[..62]),
-            Err(SignatureError::Mismatch),
-        );
+        check(&format!("t={SIGNED_AT_S},v1={}", &V1[..62]), Err(SignatureError::Mismatch));
         check(&format!("t={},v1={V1}", SIGNED_AT_S + 1), Err(SignatureError::Mismatch));
         check(&format!("t=0{SIGNED_AT_S},v1={V1}"), Err(SignatureError::Malformed));
         for malformed in [
@@ -277,11 +259,7 @@ mod tests {
     #[test]
     fn a_signature_is_good_for_five_minutes_on_both_sides() {
         let check = |offset_s: i64, expected| {
-            assert_eq!(
-                verify(&[SECRET], &[good().as_bytes()], BODY, at(offset_s)),
-                expected,
-                "{offset_s}"
-            );
+            assert_eq!(verify(&[SECRET], &[good().as_bytes()], BODY, at(offset_s)), expected, "{offset_s}");
         };
         check(0, Ok(()));
         check(300, Ok(()));
@@ -294,20 +272,13 @@ mod tests {
     #[test]
     fn a_forged_signature_is_a_mismatch_however_old() {
         let forged = format!("t=1,v1={}", "0".repeat(64));
-        assert_eq!(
-            verify(&[SECRET], &[forged.as_bytes()], BODY, at(0)),
-            Err(SignatureError::Mismatch)
-        );
+        assert_eq!(verify(&[SECRET], &[forged.as_bytes()], BODY, at(0)), Err(SignatureError::Mismatch));
     }
 
     #[test]
     fn any_of_the_secrets_is_enough_and_an_empty_one_never() {
         let check = |secrets: &[&str], expected| {
-            assert_eq!(
-                verify(secrets, &[good().as_bytes()], BODY, at(0)),
-                expected,
-                "{secrets:?}"
-            );
+            assert_eq!(verify(secrets, &[good().as_bytes()], BODY, at(0)), expected, "{secrets:?}");
         };
         check(&[SECRET], Ok(()));
         check(&["whsec_old", SECRET], Ok(()));
@@ -323,13 +294,7 @@ mod tests {
 
     #[test]
     fn bodies_of_any_bytes_are_signed() {
-        for body in [
-            &b""[..],
-            b"\xef\xbb\xbf{}",
-            b"{\r\n}",
-            b"\x1f\x8b\x08\x00",
-            b"\"\\ud83d\"",
-        ] {
+        for body in [&b""[..], b"\xef\xbb\xbf{}", b"{\r\n}", b"\x1f\x8b\x08\x00", b"\"\\ud83d\""] {
             let header = sign(SECRET, SIGNED_AT_S, body);
             assert_eq!(verify(&[SECRET], &[header.as_bytes()], body, at(0)), Ok(()), "{body:?}");
             let longer = [body, b"\n"].concat();
@@ -340,10 +305,7 @@ mod tests {
 
     #[test]
     fn the_known_answer_of_stripes_own_library_is_ours() {
-        let path = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../shared/fixtures/stripe/event_test_signature.json"
-        );
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/fixtures/stripe/event_test_signature.json");
         let Ok(body) = std::fs::read(path) else {
             println!("skipped: the folder of Stripe fixtures is absent");
             return;
@@ -356,14 +318,8 @@ mod tests {
 
     #[test]
     fn errors_are_sentences() {
-        assert_eq!(
-            SignatureError::Stale.to_string(),
-            "the signature is older than 300 seconds"
-        );
-        assert_eq!(
-            SignatureError::TooMany.to_string(),
-            "the Stripe-Signature header has more than 20 signatures"
-        );
+        assert_eq!(SignatureError::Stale.to_string(), "the signature is older than 300 seconds");
+        assert_eq!(SignatureError::TooMany.to_string(), "the Stripe-Signature header has more than 20 signatures");
     }
 
     proptest! {

@@ -10,9 +10,7 @@ pub(crate) fn read_ended(subscription: Shape<'_>) -> Result<SubscriptionEndedFac
     Ok(SubscriptionEndedFact {
         subscription: subscription.own_id("id")?,
         customer: subscription.id("customer"),
-        ended_at: subscription
-            .time("ended_at")
-            .or_else(|| subscription.time("canceled_at")),
+        ended_at: subscription.time("ended_at").or_else(|| subscription.time("canceled_at")),
     })
 }
 

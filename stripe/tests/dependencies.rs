@@ -17,9 +17,6 @@ fn stripe_depends_on_nothing_else() {
     let section = after.split("\n[").next().unwrap();
     for line in section.lines().filter(|line| !line.trim().is_empty()) {
         let name = line.split(['.', ' ', '=']).next().unwrap();
-        assert!(
-            ALLOWED.iter().any(|(allowed, _)| *allowed == name),
-            "stripe must not depend on {name}"
-        );
+        assert!(ALLOWED.iter().any(|(allowed, _)| *allowed == name), "stripe must not depend on {name}");
     }
 }

@@ -51,13 +51,7 @@ impl Browser {
             .context("chromedriver could not be started. On Debian: `apt-get install chromium chromium-driver`")?;
         let session = driver_url(&mut driver).and_then(|url| open(&url, &profile));
         match session {
-            Ok(session) => Ok(Self {
-                driver,
-                session,
-                seen: Vec::new(),
-                barriers: 0,
-                _profile: profile,
-            }),
+            Ok(session) => Ok(Self { driver, session, seen: Vec::new(), barriers: 0, _profile: profile }),
             Err(error) => {
                 driver.kill()?;
                 driver.wait()?;
@@ -84,14 +78,9 @@ impl Browser {
 
     /// Clicks, as a person would, on the first element that the selector finds.
     pub fn click(&self, selector: &str) -> Result<()> {
-        let found = post(
-            &format!("{}/element", self.session),
-            &json!({"using": "css selector", "value": selector}),
-        )?;
+        let found = post(&format!("{}/element", self.session), &json!({"using": "css selector", "value": selector}))?;
         let element = found.as_object().and_then(|object| object.values().next());
-        let element = element
-            .and_then(Value::as_str)
-            .ok_or_else(|| anyhow!("no {selector}"))?;
+        let element = element.and_then(Value::as_str).ok_or_else(|| anyhow!("no {selector}"))?;
         post(&format!("{}/element/{element}/click", self.session), &json!({})).map(drop)
     }
 
@@ -118,9 +107,7 @@ impl Browser {
             self.barrier()?;
             let all_over = self.seen.iter().filter(|entry| is_click(entry)).all(|request| {
                 let id = &request["params"]["requestId"];
-                self.seen
-                    .iter()
-                    .any(|entry| is_end(entry) && entry["params"]["requestId"] == *id)
+                self.seen.iter().any(|entry| is_end(entry) && entry["params"]["requestId"] == *id)
             });
             Ok(all_over.then_some(()))
         })?;
@@ -165,9 +152,7 @@ fn is_click(entry: &Value) -> bool {
 }
 
 fn is_end(entry: &Value) -> bool {
-    ["Network.loadingFinished", "Network.loadingFailed"]
-        .iter()
-        .any(|end| entry["method"] == *end)
+    ["Network.loadingFinished", "Network.loadingFailed"].iter().any(|end| entry["method"] == *end)
 }
 
 impl Drop for Browser {
@@ -213,10 +198,7 @@ fn open(driver: &str, profile: &TempDir) -> Result<String> {
     }}});
     let opened = post(&format!("{driver}/session"), &capabilities)?;
     let id = opened.get("sessionId").and_then(Value::as_str);
-    Ok(format!(
-        "{driver}/session/{}",
-        id.context("the driver opened no session")?
-    ))
+    Ok(format!("{driver}/session/{}", id.context("the driver opened no session")?))
 }
 
 /// One command. What the driver refuses is an error with its words.

@@ -32,16 +32,9 @@ pub struct Answer {
 impl Client {
     /// A client without a key of the server at this origin, whatever proxies the environment names.
     pub fn new(origin: impl Into<String>) -> Self {
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(TIMEOUT))
-            .proxy(None)
-            .build();
-        Self {
-            agent: config.new_agent(),
-            origin: origin.into(),
-            bearer: None,
-        }
+        let config =
+            ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(TIMEOUT)).proxy(None).build();
+        Self { agent: config.new_agent(), origin: origin.into(), bearer: None }
     }
 
     /// The same with a key.
@@ -62,9 +55,7 @@ impl Client {
 
     /// Sends any request. An error means that there is no whole answer: whether the request was obeyed is not known.
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Result<Answer> {
-        let mut request = http::Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.origin));
+        let mut request = http::Request::builder().method(method).uri(format!("{}{path}", self.origin));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -90,9 +81,7 @@ impl Client {
         let mut cursor = String::new();
         let separator = if resource.contains('?') { '&' } else { '?' };
         for _ in 0..PAGES_MAX {
-            let mut page = self
-                .get(&format!("/api/v1/{resource}{separator}limit=100{cursor}"), &[])?
-                .expect(200)?;
+            let mut page = self.get(&format!("/api/v1/{resource}{separator}limit=100{cursor}"), &[])?.expect(200)?;
             match page["data"].take() {
                 Value::Array(data) => rows.extend(data),
                 other => return Err(anyhow!("{resource}: no list but {other}")),
@@ -116,12 +105,7 @@ impl Client {
 impl Answer {
     /// The body, if the status is this one.
     pub fn expect(&self, status: u16) -> Result<Value> {
-        ensure!(
-            self.status == status,
-            "{} instead of {status}: {}",
-            self.status,
-            self.body
-        );
+        ensure!(self.status == status, "{} instead of {status}: {}", self.status, self.body);
         self.json()
     }
 
@@ -133,16 +117,11 @@ impl Answer {
 
     /// A header's text; empty if it is not there.
     pub fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or("")
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
     }
 }
 
 /// A text field.
 pub(crate) fn text<'a>(value: &'a Value, field: &str) -> Result<&'a str> {
-    value[field]
-        .as_str()
-        .ok_or_else(|| anyhow!("no text {field} in {value}"))
+    value[field].as_str().ok_or_else(|| anyhow!("no text {field} in {value}"))
 }

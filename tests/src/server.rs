@@ -43,13 +43,7 @@ impl Server {
 
     fn start_with(bare: bool) -> Result<Self> {
         let folder = TempDir::new()?;
-        let mut server = Self {
-            folder,
-            bare,
-            running: None,
-            port: 0,
-            dev: Value::Null,
-        };
+        let mut server = Self { folder, bare, running: None, port: 0, dev: Value::Null };
         server.restart()?;
         Ok(server)
     }
@@ -102,22 +96,13 @@ impl Server {
         self.kill9()?;
         let state = self.folder.path().join("state");
         let mut command = task_runner()?;
-        command
-            .args(["dev", "--harness", "--port", &self.port.to_string(), "--state"])
-            .arg(&state);
+        command.args(["dev", "--harness", "--port", &self.port.to_string(), "--state"]).arg(&state);
         if self.bare {
             command.arg("--bare");
         }
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(self.folder.path().join("server.log"))?;
+        let log = File::options().create(true).append(true).open(self.folder.path().join("server.log"))?;
         // Its standard input is held open by `child`: when this process is killed, the server ends too.
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()?;
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).spawn()?;
         let mut line = String::new();
         if let Some(stdout) = child.stdout.take() {
             BufReader::new(stdout).read_line(&mut line)?;
@@ -143,10 +128,7 @@ impl Drop for Server {
 }
 
 fn kill(pid: u64) -> Result<()> {
-    let killed = Command::new("kill")
-        .args(["-9", &pid.to_string()])
-        .stderr(Stdio::null())
-        .status();
+    let killed = Command::new("kill").args(["-9", &pid.to_string()]).stderr(Stdio::null()).status();
     // It may have ended by itself; then there is nothing to kill.
     killed.map(drop).context("the program `kill` was not found")
 }
@@ -160,9 +142,7 @@ fn task_runner() -> Result<Command> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let cargo = || {
         let mut cargo = Command::new(env!("CARGO"));
-        cargo
-            .args(["run", "--quiet", "--package", "xtask", "--"])
-            .current_dir(&root);
+        cargo.args(["run", "--quiet", "--package", "xtask", "--"]).current_dir(&root);
         cargo
     };
     let built = BUILT.get_or_init(|| cargo().arg("build").status().is_ok_and(|status| status.success()));

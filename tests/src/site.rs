@@ -39,11 +39,7 @@ impl Site {
                 let _ = pages.answer(request);
             }
         });
-        Ok(Self {
-            server,
-            thread: Some(thread),
-            origin,
-        })
+        Ok(Self { server, thread: Some(thread), origin })
     }
 
     /// The address of a page.
@@ -78,9 +74,7 @@ impl Pages {
     }
 
     fn page(&self, page: &str, url: &Url) -> Option<Response<Cursor<Vec<u8>>>> {
-        let is_plain = page
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.');
+        let is_plain = page.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.');
         if !is_plain {
             return None;
         }
@@ -122,11 +116,7 @@ fn odd_answer(kind: &str) -> Option<Response<Cursor<Vec<u8>>>> {
 }
 
 fn answer(status: u16, media_type: &str, body: &str) -> Response<Cursor<Vec<u8>>> {
-    let headers = [
-        ("content-type", media_type),
-        ("access-control-allow-origin", "*"),
-        ("cache-control", "no-store"),
-    ];
+    let headers = [("content-type", media_type), ("access-control-allow-origin", "*"), ("cache-control", "no-store")];
     let mut response = Response::from_string(body).with_status_code(status);
     for (name, value) in headers {
         if let Ok(header) = Header::from_bytes(name, value) {

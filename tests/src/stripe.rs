@@ -32,9 +32,7 @@ impl Stripe {
             .context("Node was not found")?;
         let (to_library, from_library) = library.stdin.take().zip(library.stdout.take()).context("no pipes")?;
         let url = text(connection, "url")?;
-        let path = url
-            .strip_prefix(origin)
-            .ok_or_else(|| anyhow!("{url} is not at {origin}"))?;
+        let path = url.strip_prefix(origin).ok_or_else(|| anyhow!("{url} is not at {origin}"))?;
         Ok(Self {
             library,
             to_library,
@@ -49,20 +47,13 @@ impl Stripe {
     pub fn send(&mut self, event: &Value) -> Result<Answer> {
         let payload = event.to_string();
         let signature = self.sign(&payload)?;
-        let headers = [
-            ("content-type", "application/json"),
-            ("stripe-signature", signature.as_str()),
-        ];
+        let headers = [("content-type", "application/json"), ("stripe-signature", signature.as_str())];
         self.client.send("POST", &self.path, &headers, &payload)
     }
 
     /// The `Stripe-Signature` of a body.
     pub fn sign(&mut self, payload: &str) -> Result<String> {
-        writeln!(
-            self.to_library,
-            "{}",
-            json!({"payload": payload, "secret": self.secret})
-        )?;
+        writeln!(self.to_library, "{}", json!({"payload": payload, "secret": self.secret}))?;
         let mut line = String::new();
         self.from_library.read_line(&mut line)?;
         ensure!(
@@ -151,10 +142,5 @@ pub fn invoice(name: &str, amount: u64, old_shape: bool) -> Result<Value> {
             json!({"type": "subscription_details", "quote_details": null, "subscription_details": details});
         object["total_taxes"] = json!([]);
     }
-    event(
-        &format!("in_{name}"),
-        "invoice.paid",
-        if old_shape { OLD } else { NEW },
-        object,
-    )
+    event(&format!("in_{name}"), "invoice.paid", if old_shape { OLD } else { NEW }, object)
 }

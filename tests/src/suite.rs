@@ -54,11 +54,7 @@ pub fn run<S>(start: impl FnOnce() -> Result<S>, tests: &[Test<S>]) -> ExitCode 
         tests.len() - wanted.len(),
         timer.elapsed().as_secs_f64(),
     );
-    if failed.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// The names of those that failed. A failed one keeps no other from running.

@@ -12,10 +12,7 @@ pub struct Timer(Instant);
 
 impl Timer {
     /// Starts now.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a test is no Worker; this clock times its own waits"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "a test is no Worker; this clock times its own waits")]
     pub fn start() -> Self {
         Self(Instant::now())
     }
@@ -27,10 +24,7 @@ impl Timer {
 }
 
 /// The wall clock's time since 1970, as the server on this machine sees it too.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test is no Worker; Stripe signs with its own clock too"
-)]
+#[expect(clippy::disallowed_methods, reason = "a test is no Worker; Stripe signs with its own clock too")]
 pub fn now() -> Result<Duration> {
     Ok(SystemTime::now().duration_since(UNIX_EPOCH)?)
 }

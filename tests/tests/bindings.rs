@@ -41,16 +41,11 @@ fn clicks_travel_by_the_queue_to_the_database(server: &mut Server) -> Result<()>
     for number in 0..CLICKS {
         let headers = [
             ("content-type", "text/plain;charset=UTF-8"),
-            (
-                "user-agent",
-                "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
-            ),
+            ("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
         ];
         let body =
             json!({"merchant": key, "ref": format!("bench{}", number % 5 + 1), "url": "https://shop.example/?a=1#b"});
-        let click = client
-            .send("POST", "/v1/clicks", &headers, &body.to_string())?
-            .expect(201)?;
+        let click = client.send("POST", "/v1/clicks", &headers, &body.to_string())?.expect(201)?;
         made.insert(click["click_id"].as_str().context("no click_id")?.to_owned());
     }
     assert_eq!(made.len(), CLICKS);
@@ -59,10 +54,7 @@ fn clicks_travel_by_the_queue_to_the_database(server: &mut Server) -> Result<()>
         Ok((rows.len() >= CLICKS).then_some(rows))
     })?;
     assert_eq!(rows.len(), CLICKS, "a click is there twice");
-    let listed: HashSet<String> = rows
-        .iter()
-        .filter_map(|row| row["click_id"].as_str().map(str::to_owned))
-        .collect();
+    let listed: HashSet<String> = rows.iter().filter_map(|row| row["click_id"].as_str().map(str::to_owned)).collect();
     assert_eq!(listed, made);
     for row in &rows {
         assert_eq!(row["url"], "https://shop.example/?a=1");
@@ -75,30 +67,17 @@ fn clicks_travel_by_the_queue_to_the_database(server: &mut Server) -> Result<()>
 
 fn the_snippet_is_served_to_any_page_and_revalidated(server: &mut Server) -> Result<()> {
     let client = Client::new(server.url());
-    for path in [
-        "/v1/selgeo.js",
-        "/v1/selgeo-fallback.js",
-        "/_s/v1/selgeo.js",
-        "/_s/v1/selgeo-fallback.js",
-    ] {
+    for path in ["/v1/selgeo.js", "/v1/selgeo-fallback.js", "/_s/v1/selgeo.js", "/_s/v1/selgeo-fallback.js"] {
         let answer = client.get(path, &[("origin", "https://shop.example")])?;
         assert_eq!(answer.status, 200, "{path}");
-        assert_eq!(
-            answer.header("content-type"),
-            "text/javascript; charset=utf-8",
-            "{path}"
-        );
+        assert_eq!(answer.header("content-type"), "text/javascript; charset=utf-8", "{path}");
         assert_eq!(answer.header("access-control-allow-origin"), "*", "{path}");
         assert_eq!(answer.header("cross-origin-resource-policy"), "cross-origin", "{path}");
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
         assert_eq!(answer.header("set-cookie"), "", "{path}");
         ensure!(answer.header("cache-control").contains("must-revalidate"), "{path}");
         let name = path.rsplit('/').next().unwrap_or("");
-        assert_eq!(
-            answer.body,
-            fs::read_to_string(built(name))?,
-            "{path} is not the file that was built"
-        );
+        assert_eq!(answer.body, fs::read_to_string(built(name))?, "{path} is not the file that was built");
 
         let etag = answer.header("etag");
         ensure!(etag.len() > 4, "{path} has no ETag");
@@ -109,42 +88,27 @@ fn the_snippet_is_served_to_any_page_and_revalidated(server: &mut Server) -> Res
         let other = client.get(path, &[("if-none-match", "\"another\"")])?;
         assert_eq!(other.status, 200, "{path}");
     }
-    assert_eq!(
-        client.get("/v1/selgeo.nothing.js", &[])?.expect(404)?["error"]["code"],
-        "NOT_FOUND"
-    );
+    assert_eq!(client.get("/v1/selgeo.nothing.js", &[])?.expect(404)?["error"]["code"], "NOT_FOUND");
     Ok(())
 }
 
 fn built(name: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../build/assets/v1")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../build/assets/v1").join(name)
 }
 
 fn the_hashed_snippet_is_immutable(server: &mut Server) -> Result<()> {
     let manifest: Value = serde_json::from_str(&fs::read_to_string(built("manifest.json"))?)?;
     let client = Client::new(server.url());
     for plain in ["selgeo.js", "selgeo-fallback.js"] {
-        let hashed = manifest[plain]["hashed"]
-            .as_str()
-            .context("the manifest names no hashed file")?;
+        let hashed = manifest[plain]["hashed"].as_str().context("the manifest names no hashed file")?;
         let answer = client.get(&format!("/v1/{hashed}"), &[])?;
         assert_eq!(answer.status, 200, "{hashed}");
         ensure!(answer.header("cache-control").contains("immutable"), "{hashed}");
         // Without it a page that names the file's hash could not load it.
         assert_eq!(answer.header("access-control-allow-origin"), "*", "{hashed}");
-        assert_eq!(
-            answer.header("content-type"),
-            "text/javascript; charset=utf-8",
-            "{hashed}"
-        );
+        assert_eq!(answer.header("content-type"), "text/javascript; charset=utf-8", "{hashed}");
         assert_eq!(answer.body, client.get(&format!("/v1/{plain}"), &[])?.body, "{hashed}");
-        assert_eq!(
-            answer.body.len() as u64,
-            manifest[plain]["raw"].as_u64().unwrap_or(0),
-            "{hashed}"
-        );
+        assert_eq!(answer.body.len() as u64, manifest[plain]["raw"].as_u64().unwrap_or(0), "{hashed}");
     }
     Ok(())
 }
@@ -157,13 +121,7 @@ fn only_browser_paths_are_mounted(server: &mut Server) -> Result<()> {
     assert_eq!(answer.header("access-control-allow-origin"), "*");
     let preflight = client.send("OPTIONS", "/_s/v1/clicks", &[("origin", "https://shop.example")], "")?;
     assert_eq!(preflight.status, 204);
-    for path in [
-        "/_s/healthz",
-        "/_s/api/v1/links",
-        "/_s",
-        "/_sv1/selgeo.js",
-        "/_t/v1/selgeo.js",
-    ] {
+    for path in ["/_s/healthz", "/_s/api/v1/links", "/_s", "/_sv1/selgeo.js", "/_t/v1/selgeo.js"] {
         client.get(path, &[])?.expect(404).context(path)?;
     }
     Ok(())
@@ -177,11 +135,7 @@ fn plain_http_is_answered_on_loopback_only(server: &mut Server) -> Result<()> {
             let answer = client.get(path, &[("host", host), ("x-forwarded-proto", scheme)])?;
             assert_eq!(answer.status, status, "{scheme}://{host}{path}");
             if status == 403 {
-                assert_eq!(
-                    answer.json()?["error"]["code"],
-                    "HTTPS_REQUIRED",
-                    "{scheme}://{host}{path}"
-                );
+                assert_eq!(answer.json()?["error"]["code"], "HTTPS_REQUIRED", "{scheme}://{host}{path}");
             }
         }
         Ok(())
@@ -212,10 +166,7 @@ fn a_burst_of_strangers_is_refused_per_address(server: &mut Server) -> Result<()
             // Another address is not meant, nor a key that is known.
             ask("198.51.100.2")?.expect(401)?;
             let known = json!({"merchant": server.text("/bench/keys/pk_test")?, "ref": "bench1"}).to_string();
-            let headers = [
-                ("content-type", "application/json"),
-                ("cf-connecting-ip", "198.51.100.1"),
-            ];
+            let headers = [("content-type", "application/json"), ("cf-connecting-ip", "198.51.100.1")];
             client.send("POST", "/v1/clicks", &headers, &known)?.expect(201)?;
             return Ok(());
         }
@@ -228,10 +179,7 @@ fn the_demo_shop_is_there(server: &mut Server) -> Result<()> {
     let client = Client::new(server.url());
     let page = client.get("/demo/?ref=demo", &[])?;
     assert_eq!(page.status, 200);
-    ensure!(
-        page.body.contains(server.text("/keys/pk_test")?),
-        "the page has not the demo workspace's key"
-    );
+    ensure!(page.body.contains(server.text("/keys/pk_test")?), "the page has not the demo workspace's key");
     let style = client.get("/static/selgeo.css", &[])?;
     assert_eq!(style.status, 200);
     ensure!(style.header("content-type").starts_with("text/css"));
@@ -245,10 +193,7 @@ fn keys_links_and_clicks_outlive_a_kill(server: &mut Server) -> Result<()> {
     let click = client.click(server.text("/keys/pk_test")?, "demo")?;
     let (url, before) = (server.url(), server.workerd_pid());
     server.kill9()?;
-    ensure!(
-        client.get("/healthz", &[]).is_err(),
-        "the server answers after it was killed"
-    );
+    ensure!(client.get("/healthz", &[]).is_err(), "the server answers after it was killed");
     server.restart()?;
     assert_eq!(server.url(), url);
     assert_ne!(server.workerd_pid(), before);

@@ -118,10 +118,7 @@ fn kill_at_random(run: &Run, server: &mut Server, random: &mut Random) -> Result
         let due = kill * stretch + random.below(stretch * 9 / 10);
         let timer = Timer::start();
         while run.answered.load(Ordering::Relaxed) < due {
-            ensure!(
-                timer.elapsed() < BACK_WITHIN,
-                "conversions have come to a halt before kill {kill}"
-            );
+            ensure!(timer.elapsed() < BACK_WITHIN, "conversions have come to a halt before kill {kill}");
             thread::sleep(Duration::from_millis(1));
         }
         thread::sleep(Duration::from_millis(random.below(KILL_WITHIN_MS)));
@@ -201,15 +198,8 @@ fn report(run: &Run) -> Result<()> {
             }
             status => bail!("{transaction}: {status} {}", answer.body),
         };
-        let id = id
-            .as_str()
-            .with_context(|| format!("{transaction}: no id in {}", answer.body))?
-            .to_owned();
-        lock(&run.reported)?.push(Reported {
-            transaction,
-            id,
-            amount,
-        });
+        let id = id.as_str().with_context(|| format!("{transaction}: no id in {}", answer.body))?.to_owned();
+        lock(&run.reported)?.push(Reported { transaction, id, amount });
         run.answered.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -224,10 +214,7 @@ fn send_events(run: &Run, stripe: &mut Stripe) -> Result<()> {
         let events = if number % 2 == 0 {
             vec![session(&name, &click, amount)?]
         } else {
-            vec![
-                invoice(&name, amount, false)?,
-                subscription_session(&name, &click, amount, false)?,
-            ]
+            vec![invoice(&name, amount, false)?, subscription_session(&name, &click, amount, false)?]
         };
         for event in events {
             send(run, stripe, &event, &click, amount)?;
@@ -260,33 +247,19 @@ fn lock<T>(mutex: &Mutex<T>) -> Result<std::sync::MutexGuard<'_, T>> {
 fn verify(run: &Run) -> Result<()> {
     let client = Client::new(&run.origin).with_key(&run.secret_key);
     let (reported, sent) = (lock(&run.reported)?, lock(&run.sent)?);
-    ensure!(
-        reported.len() as u64 == run.conversions,
-        "{} were reported",
-        reported.len()
-    );
+    ensure!(reported.len() as u64 == run.conversions, "{} were reported", reported.len());
 
     let timer = Timer::start();
     wait_for("every stored Stripe event to be processed", PROCESSED_WITHIN, || {
         let outcomes: HashMap<String, Vec<String>> = grouped(&client.list("stripe-events")?, "stripe_id", "outcome");
         let of = |sent: &Sent| outcomes.get(&sent.stripe_id).map(Vec::as_slice).unwrap_or_default();
-        if let Some(odd) = sent
-            .iter()
-            .find(|sent| !matches!(of(sent), [one] if one == "pending" || one == "processed"))
+        if let Some(odd) = sent.iter().find(|sent| !matches!(of(sent), [one] if one == "pending" || one == "processed"))
         {
-            bail!(
-                "{}, which was answered 200, is in the log as {:?}",
-                odd.stripe_id,
-                of(odd)
-            );
+            bail!("{}, which was answered 200, is in the log as {:?}", odd.stripe_id, of(odd));
         }
         Ok(sent.iter().all(|sent| of(sent) == ["processed"]).then_some(()))
     })?;
-    println!(
-        "{} Stripe events, the last processed after {:.0} s",
-        sent.len(),
-        timer.elapsed().as_secs_f64()
-    );
+    println!("{} Stripe events, the last processed after {:.0} s", sent.len(), timer.elapsed().as_secs_f64());
 
     let conversions = client.list("conversions")?;
     let by_transaction = grouped(&conversions, "external_transaction_id", "id");
@@ -300,29 +273,14 @@ fn verify(run: &Run) -> Result<()> {
         count => Err(anyhow!("{key} is {} times in {what}", count.unwrap_or(0))),
     };
     let commission_of = |conversion: &str, amount: u64| -> Result<()> {
-        let mut own = commissions
-            .iter()
-            .filter(|commission| commission["conversion_id"] == *conversion);
+        let mut own = commissions.iter().filter(|commission| commission["conversion_id"] == *conversion);
         let commission = own.next().with_context(|| format!("{conversion} has no commission"))?;
         ensure!(own.next().is_none(), "{conversion} has two commissions");
         assert_eq!(commission["amount_cents"], amount / 5, "{commission}");
-        once(
-            &paid_for,
-            commission["id"].as_str().unwrap_or(""),
-            "the outbox (commission.created)",
-        )
+        once(&paid_for, commission["id"].as_str().unwrap_or(""), "the outbox (commission.created)")
     };
-    for Reported {
-        transaction,
-        id,
-        amount,
-    } in reported.iter()
-    {
-        assert_eq!(
-            by_transaction.get(transaction),
-            Some(&vec![id.clone()]),
-            "{transaction} in the list"
-        );
+    for Reported { transaction, id, amount } in reported.iter() {
+        assert_eq!(by_transaction.get(transaction), Some(&vec![id.clone()]), "{transaction} in the list");
         once(&decisions, id, "the audit")?;
         once(&announced, id, "the outbox (conversion.created)")?;
         commission_of(id, *amount)?;
@@ -335,9 +293,7 @@ fn verify(run: &Run) -> Result<()> {
         let mut own = conversions
             .iter()
             .filter(|conversion| conversion["source"] == "stripe" && conversion["attribution"]["click_id"] == **click);
-        let conversion = own
-            .next()
-            .with_context(|| format!("the sale of click {click} has no conversion"))?;
+        let conversion = own.next().with_context(|| format!("the sale of click {click} has no conversion"))?;
         ensure!(own.next().is_none(), "the sale of click {click} has two conversions");
         assert_eq!(conversion["amount_cents"], *amount);
         let id = conversion["id"].as_str().context("no id")?;
@@ -346,10 +302,7 @@ fn verify(run: &Run) -> Result<()> {
     }
     // Nothing beside these: no conversion, no commission and no announcement that nobody asked for.
     let expected = reported.len() + sales.len();
-    assert_eq!(
-        (conversions.len(), commissions.len(), created.len()),
-        (expected, expected, expected)
-    );
+    assert_eq!((conversions.len(), commissions.len(), created.len()), (expected, expected, expected));
     Ok(())
 }
 

@@ -35,10 +35,7 @@ fn roomy_minute() -> Result<u64> {
 
 fn expect_still(minute: u64) -> Result<()> {
     let passed = now()?.as_secs() / MINUTE_S - minute;
-    ensure!(
-        passed == 0,
-        "this machine is too slow: the test ran into the next minute"
-    );
+    ensure!(passed == 0, "this machine is too slow: the test ran into the next minute");
     Ok(())
 }
 
@@ -67,10 +64,7 @@ fn at_once<T: Send>(callers: usize, calls: usize, call: impl Fn(usize) -> T + Sy
 }
 
 fn click(client: &Client, key: &str) -> Result<Answer> {
-    client.post(
-        "/v1/clicks",
-        &json!({"merchant": key, "ref": "demo", "url": "https://shop.example/"}),
-    )
+    client.post("/v1/clicks", &json!({"merchant": key, "ref": "demo", "url": "https://shop.example/"}))
 }
 
 fn number(answer: &Answer, header: &str) -> Result<u64> {
@@ -147,17 +141,11 @@ fn a_killed_server_does_not_hand_out_a_minute_twice(server: &mut Server) -> Resu
     let known: Vec<u16> = before.iter().copied().flatten().collect();
     let lost = before.len() - known.len();
     let admitted = count(&known, 201) + count(&after, 201);
-    println!(
-        "{} admitted before the kill, {lost} without an answer, {admitted} in all",
-        count(&known, 201)
-    );
+    println!("{} admitted before the kill, {lost} without an answer, {admitted} in all", count(&known, 201));
     ensure!(lost > 0, "the kill came too late to test anything");
     ensure!(admitted <= 1_000, "{admitted} were admitted in one minute");
     // What was answered was counted, and what was refused cost nothing: only the lost ones may be missing.
-    ensure!(
-        admitted + lost >= 1_000,
-        "only {admitted} were admitted, and {lost} lost"
-    );
+    ensure!(admitted + lost >= 1_000, "only {admitted} were admitted, and {lost} lost");
     assert_eq!(count(&after, 201) + count(&after, 429), after.len());
     Ok(())
 }

@@ -59,12 +59,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 /// The snippet, if anything that goes into it has changed.
 fn script(root: &Path, tools: &Tools) -> Result<()> {
     let mut inputs = Inputs::new(root, tools)?;
-    for file in [
-        "Cargo.toml",
-        "Cargo.lock",
-        "rust-toolchain.toml",
-        "xtask/src/snippet.rs",
-    ] {
+    for file in ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "xtask/src/snippet.rs"] {
         inputs.file(&root.join(file))?;
     }
     inputs.folder(&root.join("snippet"))?;
@@ -86,12 +81,7 @@ fn worker(root: &Path, tools: &Tools) -> Result<()> {
     compile(root, tools)?;
     // worker-build has no memory: wasm-bindgen and wasm-opt would run each time. Same bytes and same tools, same result.
     let mut inputs = Inputs::new(root, tools)?;
-    inputs.file(
-        &target_folder(root)?
-            .join(WASM)
-            .join("release")
-            .join("selgeo_worker.wasm"),
-    )?;
+    inputs.file(&target_folder(root)?.join(WASM).join("release").join("selgeo_worker.wasm"))?;
     let stamp = root.join("build").join(".worker-built");
     let built = inputs.hash();
     if is_stamped(&stamp, &built) && root.join("build/worker/index.js").exists() {
@@ -99,9 +89,7 @@ fn worker(root: &Path, tools: &Tools) -> Result<()> {
     }
     say("Making the Worker's module with worker-build");
     let mut worker_build = tools.command(&tools.worker_build);
-    worker_build
-        .args(["--release", "--out-dir", "../build/worker"])
-        .current_dir(root.join("worker"));
+    worker_build.args(["--release", "--out-dir", "../build/worker"]).current_dir(root.join("worker"));
     process::run(&mut worker_build).context("worker-build failed. See its message above")?;
     fs::write(stamp, built)?;
     Ok(())
@@ -157,9 +145,7 @@ fn is_stamped(stamp: &Path, hash: &str) -> bool {
 /// The same call that worker-build makes; that one then finds its work done.
 fn compile(root: &Path, tools: &Tools) -> Result<()> {
     let mut cargo = cargo(tools);
-    cargo
-        .args(["build", "--lib", "--release", "--target", WASM])
-        .current_dir(root.join("worker"));
+    cargo.args(["build", "--lib", "--release", "--target", WASM]).current_dir(root.join("worker"));
     process::run(&mut cargo).context("the Worker does not compile. See cargo's message above")
 }
 
@@ -174,13 +160,9 @@ pub fn cargo(tools: &Tools) -> Command {
 /// cargo's target folder, wherever environment and configuration put it.
 pub fn target_folder(root: &Path) -> Result<std::path::PathBuf> {
     let mut cargo = Command::new("cargo");
-    cargo
-        .args(["metadata", "--format-version=1", "--no-deps", "--offline"])
-        .current_dir(root);
+    cargo.args(["metadata", "--format-version=1", "--no-deps", "--offline"]).current_dir(root);
     let metadata = ask(&mut cargo).ok_or_else(|| anyhow!("cargo metadata failed"))?;
     let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
     let folder = metadata.get("target_directory").and_then(serde_json::Value::as_str);
-    Ok(folder
-        .ok_or_else(|| anyhow!("cargo metadata names no target folder"))?
-        .into())
+    Ok(folder.ok_or_else(|| anyhow!("cargo metadata names no target folder"))?.into())
 }

@@ -45,11 +45,7 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
         say("Starting the Worker on workerd");
     }
     let server = Server::start(root, &tools, &state, options.port)?;
-    let dev = if options.bare {
-        Value::Null
-    } else {
-        workspaces(&state, &server)?
-    };
+    let dev = if options.bare { Value::Null } else { workspaces(&state, &server)? };
     if options.harness {
         let ready = json!({"ready": {"port": server.port, "workerd_pid": server.workerd_pid, "dev": dev}});
         println!("{ready}");
@@ -90,11 +86,7 @@ fn workspaces(state: &Path, server: &Server) -> Result<Value> {
 
 /// A path given on the command line is relative to where the person is; the default is the project's own.
 fn absolute(root: &Path, state: &Path) -> Result<PathBuf> {
-    let base = if state == Path::new(".selgeo/state") {
-        root.to_path_buf()
-    } else {
-        env::current_dir()?
-    };
+    let base = if state == Path::new(".selgeo/state") { root.to_path_buf() } else { env::current_dir()? };
     Ok(base.join(state))
 }
 

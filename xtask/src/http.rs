@@ -21,11 +21,8 @@ pub struct Answer {
 impl Client {
     /// A client that goes straight to the local server, whatever proxies the environment names.
     pub fn new() -> Self {
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(TIMEOUT))
-            .proxy(None)
-            .build();
+        let config =
+            ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(TIMEOUT)).proxy(None).build();
         Self(config.new_agent())
     }
 
@@ -62,10 +59,7 @@ impl Client {
 impl Answer {
     fn read(url: &str, response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Self> {
         let mut response = response.with_context(|| format!("{url} could not be reached"))?;
-        let body = response
-            .body_mut()
-            .read_to_string()
-            .with_context(|| format!("{url} broke off its answer"))?;
+        let body = response.body_mut().read_to_string().with_context(|| format!("{url} broke off its answer"))?;
         let status = response.status().as_u16();
         Ok(Self { status, body })
     }

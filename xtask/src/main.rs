@@ -18,10 +18,7 @@ mod stripe_event;
 mod test;
 
 #[derive(Parser)]
-#[command(
-    name = "cargo xtask",
-    about = "Selgeo's commands. Each one brings the tools that it needs."
-)]
+#[command(name = "cargo xtask", about = "Selgeo's commands. Each one brings the tools that it needs.")]
 struct Line {
     #[command(subcommand)]
     command: Command,

@@ -21,10 +21,7 @@ pub fn run(command: &mut Command) -> Result<()> {
 
 /// Runs a program that speaks for itself.
 pub fn status(command: &mut Command) -> Result<ExitStatus> {
-    command
-        .stdin(Stdio::null())
-        .status()
-        .with_context(|| format!("{} could not be started", name(command)))
+    command.stdin(Stdio::null()).status().with_context(|| format!("{} could not be started", name(command)))
 }
 
 /// What a program prints on stdout, or nothing if it is not there or fails. For asking what is installed.
@@ -37,10 +34,7 @@ pub fn ask(command: &mut Command) -> Option<String> {
 /// The program's name, without its path.
 pub fn name(command: &Command) -> String {
     let path = std::path::Path::new(command.get_program());
-    path.file_name()
-        .unwrap_or(command.get_program())
-        .to_string_lossy()
-        .into_owned()
+    path.file_name().unwrap_or(command.get_program()).to_string_lossy().into_owned()
 }
 
 /// A stop-watch for telling how long things took.
@@ -48,10 +42,7 @@ pub struct Timer(Instant);
 
 impl Timer {
     /// Starts now.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the task runner is no Worker; its clock only times its own steps"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the task runner is no Worker; its clock only times its own steps")]
     pub fn start() -> Self {
         Self(Instant::now())
     }

@@ -13,12 +13,7 @@ const MODES: [&str; 2] = ["test", "live"];
 
 /// Makes both workspaces, and returns the whole of `dev.json`.
 pub fn make(port: u16, operator_token: &str) -> Result<Value> {
-    let maker = Maker {
-        client: Client::new(),
-        url: origin(port),
-        port,
-        operator_token,
-    };
+    let maker = Maker { client: Client::new(), url: origin(port), port, operator_token };
     let demo = maker.demo().context("the demo workspace could not be made")?;
     let bench = maker.bench().context("the bench workspace could not be made")?;
     let mut dev = demo;
@@ -38,12 +33,7 @@ pub fn move_to_port(dev: &mut Value, port: u16, operator_token: &str) -> Result<
     if before == now {
         return Ok(());
     }
-    let maker = Maker {
-        client: Client::new(),
-        url: now.clone(),
-        port,
-        operator_token,
-    };
+    let maker = Maker { client: Client::new(), url: now.clone(), port, operator_token };
     for keys in ["/keys", "/bench/keys"] {
         for mode in MODES {
             maker.hosts(text(dev, &format!("{keys}/sk_{mode}"))?)?;
@@ -79,10 +69,7 @@ fn slug(name: &str, mode: &str) -> String {
 }
 
 fn text<'a>(value: &'a Value, pointer: &str) -> Result<&'a str> {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .ok_or_else(|| anyhow!("no text at {pointer} in {value}"))
+    value.pointer(pointer).and_then(Value::as_str).ok_or_else(|| anyhow!("no text at {pointer} in {value}"))
 }
 
 struct Maker<'a> {
@@ -144,11 +131,7 @@ impl Maker<'_> {
     }
 
     fn workspace(&self, body: &Value) -> Result<Value> {
-        self.client.create(
-            &format!("{}/operator/v1/workspaces", self.url),
-            self.operator_token,
-            body,
-        )
+        self.client.create(&format!("{}/operator/v1/workspaces", self.url), self.operator_token, body)
     }
 
     /// Id, keys and Stripe connections: what both workspaces say of themselves.
@@ -182,10 +165,7 @@ impl Maker<'_> {
             "name": name, "slug": slug, "status": "active", "attribution_window_days": 30,
             "rewards": [reward("sale"), reward("recurring")],
         });
-        let program_id = match self
-            .client
-            .create_unless_there(&self.resource("programs"), key, &program)?
-        {
+        let program_id = match self.client.create_unless_there(&self.resource("programs"), key, &program)? {
             Some(made) => text(&made, "/id")?.to_owned(),
             // Slugs are unique per installation, and a start that was killed half-way left this one behind.
             None => {
@@ -196,10 +176,7 @@ impl Maker<'_> {
         let partner_id = self.post_for_id(key, "partners", &json!({"name": partner.0, "email": partner.1}))?;
         let participant = json!({"program_id": program_id, "partner_id": partner_id, "status": "approved"});
         let participant_id = self.post_for_id(key, "participants", &participant)?;
-        Ok(Programme {
-            program_id,
-            participant_id,
-        })
+        Ok(Programme { program_id, participant_id })
     }
 
     fn link(&self, key: &str, participant_id: &str, name: &str, path: &str) -> Result<Value> {

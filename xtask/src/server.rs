@@ -53,24 +53,14 @@ impl Server {
             bail!("the local server did not start ({status}). See its message above");
         };
         let lifeline = child.stdin.take();
-        Ok(Self {
-            child,
-            lifeline,
-            port,
-            workerd_pid,
-            operator_token,
-        })
+        Ok(Self { child, lifeline, port, workerd_pid, operator_token })
     }
 
     /// Waits for its end, which is never a good one: it runs until it is stopped.
     pub fn wait(mut self) -> Result<()> {
         let status = self.child.wait()?;
         drop(self.lifeline);
-        if status.success() {
-            Ok(())
-        } else {
-            bail!("the local server ended ({status})")
-        }
+        if status.success() { Ok(()) } else { bail!("the local server ended ({status})") }
     }
 }
 

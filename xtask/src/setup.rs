@@ -52,22 +52,13 @@ pub fn prepare(root: &Path) -> Result<Tools> {
     };
     let cache = cache()?;
     install(&cache, &[&bindgen, &build])?;
-    Ok(Tools {
-        node,
-        npm_bin,
-        wasm_bindgen: bindgen.path(&cache),
-        worker_build: build.path(&cache),
-    })
+    Ok(Tools { node, npm_bin, wasm_bindgen: bindgen.path(&cache), worker_build: build.path(&cache) })
 }
 
 /// Finds or installs what only the end-to-end tests need: the official client libraries.
 pub fn prepare_tests(root: &Path) -> Result<()> {
     let folder = root.join("tests").join("clients");
-    npm_packages(
-        &folder,
-        "Installing Stripe's library for the tests from npm (once, about 5 seconds)",
-    )
-    .map(drop)
+    npm_packages(&folder, "Installing Stripe's library for the tests from npm (once, about 5 seconds)").map(drop)
 }
 
 impl Tools {
@@ -75,9 +66,7 @@ impl Tools {
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let node_dir = self.node.parent().unwrap_or(&self.npm_bin).to_path_buf();
         let inherited = env::var_os("PATH").unwrap_or_default();
-        let folders = [self.npm_bin.clone(), node_dir]
-            .into_iter()
-            .chain(env::split_paths(&inherited));
+        let folders = [self.npm_bin.clone(), node_dir].into_iter().chain(env::split_paths(&inherited));
         let mut command = Command::new(program);
         command
             .env("PATH", env::join_paths(folders).unwrap_or(inherited))
@@ -94,9 +83,7 @@ impl Tools {
 }
 
 fn wasm_target(root: &Path) -> Result<()> {
-    let libraries = ask(Command::new("rustc")
-        .args(["--print", "target-libdir", "--target", WASM])
-        .current_dir(root));
+    let libraries = ask(Command::new("rustc").args(["--print", "target-libdir", "--target", WASM]).current_dir(root));
     if libraries.is_some_and(|folder| Path::new(&folder).exists()) {
         return Ok(());
     }
@@ -144,9 +131,7 @@ fn node(npm_bin: &Path) -> Result<PathBuf> {
     let candidates = [Some(brought), own()].into_iter().flatten();
     let new_enough = |node: &PathBuf| {
         let version = ask(Command::new(node).arg("--version"));
-        version
-            .and_then(|version| major_minor(&version))
-            .is_some_and(|version| version >= NODE_MIN)
+        version.and_then(|version| major_minor(&version)).is_some_and(|version| version >= NODE_MIN)
     };
     candidates.into_iter().find(new_enough).ok_or_else(|| {
         let (major, minor) = NODE_MIN;
@@ -187,21 +172,11 @@ fn install(cache: &Path, tools: &[&Tool]) -> Result<()> {
     // One target folder: the tools share many crates.
     let target = cache.join(format!("building-{}", std::process::id()));
     for tool in missing() {
-        say(&format!(
-            "Installing {} {} (once, a few minutes)",
-            tool.package, tool.version
-        ));
+        say(&format!("Installing {} {} (once, a few minutes)", tool.package, tool.version));
         let timer = Timer::start();
         let mut cargo = Command::new("cargo");
         cargo
-            .args([
-                "install",
-                tool.package,
-                "--version",
-                &format!("={}", tool.version),
-                "--bin",
-                tool.program,
-            ])
+            .args(["install", tool.package, "--version", &format!("={}", tool.version), "--bin", tool.program])
             .args(tool.options)
             .arg("--root")
             .arg(tool.folder(cache))
@@ -228,11 +203,7 @@ fn openssl_headers() -> Result<()> {
 
 /// `$SELGEO_CACHE`, else `selgeo` in the user's cache folder.
 fn cache() -> Result<PathBuf> {
-    let set = |name| {
-        env::var_os(name)
-            .filter(|value: &OsString| !value.is_empty())
-            .map(PathBuf::from)
-    };
+    let set = |name| env::var_os(name).filter(|value: &OsString| !value.is_empty()).map(PathBuf::from);
     set("SELGEO_CACHE")
         .or_else(|| set("XDG_CACHE_HOME").map(|folder| folder.join("selgeo")))
         .or_else(|| set("HOME").map(|home| home.join(".cache").join("selgeo")))
@@ -242,12 +213,8 @@ fn cache() -> Result<PathBuf> {
 /// The version of a package in Cargo.lock.
 fn locked_version(lock: &str, package: &str) -> Result<String> {
     let header = format!("name = \"{package}\"\nversion = \"");
-    let (_, rest) = lock
-        .split_once(&header)
-        .ok_or_else(|| anyhow!("Cargo.lock has no package {package}"))?;
-    let (version, _) = rest
-        .split_once('"')
-        .ok_or_else(|| anyhow!("Cargo.lock breaks off after {package}"))?;
+    let (_, rest) = lock.split_once(&header).ok_or_else(|| anyhow!("Cargo.lock has no package {package}"))?;
+    let (version, _) = rest.split_once('"').ok_or_else(|| anyhow!("Cargo.lock breaks off after {package}"))?;
     Ok(version.to_owned())
 }
 

@@ -21,23 +21,13 @@ for (const file of process.argv.slice(1)) {
 /// Prints a table of the snippet's files and the Worker's.
 pub fn run(root: &Path, tools: &Tools) -> Result<()> {
     let mut files = Vec::new();
-    for (folder, ending) in [
-        ("build/assets/v1", "js"),
-        ("build/worker", "wasm"),
-        ("build/worker", "js"),
-    ] {
+    for (folder, ending) in [("build/assets/v1", "js"), ("build/worker", "wasm"), ("build/worker", "js")] {
         files.extend(with_ending(root, Path::new(folder), ending)?);
     }
     if files.is_empty() {
         bail!("nothing is built yet. Run `cargo xtask build` first");
     }
-    process::run(
-        tools
-            .command(&tools.node)
-            .args(["-e", MEASURE])
-            .args(files)
-            .current_dir(root),
-    )
+    process::run(tools.command(&tools.node).args(["-e", MEASURE]).args(files).current_dir(root))
 }
 
 /// The folder's files, as paths from the root, by name.

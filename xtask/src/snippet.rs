@@ -48,12 +48,7 @@ console.log(JSON.stringify({
 /// came from.
 pub fn build(root: &Path, wasm_bindgen: &Path, npm_bin: &Path, node: &Path) -> Result<()> {
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
-    let bench = Bench {
-        root,
-        work: target.join("snippet"),
-        npm_bin,
-        node,
-    };
+    let bench = Bench { root, work: target.join("snippet"), npm_bin, node };
     if bench.work.exists() {
         fs::remove_dir_all(&bench.work)?;
     }
@@ -62,10 +57,7 @@ pub fn build(root: &Path, wasm_bindgen: &Path, npm_bin: &Path, node: &Path) -> R
     bench.compile(wasm_bindgen, &target)?;
     bench.shrink()?;
     bench.translate()?;
-    bench.write(
-        "words.js",
-        &words(&fs::read_to_string(root.join("snippet/src/words.rs"))?)?,
-    )?;
+    bench.write("words.js", &words(&fs::read_to_string(root.join("snippet/src/words.rs"))?)?)?;
     for entry in fs::read_dir(root.join("snippet/js"))? {
         let entry = entry?;
         fs::copy(entry.path(), bench.work.join(entry.file_name()))?;
@@ -79,10 +71,7 @@ pub fn build(root: &Path, wasm_bindgen: &Path, npm_bin: &Path, node: &Path) -> R
         let script = bench.bundle(engine, level)?;
         manifest.insert(format!("{stem}.js"), bench.publish(&assets, stem, &script)?);
     }
-    fs::write(
-        assets.join("manifest.json"),
-        serde_json::to_string_pretty(&manifest)? + "\n",
-    )?;
+    fs::write(assets.join("manifest.json"), serde_json::to_string_pretty(&manifest)? + "\n")?;
     Ok(())
 }
 
@@ -98,25 +87,10 @@ impl Bench<'_> {
     fn compile(&self, wasm_bindgen: &Path, target: &Path) -> Result<()> {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         run(Command::new(cargo)
-            .args([
-                "build",
-                "--quiet",
-                "--package",
-                "snippet",
-                "--release",
-                "--target",
-                "wasm32-unknown-unknown",
-            ])
+            .args(["build", "--quiet", "--package", "snippet", "--release", "--target", "wasm32-unknown-unknown"])
             .current_dir(self.root))?;
         run(Command::new(wasm_bindgen)
-            .args([
-                "--target",
-                "bundler",
-                "--no-typescript",
-                "--out-name",
-                "snippet",
-                "--out-dir",
-            ])
+            .args(["--target", "bundler", "--no-typescript", "--out-name", "snippet", "--out-dir"])
             .arg(&self.work)
             .arg(target.join("wasm32-unknown-unknown/release/snippet.wasm")))?;
         Ok(())
@@ -144,43 +118,26 @@ impl Bench<'_> {
             "the snippet uses memory: some Rust value is kept on the stack or the heap, where a handle would do"
         );
         self.write("imports.js", &names.imports())?;
-        self.write(
-            "wasm.js",
-            &format!("export const text = {};\n", json!(as_text(&module))),
-        )?;
+        self.write("wasm.js", &format!("export const text = {};\n", json!(as_text(&module))))?;
         names.rename_exports(&self.work.join("snippet_bg.js"))
     }
 
     /// Writes `translated.js`: the module as a JavaScript function of its imports.
     fn translate(&self) -> Result<()> {
-        run(self
-            .tool("wasm2js")
-            .args(WASM_FEATURES)
-            .args(["-Oz", "smallest.wasm", "-o", "module.js"]))?;
+        run(self.tool("wasm2js").args(WASM_FEATURES).args(["-Oz", "smallest.wasm", "-o", "module.js"]))?;
         let module = fs::read_to_string(self.work.join("module.js"))?;
         // wasm2js imports and starts the module where it is defined; the loader does that here.
         let function = module.find("function asmFunc").zip(module.find("var retasmFunc"));
         let (from, to) = function.context("wasm2js writes another frame than it did")?;
-        let function = module
-            .get(from..to)
-            .context("wasm2js writes another frame than it did")?;
-        self.write(
-            "translated.js",
-            &format!("{function}\nexport const engine = asmFunc;\n"),
-        )
+        let function = module.get(from..to).context("wasm2js writes another frame than it did")?;
+        self.write("translated.js", &format!("{function}\nexport const engine = asmFunc;\n"))
     }
 
     fn bundle(&self, engine: &str, level: u32) -> Result<Vec<u8>> {
         let api_url = env::var("SELGEO_API_ORIGIN").unwrap_or_default();
         run(self
             .tool("esbuild")
-            .args([
-                "selgeo.js",
-                "--bundle",
-                "--minify",
-                "--format=iife",
-                "--log-level=warning",
-            ])
+            .args(["selgeo.js", "--bundle", "--minify", "--format=iife", "--log-level=warning"])
             .arg(format!("--target={LANGUAGE}"))
             .arg(format!("--alias:engine=./engine-{engine}.js"))
             .arg(format!("--define:LEVEL={level}"))
@@ -194,10 +151,7 @@ impl Bench<'_> {
         let hashed = format!("{stem}.{hash}.js");
         fs::write(assets.join(format!("{stem}.js")), script)?;
         fs::write(assets.join(&hashed), script)?;
-        let entry = run(Command::new(self.node)
-            .args(["-e", DESCRIBE])
-            .arg(assets.join(&hashed))
-            .arg(&hashed))?;
+        let entry = run(Command::new(self.node).args(["-e", DESCRIBE]).arg(assets.join(&hashed)).arg(&hashed))?;
         serde_json::from_slice(&entry).context("the description of a script")
     }
 
@@ -229,10 +183,7 @@ struct Names {
 impl Names {
     fn read(json: &[u8]) -> Result<Self> {
         let json: Value = serde_json::from_slice(json).context("wasm-opt's list of new names is not JSON")?;
-        Ok(Self {
-            imports: rows(&json, "imports")?,
-            exports: rows(&json, "exports")?,
-        })
+        Ok(Self { imports: rows(&json, "imports")?, exports: rows(&json, "exports")? })
     }
 
     /// A module that gathers what the WebAssembly module imports. wasm-opt calls the module of all imports `a`.
@@ -259,17 +210,12 @@ impl Names {
 }
 
 fn rows<const N: usize>(json: &Value, list: &str) -> Result<Vec<[String; N]>> {
-    let rows = json
-        .get(list)
-        .and_then(Value::as_array)
-        .with_context(|| format!("no list {list} in {json}"))?;
+    let rows = json.get(list).and_then(Value::as_array).with_context(|| format!("no list {list} in {json}"))?;
     let row = |row: &Value| {
         let texts = row.as_array()?.iter().map(|text| text.as_str().map(str::to_owned));
         texts.collect::<Option<Vec<_>>>()?.try_into().ok()
     };
-    rows.iter()
-        .map(|given| row(given).with_context(|| format!("{given} among the {list}")))
-        .collect()
+    rows.iter().map(|given| row(given).with_context(|| format!("{given} among the {list}"))).collect()
 }
 
 /// The list that Rust's constants are places of, from the lines `NAME = "JavaScript expression",` of `words.rs`.
@@ -277,11 +223,7 @@ fn words(source: &str) -> Result<String> {
     let (_, list) = source.split_once("\nwords! {\n").context("words.rs has no list")?;
     let (list, _) = list.split_once("\n}").context("the list in words.rs has no end")?;
     let mut script = String::from("import { selgeo, tag } from \"./tab.js\";\nexport const values = [\n");
-    for line in list
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with("//"))
-    {
+    for line in list.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")) {
         let expression = line.split_once(" = \"").and_then(|(_, rest)| rest.strip_suffix("\","));
         match expression {
             Some(expression) if !expression.contains(['"', '\\']) => script.push_str(expression),
@@ -314,16 +256,9 @@ fn sections(module: &[u8]) -> Result<Vec<u8>> {
     let mut found = Vec::new();
     while let [number, after @ ..] = rest {
         found.push(*number);
-        let bytes = after
-            .iter()
-            .position(|byte| byte & 0x80 == 0)
-            .context("a section without a size")?
-            + 1;
+        let bytes = after.iter().position(|byte| byte & 0x80 == 0).context("a section without a size")? + 1;
         let (size, content) = after.split_at(bytes);
-        let size = size
-            .iter()
-            .rev()
-            .fold(0, |size, byte| size << 7 | usize::from(byte & 0x7f));
+        let size = size.iter().rev().fold(0, |size, byte| size << 7 | usize::from(byte & 0x7f));
         rest = content.get(size..).context("a section that is cut")?;
     }
     Ok(found)
@@ -345,12 +280,7 @@ fn remove_hashed(assets: &Path) -> Result<()> {
 fn run(command: &mut Command) -> Result<Vec<u8>> {
     let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
     let output = output.with_context(|| format!("cannot run {}", command.get_program().display()))?;
-    ensure!(
-        output.status.success(),
-        "{} failed: {}",
-        command.get_program().display(),
-        output.status
-    );
+    ensure!(output.status.success(), "{} failed: {}", command.get_program().display(), output.status);
     Ok(output.stdout)
 }
 
@@ -363,11 +293,7 @@ mod tests {
         assert_eq!(as_text(&[0, 3, 90]), "$'~");
         assert_eq!(as_text(&[91, 181, 182, 255]), "#$#~\"$\"m");
         let every: Vec<String> = (0..=255).map(|byte| as_text(&[byte])).collect();
-        assert!(
-            every
-                .iter()
-                .all(|text| text.bytes().all(|byte| (b'"'..=b'~').contains(&byte)))
-        );
+        assert!(every.iter().all(|text| text.bytes().all(|byte| (b'"'..=b'~').contains(&byte))));
         assert_eq!(every.iter().collect::<std::collections::BTreeSet<_>>().len(), 256);
     }
 

@@ -78,18 +78,14 @@ enum Mode {
 pub fn run(root: &Path, options: &Options) -> Result<()> {
     let path = root.join(".selgeo").join("dev.json");
     let dev = fs::read_to_string(&path).with_context(|| {
-        format!(
-            "{} cannot be read. Start `cargo xtask dev` first, and leave it running",
-            path.display()
-        )
+        format!("{} cannot be read. Start `cargo xtask dev` first, and leave it running", path.display())
     })?;
     let dev: Value = serde_json::from_str(&dev)?;
     let mode = options.mode.name();
     let text = |name| dev.pointer(&format!("/stripe/{mode}/{name}")).and_then(Value::as_str);
     let (url, secret) = (text("url"), text("secret"));
-    let (url, secret) = url
-        .zip(secret)
-        .ok_or_else(|| anyhow!("{} has no Stripe connection of mode {mode}", path.display()))?;
+    let (url, secret) =
+        url.zip(secret).ok_or_else(|| anyhow!("{} has no Stripe connection of mode {mode}", path.display()))?;
 
     let now = now()?;
     let event = event(options, &Ids::new(now.as_nanos()), now.as_secs());
@@ -133,10 +129,7 @@ impl EventType {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the task runner is no Worker; Stripe signs with its own clock too"
-)]
+#[expect(clippy::disallowed_methods, reason = "the task runner is no Worker; Stripe signs with its own clock too")]
 fn now() -> Result<std::time::Duration> {
     Ok(SystemTime::now().duration_since(UNIX_EPOCH)?)
 }
@@ -274,10 +267,7 @@ mod tests {
         let command = Options::augment_args(clap::Command::new("stripe").no_binary_name(true));
         let options = Options::from_arg_matches(&command.get_matches_from(line.split(' '))).unwrap();
         let event = event(&options, &Ids::new(7), 1_800_000_000);
-        match stripe::event::read(event.to_string().as_bytes(), &|_| None)
-            .unwrap()
-            .reading
-        {
+        match stripe::event::read(event.to_string().as_bytes(), &|_| None).unwrap().reading {
             stripe::event::Reading::Facts(facts) => facts,
             other => panic!("{other:?}"),
         }
@@ -292,15 +282,9 @@ mod tests {
             assert!(facts.contains(click) == line.contains("CLICK"), "{line}: {facts}");
         };
         check("checkout.session.completed --click CLICK --amount 1234", "amount: 1234");
-        check(
-            "checkout.session.completed --subscription sub_1 --click CLICK",
-            "subscription: Some(\"sub_1\")",
-        );
+        check("checkout.session.completed --subscription sub_1 --click CLICK", "subscription: Some(\"sub_1\")");
         check("invoice.paid --subscription sub_1 --click CLICK", "SubscriptionCreate");
-        check(
-            "invoice.paid --subscription sub_1 --click CLICK --old-shape",
-            "subscription: Some(\"sub_1\")",
-        );
+        check("invoice.paid --subscription sub_1 --click CLICK --old-shape", "subscription: Some(\"sub_1\")");
         check("invoice.paid --subscription sub_1 --renewal", "SubscriptionCycle");
         check("invoice.paid --click CLICK --invoice in_1", "invoice: \"in_1\"");
     }

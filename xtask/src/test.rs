@@ -25,11 +25,7 @@ pub fn run(root: &Path) -> ExitCode {
         None => say("Nothing else can run without its tools"),
     }
     report.print(&timer);
-    if report.failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if report.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn parts(root: &Path, tools: &Tools, report: &mut Report) {
@@ -46,16 +42,9 @@ fn parts(root: &Path, tools: &Tools, report: &mut Report) {
         process::run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
     });
     report.part("lints, wasm32", |_| {
-        process::run(
-            cargo()
-                .args(["clippy", "--target", WASM])
-                .args(WASM_CRATES)
-                .args(["--", "-D", "warnings"]),
-        )
+        process::run(cargo().args(["clippy", "--target", WASM]).args(WASM_CRATES).args(["--", "-D", "warnings"]))
     });
-    report.part("native tests", |counts| {
-        counts.cargo_test(cargo().args(["test", "--no-fail-fast"]))
-    });
+    report.part("native tests", |counts| counts.cargo_test(cargo().args(["test", "--no-fail-fast"])));
     let built = report.part("wasm builds", |_| build::run(root, tools)).is_some();
     if !built {
         say("Skipped: the dry-run and the end-to-end tests need the build");
@@ -63,19 +52,12 @@ fn parts(root: &Path, tools: &Tools, report: &mut Report) {
     }
     report.part("wrangler deploy --dry-run", |_| {
         let mut wrangler = tools.command(tools.npm_bin.join("wrangler"));
-        wrangler
-            .args(["deploy", "--dry-run", "--outdir", "build/dry-run"])
-            .env("CI", "1")
-            .current_dir(root);
+        wrangler.args(["deploy", "--dry-run", "--outdir", "build/dry-run"]).env("CI", "1").current_dir(root);
         process::run(&mut wrangler)
     });
     report.part("end-to-end tests", |counts| {
         let own = env::current_exe().context("the task runner's own path is not known")?;
-        counts.cargo_test(
-            cargo()
-                .args(["test", "--no-fail-fast", "-p", "e2e"])
-                .env("SELGEO_XTASK", own),
-        )
+        counts.cargo_test(cargo().args(["test", "--no-fail-fast", "-p", "e2e"]).env("SELGEO_XTASK", own))
     });
 }
 
@@ -123,11 +105,8 @@ struct Counts {
 impl Counts {
     /// Runs `cargo test`, shows what it prints, and adds up its results.
     fn cargo_test(&mut self, cargo: &mut Command) -> Result<()> {
-        let mut child = cargo
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("cargo could not be started")?;
+        let mut child =
+            cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cargo could not be started")?;
         if let Some(stdout) = child.stdout.take() {
             for line in BufReader::new(stdout).split(b'\n') {
                 let line = line?;

@@ -26,10 +26,7 @@ pub fn a_visitor_of_the_demo_shop_becomes_a_commission(stage: &mut Stage) -> Res
     let carries = "return (document.querySelector('#buy')?.href ?? '').includes(arguments[0])";
     browser.until(carries, &json!([click]))?;
     let stripe = browser.run(HREF, &json!(["#stripe"]))?;
-    assert_eq!(
-        stripe,
-        json!(format!("https://buy.stripe.com/test_demo?client_reference_id={click}"))
-    );
+    assert_eq!(stripe, json!(format!("https://buy.stripe.com/test_demo?client_reference_id={click}")));
 
     for (link, commission) in [("#buy", "4.80 EUR"), ("#subscribe", "3.60 EUR")] {
         browser.go(&format!("{}/demo/product", server.url()))?;
@@ -42,16 +39,10 @@ pub fn a_visitor_of_the_demo_shop_becomes_a_commission(stage: &mut Stage) -> Res
         assert_eq!(browser.until(CLICK_ID, &json!([]))?, json!(click));
         browser.click(".narrow .button")?;
         // The ledger loads itself anew.
-        browser.until(
-            "return document.body.innerText.includes(arguments[0])",
-            &json!([commission]),
-        )?;
+        browser.until("return document.body.innerText.includes(arguments[0])", &json!([commission]))?;
     }
     let explained = format!("Click {click}: valid.");
-    browser.until(
-        "return document.body.innerText.includes(arguments[0])",
-        &json!([explained]),
-    )?;
+    browser.until("return document.body.innerText.includes(arguments[0])", &json!([explained]))?;
     Ok(())
 }
 
@@ -69,11 +60,7 @@ pub fn links_to_listed_payment_hosts_carry_the_click(stage: &mut Stage) -> Resul
         link.remove();
         return marked";
     let check = |hosts: Value, href: &str, carries: bool| -> Result<()> {
-        let expected = if carries {
-            format!("{href}?client_reference_id={click}")
-        } else {
-            href.to_owned()
-        };
+        let expected = if carries { format!("{href}?client_reference_id={click}") } else { href.to_owned() };
         let marked = browser.run(mark, &json!([hosts, href]))?;
         assert_eq!(marked, json!(expected), "data-payment-hosts={hosts}");
         Ok(())

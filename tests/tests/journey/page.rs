@@ -63,16 +63,7 @@ pub fn a_refused_ref_leaves_the_click_that_is_there(stage: &mut Stage) -> Result
 }
 
 pub fn odd_answers_leave_the_page_alone(stage: &mut Stage) -> Result<()> {
-    for kind in [
-        "error",
-        "half",
-        "null",
-        "number",
-        "word",
-        "line",
-        "object",
-        "nothing-there",
-    ] {
+    for kind in ["error", "half", "null", "number", "word", "line", "object", "nothing-there"] {
         let api_url = stage.site.page(&format!("answers/{kind}"));
         stage.arrive(&format!("08-api-url?ref=bench1&_api_url={api_url}"))?;
         let clicks = stage.browser.clicks()?;
@@ -174,18 +165,9 @@ pub fn a_mount_and_an_api_url_say_where_clicks_go(stage: &mut Stage) -> Result<(
     let elsewhere = worker.replace("127.0.0.1", "localhost");
     for (page, expected) in [
         ("07-mounted?ref=bench1".to_owned(), format!("{worker}/_s/v1/clicks")),
-        (
-            format!("08-api-url?ref=bench1&_api_url={elsewhere}"),
-            format!("{elsewhere}/v1/clicks"),
-        ),
-        (
-            format!("08-api-url?ref=bench1&_api_url={elsewhere}/_s/"),
-            format!("{elsewhere}/_s/v1/clicks"),
-        ),
-        (
-            "08-api-url?ref=bench1&_api_url=".to_owned(),
-            format!("{worker}/v1/clicks"),
-        ),
+        (format!("08-api-url?ref=bench1&_api_url={elsewhere}"), format!("{elsewhere}/v1/clicks")),
+        (format!("08-api-url?ref=bench1&_api_url={elsewhere}/_s/"), format!("{elsewhere}/_s/v1/clicks")),
+        ("08-api-url?ref=bench1&_api_url=".to_owned(), format!("{worker}/v1/clicks")),
     ] {
         stage.arrive(&page)?;
         let clicks = stage.browser.clicks()?;
@@ -203,10 +185,7 @@ pub fn the_fragment_of_the_address_is_not_sent(stage: &mut Stage) -> Result<()> 
     assert_eq!(clicks.len(), 1);
     assert_eq!(clicks[0].body["url"], stage.site.page("02-watched?ref=bench1"));
     // It is only read, never taken away.
-    assert_eq!(
-        stage.run("return location.search + location.hash")?,
-        "?ref=bench1#access_token=secret"
-    );
+    assert_eq!(stage.run("return location.search + location.hash")?, "?ref=bench1#access_token=secret");
     Ok(())
 }
 
@@ -216,10 +195,7 @@ pub fn a_page_that_broke_the_browser_notices_nothing(stage: &mut Stage) -> Resul
         ("window.fetch = () => 5", false),
         ("window.fetch = () => Promise.reject(Error('x'))", false),
         ("window.fetch = () => new Promise(() => {})", false),
-        (
-            "const real = JSON.stringify; JSON.stringify = (v) => { if (v.ref) throw 1; return real(v) }",
-            false,
-        ),
+        ("const real = JSON.stringify; JSON.stringify = (v) => { if (v.ref) throw 1; return real(v) }", false),
         ("window.URL = undefined", false),
         ("window.URLSearchParams = undefined", true),
         ("performance.getEntriesByType = () => []", true),

@@ -18,10 +18,7 @@ pub fn a_visitor_of_a_landing_page_becomes_a_commission(stage: &mut Stage) -> Re
     assert_eq!(clicks[0].url, format!("{}/v1/clicks", stage.server.url()));
     assert_eq!(clicks[0].body["merchant"], stage.public_key);
     assert_eq!(clicks[0].body["ref"], "bench1");
-    assert_eq!(
-        clicks[0].body["url"],
-        stage.site.page("01-landing?ref=bench1&utm_source=mail")
-    );
+    assert_eq!(clicks[0].body["url"], stage.site.page("01-landing?ref=bench1&utm_source=mail"));
 
     let click = stage.click_id()?;
     let kept = stage.kept()?;
@@ -77,11 +74,7 @@ pub fn a_first_invoice_before_or_after_its_session_is_one_sale(stage: &mut Stage
         let click = stage.api.click(&stage.public_key, "bench3")?;
         let paid = invoice(name, 2_000, old_shape)?;
         let completed = subscription_session(name, &click, 2_000, old_shape)?;
-        let (first, second) = if invoice_first {
-            (paid, completed)
-        } else {
-            (completed, paid)
-        };
+        let (first, second) = if invoice_first { (paid, completed) } else { (completed, paid) };
         sales.push((click, first, second));
     }
     // Every event five times.
@@ -126,10 +119,7 @@ impl Stage {
             if outcomes.iter().any(waits) {
                 return Ok(None);
             }
-            ensure!(
-                outcomes.iter().all(|outcome| *outcome == Some(json!("processed"))),
-                "{outcomes:?}"
-            );
+            ensure!(outcomes.iter().all(|outcome| *outcome == Some(json!("processed"))), "{outcomes:?}");
             Ok(Some(()))
         })
     }
@@ -137,10 +127,8 @@ impl Stage {
     /// There is one conversion of this click, of this amount, and one commission of 20 % of it.
     fn expect_one_sale(&self, click: &str, amount: u64) -> Result<()> {
         let conversions = self.api.list("conversions")?;
-        let of_click: Vec<&Value> = conversions
-            .iter()
-            .filter(|conversion| conversion["attribution"]["click_id"] == *click)
-            .collect();
+        let of_click: Vec<&Value> =
+            conversions.iter().filter(|conversion| conversion["attribution"]["click_id"] == *click).collect();
         let [conversion] = of_click[..] else {
             bail!("not one conversion of {click}: {of_click:#?}");
         };
@@ -150,10 +138,8 @@ impl Stage {
         assert_eq!(conversion["attribution"]["method"], "click");
         assert_eq!(conversion["source"], "stripe");
         let commissions = self.api.list("commissions")?;
-        let of_conversion: Vec<&Value> = commissions
-            .iter()
-            .filter(|commission| commission["conversion_id"] == conversion["id"])
-            .collect();
+        let of_conversion: Vec<&Value> =
+            commissions.iter().filter(|commission| commission["conversion_id"] == conversion["id"]).collect();
         let [commission] = of_conversion[..] else {
             bail!("not one commission of {conversion}: {of_conversion:#?}");
         };
@@ -161,10 +147,8 @@ impl Stage {
         assert_eq!(commission["amount_cents"], amount / 5);
         assert_eq!(commission["state"], "approved");
         assert_eq!(commission["needs_review"], false);
-        let decision = self.api.list(&format!(
-            "attribution-audit?conversion_id={}",
-            conversion["id"].as_str().unwrap_or("")
-        ))?;
+        let decision =
+            self.api.list(&format!("attribution-audit?conversion_id={}", conversion["id"].as_str().unwrap_or("")))?;
         ensure!(!decision.is_empty(), "no decision of {conversion}");
         Ok(())
     }

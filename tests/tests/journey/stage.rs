@@ -86,10 +86,7 @@ impl Stage {
     /// The page is as if there were no snippet on it.
     pub fn expect_untouched(&self) -> Result<()> {
         assert_eq!(self.link("plain")?, "https://buy.stripe.com/test_a");
-        assert_eq!(
-            self.link("empty")?,
-            "https://buy.stripe.com/test_d?client_reference_id="
-        );
+        assert_eq!(self.link("empty")?, "https://buy.stripe.com/test_d?client_reference_id=");
         assert_eq!(self.link("upper")?, "HTTPS://BUY.STRIPE.COM/test_e");
         for (id, href) in NOT_OURS {
             assert_eq!(self.link(id)?, href, "{id}");
@@ -103,23 +100,11 @@ impl Stage {
             assert_eq!(self.link(id)?, expected, "{id}");
             Ok(())
         };
-        check(
-            "plain",
-            format!("https://buy.stripe.com/test_a?client_reference_id={click}"),
-        )?;
+        check("plain", format!("https://buy.stripe.com/test_a?client_reference_id={click}"))?;
         let query = "prefilled_email=a%2Bb%40x.example&note=a%20b~&flag";
-        check(
-            "query",
-            format!("https://buy.stripe.com/test_b?{query}&client_reference_id={click}#frag"),
-        )?;
-        check(
-            "empty",
-            format!("https://buy.stripe.com/test_d?client_reference_id={click}"),
-        )?;
-        check(
-            "upper",
-            format!("https://buy.stripe.com/test_e?client_reference_id={click}"),
-        )?;
+        check("query", format!("https://buy.stripe.com/test_b?{query}&client_reference_id={click}#frag"))?;
+        check("empty", format!("https://buy.stripe.com/test_d?client_reference_id={click}"))?;
+        check("upper", format!("https://buy.stripe.com/test_e?client_reference_id={click}"))?;
         NOT_OURS.iter().try_for_each(|(id, href)| check(id, (*href).to_owned()))
     }
 }
