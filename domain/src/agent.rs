@@ -110,12 +110,7 @@ const CRAWLERS: [&str; 24] = [
 /// Reduces a user agent. `purpose` is `Sec-Purpose` (or the older `Purpose`).
 pub fn classify(user_agent: Option<&str>, purpose: Option<&str>) -> Agent {
     // A longer one tells nothing more, and the rest of the text is the sender's to choose.
-    let text: String = user_agent
-        .unwrap_or("")
-        .chars()
-        .take(512)
-        .collect::<String>()
-        .to_lowercase();
+    let text: String = user_agent.unwrap_or("").chars().take(512).collect::<String>().to_lowercase();
     let has = |word: &str| text.contains(word);
     let machine = if purpose.is_some_and(|purpose| purpose.to_lowercase().contains("prefetch")) {
         Some(MachineFlag::Prefetch)
@@ -152,11 +147,7 @@ pub fn classify(user_agent: Option<&str>, purpose: Option<&str>) -> Agent {
     } else {
         Browser::Other
     };
-    Agent {
-        device,
-        browser,
-        machine,
-    }
+    Agent { device, browser, machine }
 }
 
 #[cfg(test)]
@@ -166,55 +157,24 @@ mod tests {
     #[test]
     fn agents_are_told_apart_coarsely() {
         let check = |text: &str, device: Device, browser: Browser, machine: Option<MachineFlag>| {
-            assert_eq!(
-                classify(Some(text), None),
-                Agent {
-                    device,
-                    browser,
-                    machine
-                },
-                "{text}"
-            );
+            assert_eq!(classify(Some(text), None), Agent { device, browser, machine }, "{text}");
         };
         use {Browser as B, Device as D, MachineFlag as M};
-        check(
-            "Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0",
-            D::Desktop,
-            B::Firefox,
-            None,
-        );
+        check("Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0", D::Desktop, B::Firefox, None);
         check(
             "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Version/19 Mobile Safari/604.1",
             D::Mobile,
             B::Safari,
             None,
         );
-        check(
-            "Mozilla/5.0 (Windows NT 10.0) Chrome/156.0 Safari/537.36 Edg/156.0",
-            D::Desktop,
-            B::Edge,
-            None,
-        );
-        check(
-            "Mozilla/5.0 (Linux; Android 16) Chrome/156.0 Safari/537.36",
-            D::Tablet,
-            B::Chrome,
-            None,
-        );
-        check(
-            "Mozilla/5.0 (compatible; Googlebot/2.1)",
-            D::Unknown,
-            B::Other,
-            Some(M::Crawler),
-        );
+        check("Mozilla/5.0 (Windows NT 10.0) Chrome/156.0 Safari/537.36 Edg/156.0", D::Desktop, B::Edge, None);
+        check("Mozilla/5.0 (Linux; Android 16) Chrome/156.0 Safari/537.36", D::Tablet, B::Chrome, None);
+        check("Mozilla/5.0 (compatible; Googlebot/2.1)", D::Unknown, B::Other, Some(M::Crawler));
         check("WhatsApp/2.23", D::Unknown, B::Other, Some(M::Preview));
         check("Slackbot-LinkExpanding 1.0", D::Unknown, B::Other, Some(M::Preview));
         check("", D::Unknown, B::Other, Some(M::NoAgent));
         assert_eq!(classify(None, None).machine, Some(M::NoAgent));
-        assert_eq!(
-            classify(Some("Firefox/1"), Some("prefetch;prerender")).machine,
-            Some(M::Prefetch)
-        );
+        assert_eq!(classify(Some("Firefox/1"), Some("prefetch;prerender")).machine, Some(M::Prefetch));
         assert_eq!(classify(Some(&"é".repeat(10_000)), None).machine, None);
     }
 }

@@ -140,9 +140,27 @@ pub struct Inputs {
     /// Clicks named, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clicks: Vec<ClickInput>,
+    /// What the subscription's first attributed sale brought: its renewals inherit it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inherited: Option<Inherited>,
     /// The merchant took this money out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub opted_out: bool,
+}
+
+/// The credit of a subscription, and how its participant stands now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inherited {
+    /// How the participant came to the subscription.
+    pub method: Method,
+    /// The click that won then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub click_id: Option<String>,
+    /// The code that won then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promo_code: Option<String>,
+    /// Whose subscription it is.
+    pub standing: Standing,
 }
 
 impl Inputs {
@@ -158,6 +176,11 @@ impl Inputs {
             if let Some(known) = before.promo_codes.iter().find(|known| known.code == promo.code) {
                 *promo = known.clone();
             }
+        }
+        if let (Some(inherited), Some(known)) = (&mut self.inherited, &before.inherited)
+            && inherited.standing.participant_id == known.standing.participant_id
+        {
+            inherited.standing = known.standing.clone();
         }
         self
     }
@@ -182,6 +205,9 @@ pub struct Candidate {
     pub method: Method,
     /// The click id or the code.
     pub value: String,
+    /// It comes from the subscription's first attributed sale.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inherited: bool,
     /// What became of it.
     #[serde(flatten)]
     pub outcome: Outcome,
@@ -229,10 +255,7 @@ pub fn admit(inputs: &Inputs) -> Result<(), Refusal> {
     if inputs.promo_codes.is_empty() && inputs.clicks.is_empty() {
         return Err(Refusal::NoSignal);
     }
-    let elsewhere = inputs
-        .promo_codes
-        .iter()
-        .any(|promo| promo.sighting == Sighting::OtherMode)
+    let elsewhere = inputs.promo_codes.iter().any(|promo| promo.sighting == Sighting::OtherMode)
         || inputs.clicks.iter().any(|click| click.sighting == Sighting::OtherMode);
     if elsewhere { Err(Refusal::ModeMismatch) } else { Ok(()) }
 }
@@ -241,43 +264,36 @@ pub fn admit(inputs: &Inputs) -> Result<(), Refusal> {
 /// if none is left, the reason is the first one's.
 pub fn attribute(inputs: &Inputs) -> Verdict {
     if inputs.opted_out {
-        return Verdict {
-            credit: None,
-            reason: Reason::OptedOut,
-            candidates: Vec::new(),
-        };
+        return Verdict { credit: None, reason: Reason::OptedOut, candidates: Vec::new() };
     }
-    let promo_codes = inputs.promo_codes.iter().map(|promo| judge_promo(promo));
+    let promo_codes = inputs.promo_codes.iter().map(judge_promo);
     let clicks = inputs.clicks.iter().map(|click| judge_click(click, inputs.occurred_at));
+    let inherited = inputs.inherited.iter().map(judge_inherited);
     let mut candidates = Vec::new();
     let mut credit: Option<Credit> = None;
-    for (method, value, judged) in promo_codes.chain(clicks) {
-        let outcome = match (&credit, judged) {
+    for judged in promo_codes.chain(clicks).chain(inherited) {
+        let outcome = match (&credit, judged.standing) {
             (Some(_), _) => Outcome::NotNeeded,
             (None, Err(reason)) => Outcome::Lost(reason),
             (None, Ok(standing)) => {
                 credit = Some(Credit {
-                    method,
+                    method: judged.method,
                     participant_id: standing.participant_id.clone(),
                     program_id: standing.program_id.clone(),
-                    click_id: (method == Method::Click).then(|| value.clone()),
-                    promo_code: (method == Method::PromoCode).then(|| value.clone()),
+                    click_id: (judged.method == Method::Click).then(|| judged.value.clone()),
+                    promo_code: (judged.method == Method::PromoCode).then(|| judged.value.clone()),
                 });
                 Outcome::Won
             }
         };
-        candidates.push(Candidate { method, value, outcome });
+        candidates.push(Candidate { method: judged.method, value: judged.value, inherited: judged.inherited, outcome });
     }
     let reason = match (&credit, candidates.first().map(|first| first.outcome)) {
         (Some(won), _) => won_by(won.method),
         (None, Some(Outcome::Lost(first))) => first,
         (None, _) => Reason::NoSignal,
     };
-    Verdict {
-        credit,
-        reason,
-        candidates,
-    }
+    Verdict { credit, reason, candidates }
 }
 
 const fn won_by(method: Method) -> Reason {
@@ -289,26 +305,43 @@ const fn won_by(method: Method) -> Reason {
     }
 }
 
-type Judged<'a> = (Method, String, Result<&'a Standing, Reason>);
+/// A candidate, and whether it could earn.
+struct Judged<'a> {
+    method: Method,
+    value: String,
+    inherited: bool,
+    standing: Result<&'a Standing, Reason>,
+}
 
 fn judge_promo(promo: &PromoInput) -> Judged<'_> {
-    let judged = match &promo.sighting {
+    let standing = match &promo.sighting {
         Sighting::Unknown => Err(Reason::PromoCodeNotFound),
         Sighting::OtherMode => Err(Reason::ModeMismatch),
         Sighting::Here(standing) => gates(standing),
     };
-    (Method::PromoCode, promo.code.clone(), judged)
+    Judged { method: Method::PromoCode, value: promo.code.clone(), inherited: false, standing }
 }
 
 fn judge_click(click: &ClickInput, occurred_at: Instant) -> Judged<'_> {
-    let judged = match &click.sighting {
+    let standing = match &click.sighting {
         Sighting::Unknown => Err(Reason::ClickNotFound),
         Sighting::OtherMode => Err(Reason::ModeMismatch),
         Sighting::Here(seen) => {
             window(occurred_at.since_ms(seen.at), seen.standing.window_days).and_then(|()| gates(&seen.standing))
         }
     };
-    (Method::Click, click.click_id.clone(), judged)
+    Judged { method: Method::Click, value: click.click_id.clone(), inherited: false, standing }
+}
+
+/// The window was judged when the subscription began; the gates are judged at each payment.
+fn judge_inherited(inherited: &Inherited) -> Judged<'_> {
+    let named = inherited.click_id.as_ref().or(inherited.promo_code.as_ref());
+    Judged {
+        method: inherited.method,
+        value: named.cloned().unwrap_or_default(),
+        inherited: true,
+        standing: gates(&inherited.standing),
+    }
 }
 
 /// −5 minutes ≤ age ≤ the window, both ends included.
@@ -337,11 +370,7 @@ impl Verdict {
     pub fn steps(&self) -> Vec<String> {
         let mut steps: Vec<String> = self.candidates.iter().map(step).collect();
         steps.push(match &self.credit {
-            Some(credit) => format!(
-                "Credited to participant {} by {}.",
-                credit.participant_id,
-                credit.method.as_str()
-            ),
+            Some(credit) => format!("Credited to participant {} by {}.", credit.participant_id, credit.method.as_str()),
             None => format!("Not credited: {}.", self.reason.explanation()),
         });
         steps
@@ -355,13 +384,11 @@ fn step(candidate: &Candidate) -> String {
         Method::Customer => "Customer",
         Method::Manual => "By hand",
     };
+    let origin = if candidate.inherited { " of the subscription's first sale" } else { "" };
     match candidate.outcome {
-        Outcome::Won => format!("{what} {}: valid.", candidate.value),
-        Outcome::Lost(reason) => format!("{what} {}: {}.", candidate.value, reason.explanation()),
-        Outcome::NotNeeded => format!(
-            "{what} {}: not looked at, since a stronger signal won.",
-            candidate.value
-        ),
+        Outcome::Won => format!("{what} {}{origin}: valid.", candidate.value),
+        Outcome::Lost(reason) => format!("{what} {}{origin}: {}.", candidate.value, reason.explanation()),
+        Outcome::NotNeeded => format!("{what} {}: not looked at, since a stronger signal won.", candidate.value),
     }
 }
 
@@ -404,32 +431,16 @@ mod tests {
     }
 
     fn click(age_ms: i64, standing: Standing) -> ClickInput {
-        let seen = SeenClick {
-            at: NOW.plus_ms(-age_ms),
-            link_id: LinkId::make(NOW, [3; 10]),
-            standing,
-        };
-        ClickInput {
-            click_id: "c".to_owned(),
-            source: None,
-            sighting: Sighting::Here(seen),
-        }
+        let seen = SeenClick { at: NOW.plus_ms(-age_ms), link_id: LinkId::make(NOW, [3; 10]), standing };
+        ClickInput { click_id: "c".to_owned(), source: None, sighting: Sighting::Here(seen) }
     }
 
     fn inputs(clicks: Vec<ClickInput>, promo_codes: Vec<PromoInput>) -> Inputs {
-        Inputs {
-            occurred_at: NOW,
-            promo_codes,
-            clicks,
-            opted_out: false,
-        }
+        Inputs { occurred_at: NOW, promo_codes, clicks, inherited: None, opted_out: false }
     }
 
     fn promo(sighting: Sighting<Standing>) -> PromoInput {
-        PromoInput {
-            code: "ANNA".to_owned(),
-            sighting,
-        }
+        PromoInput { code: "ANNA".to_owned(), sighting }
     }
 
     fn check(inputs: Inputs, expected: Reason) {
@@ -448,21 +459,12 @@ mod tests {
 
     #[test]
     fn what_was_known_of_a_candidate_stays_known_and_new_ones_are_looked_at() {
-        let suspended = Standing {
-            participant_status: ParticipantStatus::Suspended,
-            ..standing()
-        };
-        let new = ClickInput {
-            click_id: "new".to_owned(),
-            ..click(0, suspended.clone())
-        };
+        let suspended = Standing { participant_status: ParticipantStatus::Suspended, ..standing() };
+        let new = ClickInput { click_id: "new".to_owned(), ..click(0, suspended.clone()) };
         let before = inputs(vec![click(0, standing())], vec![promo(Sighting::Unknown)]);
         let later = Inputs {
             occurred_at: NOW.plus_ms(1),
-            ..inputs(
-                vec![new.clone(), click(0, suspended)],
-                vec![promo(Sighting::Here(standing()))],
-            )
+            ..inputs(vec![new.clone(), click(0, suspended)], vec![promo(Sighting::Here(standing()))])
         };
         let expected = Inputs {
             occurred_at: NOW.plus_ms(1),
@@ -474,17 +476,7 @@ mod tests {
     #[test]
     fn gates_are_the_participant_then_the_program() {
         let with = |participant_status, program_status| {
-            inputs(
-                vec![click(
-                    0,
-                    Standing {
-                        participant_status,
-                        program_status,
-                        ..standing()
-                    },
-                )],
-                vec![],
-            )
+            inputs(vec![click(0, Standing { participant_status, program_status, ..standing() })], vec![])
         };
         use ParticipantStatus as P;
         use ProgramStatus as G;
@@ -500,42 +492,20 @@ mod tests {
     fn a_candidate_that_fails_gives_way_and_the_first_one_gives_the_reason() {
         let old = click(31 * DAY_MS, standing());
         let good = click(0, standing());
-        check(
-            inputs(vec![good.clone()], vec![promo(Sighting::Here(standing()))]),
-            Reason::AttributedPromoCode,
-        );
-        check(
-            inputs(vec![good.clone()], vec![promo(Sighting::Unknown)]),
-            Reason::AttributedClick,
-        );
-        check(
-            inputs(vec![old.clone()], vec![promo(Sighting::Unknown)]),
-            Reason::PromoCodeNotFound,
-        );
+        check(inputs(vec![good.clone()], vec![promo(Sighting::Here(standing()))]), Reason::AttributedPromoCode);
+        check(inputs(vec![good.clone()], vec![promo(Sighting::Unknown)]), Reason::AttributedClick);
+        check(inputs(vec![old.clone()], vec![promo(Sighting::Unknown)]), Reason::PromoCodeNotFound);
         check(inputs(vec![old.clone(), good], vec![]), Reason::AttributedClick);
         check(inputs(vec![old], vec![]), Reason::WindowExpired);
         check(inputs(vec![], vec![]), Reason::NoSignal);
-        check(
-            Inputs {
-                opted_out: true,
-                ..inputs(vec![click(0, standing())], vec![])
-            },
-            Reason::OptedOut,
-        );
+        check(Inputs { opted_out: true, ..inputs(vec![click(0, standing())], vec![]) }, Reason::OptedOut);
     }
 
     #[test]
     fn a_report_without_signal_or_of_the_other_mode_is_refused() {
-        let other = ClickInput {
-            click_id: "c".to_owned(),
-            source: None,
-            sighting: Sighting::OtherMode,
-        };
+        let other = ClickInput { click_id: "c".to_owned(), source: None, sighting: Sighting::OtherMode };
         assert_eq!(admit(&inputs(vec![], vec![])), Err(Refusal::NoSignal));
-        assert_eq!(
-            admit(&inputs(vec![other], vec![promo(Sighting::Here(standing()))])),
-            Err(Refusal::ModeMismatch)
-        );
+        assert_eq!(admit(&inputs(vec![other], vec![promo(Sighting::Here(standing()))])), Err(Refusal::ModeMismatch));
         assert_eq!(admit(&inputs(vec![], vec![promo(Sighting::Unknown)])), Ok(()));
     }
 

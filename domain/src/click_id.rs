@@ -71,13 +71,11 @@ impl ClickId {
         let bytes = text.as_bytes();
         let dashes = [8, 13, 18, 23];
         let formed = bytes.len() == 36
-            && bytes.iter().enumerate().all(|(i, b)| {
-                if dashes.contains(&i) {
-                    *b == b'-'
-                } else {
-                    b.is_ascii_hexdigit()
-                }
-            });
+            && bytes.iter().enumerate().all(
+                |(i, b)| {
+                    if dashes.contains(&i) { *b == b'-' } else { b.is_ascii_hexdigit() }
+                },
+            );
         if !formed {
             return None;
         }
@@ -120,15 +118,7 @@ impl ClickId {
 impl fmt::Display for ClickId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hex = hex::encode(self.0);
-        write!(
-            f,
-            "{}-{}-{}-{}-{}",
-            &hex[..8],
-            &hex[8..12],
-            &hex[12..16],
-            &hex[16..20],
-            &hex[20..]
-        )
+        write!(f, "{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
     }
 }
 
@@ -152,18 +142,12 @@ impl ClickCipher {
     /// From the deployment's secrets, the current one first. An old secret stays for the longest window, 365 days.
     pub fn new(secrets: &[[u8; 32]]) -> Result<Self, NoSecret> {
         let ciphers: Vec<_> = secrets.iter().filter_map(|secret| FF1::new(secret, 2).ok()).collect();
-        if ciphers.is_empty() {
-            Err(NoSecret)
-        } else {
-            Ok(Self { ciphers })
-        }
+        if ciphers.is_empty() { Err(NoSecret) } else { Ok(Self { ciphers }) }
     }
 
     /// The id of a click. `None` before 2026, after 2060, or when the link's number does not fit.
     pub fn seal(&self, click: Click) -> Option<ClickId> {
-        let time = u128::try_from(click.at.ms() - EPOCH_MS)
-            .ok()
-            .filter(|time| *time < 1 << TIME_BITS)?;
+        let time = u128::try_from(click.at.ms() - EPOCH_MS).ok().filter(|time| *time < 1 << TIME_BITS)?;
         let fits = click.link.number <= LINK_NUMBER_MAX && u32::from(click.link.database) < 1 << DATABASE_BITS;
         if !fits {
             return None;
@@ -192,11 +176,7 @@ impl ClickCipher {
             let bits = bits >> LINK_BITS;
             let database = (bits & ((1 << DATABASE_BITS) - 1)) as u8;
             let time = i64::try_from(bits >> DATABASE_BITS).ok()?;
-            Some(Click {
-                at: Instant::from_ms(EPOCH_MS + time),
-                link: LinkNumber { database, number },
-                nonce,
-            })
+            Some(Click { at: Instant::from_ms(EPOCH_MS + time), link: LinkNumber { database, number }, nonce })
         })
     }
 }
@@ -274,11 +254,7 @@ mod tests {
 
     fn any_click() -> impl Strategy<Value = Click> {
         (0i64..1 << 40, 0u8..16, 0u32..=LINK_NUMBER_MAX, 0u32..1 << 20).prop_map(|(ms, database, number, nonce)| {
-            Click {
-                at: Instant::from_ms(EPOCH_MS + ms),
-                link: LinkNumber { database, number },
-                nonce,
-            }
+            Click { at: Instant::from_ms(EPOCH_MS + ms), link: LinkNumber { database, number }, nonce }
         })
     }
 
@@ -330,72 +306,26 @@ mod tests {
     fn click_id_format_unchanged() {
         let click = Click {
             at: Instant::from_ms(EPOCH_MS + 123_456_789),
-            link: LinkNumber {
-                database: 3,
-                number: 4_567,
-            },
+            link: LinkNumber { database: 3, number: 4_567 },
             nonce: 89,
         };
-        assert_eq!(
-            cipher().seal(click).unwrap().to_string(),
-            "4fea78d7-674b-4545-ae5c-bb7d1563d788"
-        );
+        assert_eq!(cipher().seal(click).unwrap().to_string(), "4fea78d7-674b-4545-ae5c-bb7d1563d788");
     }
 
     #[test]
     fn a_click_outside_the_layout_is_not_sealed() {
-        let click = Click {
-            at: Instant::from_ms(EPOCH_MS),
-            link: LinkNumber { database: 0, number: 1 },
-            nonce: 0,
-        };
+        let click = Click { at: Instant::from_ms(EPOCH_MS), link: LinkNumber { database: 0, number: 1 }, nonce: 0 };
         assert!(cipher().seal(click).is_some());
-        assert_eq!(
-            cipher().seal(Click {
-                at: Instant::from_ms(EPOCH_MS - 1),
-                ..click
-            }),
-            None
-        );
-        assert_eq!(
-            cipher().seal(Click {
-                at: Instant::from_ms(EPOCH_MS + (1 << 40)),
-                ..click
-            }),
-            None
-        );
-        assert_eq!(
-            cipher().seal(Click {
-                link: LinkNumber {
-                    database: 0,
-                    number: 1 << 26
-                },
-                ..click
-            }),
-            None
-        );
-        assert_eq!(
-            cipher().seal(Click {
-                link: LinkNumber {
-                    database: 16,
-                    number: 1
-                },
-                ..click
-            }),
-            None
-        );
+        assert_eq!(cipher().seal(Click { at: Instant::from_ms(EPOCH_MS - 1), ..click }), None);
+        assert_eq!(cipher().seal(Click { at: Instant::from_ms(EPOCH_MS + (1 << 40)), ..click }), None);
+        assert_eq!(cipher().seal(Click { link: LinkNumber { database: 0, number: 1 << 26 }, ..click }), None);
+        assert_eq!(cipher().seal(Click { link: LinkNumber { database: 16, number: 1 }, ..click }), None);
         assert_eq!(ClickCipher::new(&[]).err(), Some(NoSecret));
     }
 
     #[test]
     fn what_is_no_uuid_is_no_click_id() {
-        for text in [
-            "",
-            "x",
-            "00000000-0000-4000-8000-00000000000",
-            "00000000x0000-4000-8000-000000000000",
-            "é",
-        ] {
+        for text in ["", "x", "00000000-0000-4000-8000-00000000000", "00000000x0000-4000-8000-000000000000", "é"] {
             assert_eq!(ClickId::parse(text), None, "{text}");
         }
     }

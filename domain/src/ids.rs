@@ -42,20 +42,14 @@ impl<K: Kind> Id<K> {
             let digit = (bits >> (5 * place)) & 31;
             text.push(char::from(ALPHABET[digit as usize]));
         }
-        Self {
-            text,
-            kind: PhantomData,
-        }
+        Self { text, kind: PhantomData }
     }
 
     /// Reads an id of this kind.
     pub fn parse(text: &str) -> Option<Self> {
         let body = text.strip_prefix(K::PREFIX)?.strip_prefix('_')?;
         let sound = body.len() == BODY_CHARS && body.bytes().all(|byte| ALPHABET.contains(&byte));
-        sound.then(|| Self {
-            text: text.to_owned(),
-            kind: PhantomData,
-        })
+        sound.then(|| Self { text: text.to_owned(), kind: PhantomData })
     }
 
     /// The text.
@@ -66,10 +60,7 @@ impl<K: Kind> Id<K> {
 
 impl<K: Kind> Clone for Id<K> {
     fn clone(&self) -> Self {
-        Self {
-            text: self.text.clone(),
-            kind: PhantomData,
-        }
+        Self { text: self.text.clone(), kind: PhantomData }
     }
 }
 impl<K: Kind> PartialEq for Id<K> {
@@ -149,8 +140,8 @@ kinds! {
     Link = "link", LinkId;
     /// A promo code.
     PromoCode = "promo", PromoCodeId;
-    /// A sale.
-    Sale = "sale", SaleId;
+    /// A family of sales.
+    Family = "fam", FamilyId;
     /// A fact.
     Fact = "fact", FactId;
     /// A conversion.
@@ -185,14 +176,8 @@ mod tests {
     fn what_is_no_id_of_the_kind_is_refused() {
         let id = ProgramId::make(Instant::from_ms(0), [1; 10]);
         assert_eq!(LinkId::parse(id.as_str()), None);
-        for text in [
-            "",
-            "prog",
-            "prog_",
-            "prog_1",
-            "prog_0123456789abcdefghjkmnpqrU",
-            "prog_0123456789abcdefghijklmno",
-        ] {
+        for text in ["", "prog", "prog_", "prog_1", "prog_0123456789abcdefghjkmnpqrU", "prog_0123456789abcdefghijklmno"]
+        {
             assert_eq!(ProgramId::parse(text), None, "{text}");
         }
     }

@@ -60,11 +60,7 @@ impl ApiKey {
         let (infix, body) = rest.split_once('_')?;
         let mode = Mode::parse(infix)?;
         let sound = body.len() == BODY_CHARS && body.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        sound.then(|| Self {
-            kind,
-            mode,
-            text: text.to_owned(),
-        })
+        sound.then(|| Self { kind, mode, text: text.to_owned() })
     }
 
     /// A new key of random bytes. Bytes that would favour some characters are passed over: give plenty (64).
@@ -123,11 +119,7 @@ mod tests {
     fn the_prefix_says_kind_and_mode() {
         let body = "0123456789abcdefghijABCDEFGHIJKL";
         let check = |text: String, expected: Option<(KeyKind, Mode)>| {
-            assert_eq!(
-                ApiKey::parse(&text).map(|key| (key.kind(), key.mode())),
-                expected,
-                "{text}"
-            );
+            assert_eq!(ApiKey::parse(&text).map(|key| (key.kind(), key.mode())), expected, "{text}");
         };
         check(format!("pk_test_{body}"), Some((KeyKind::Public, Mode::Test)));
         check(format!("sk_live_{body}"), Some((KeyKind::Secret, Mode::Live)));

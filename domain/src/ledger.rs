@@ -16,6 +16,10 @@ words! {
         Corrected = "corrected",
         /// Money went back to the buyer.
         Refunded = "refunded",
+        /// A dispute was lost.
+        Disputed = "disputed",
+        /// The sale turned out to be another conversion's.
+        Merged = "merged",
         /// The conversion was credited to somebody else, or to nobody.
         Reattributed = "reattributed",
     }
@@ -46,11 +50,7 @@ impl Due {
     /// The state of a commission that begins like this at `now`.
     pub fn first_state(&self, now: Instant) -> CommissionState {
         let approved = self.auto_approve && self.needs_review.is_empty() && self.hold_until <= now;
-        if approved {
-            CommissionState::Approved
-        } else {
-            CommissionState::Pending
-        }
+        if approved { CommissionState::Approved } else { CommissionState::Pending }
     }
 }
 
@@ -87,19 +87,20 @@ pub enum Step {
     },
 }
 
-/// The steps that make what stands equal to what is due. None when it is already.
-pub fn settle(due: Option<&Due>, standing: &[Standing]) -> Vec<Step> {
+/// The steps that make what stands equal to what is due. None when it is already. `change` says why an amount would change.
+pub fn settle(due: Option<&Due>, standing: &[Standing], change: EntryKind) -> Vec<Step> {
     let is_due = |held: &Standing| {
         due.is_some_and(|due| due.participant_id == held.participant_id && due.currency == held.currency)
     };
     let mut steps: Vec<Step> = Vec::new();
     for held in standing.iter().filter(|held| !is_due(held) && held.amount_cents != 0) {
-        steps.push(append(held, 0, EntryKind::Reattributed));
+        let kind = if change == EntryKind::Merged { change } else { EntryKind::Reattributed };
+        steps.push(append(held, 0, kind));
     }
     let Some(due) = due else { return steps };
     match standing.iter().find(|held| is_due(held)) {
         Some(held) if held.amount_cents == due.amount_cents => {}
-        Some(held) => steps.push(append(held, due.amount_cents, EntryKind::Corrected)),
+        Some(held) => steps.push(append(held, due.amount_cents, change)),
         None if due.amount_cents == 0 => {}
         None => steps.push(Step::Open(due.clone())),
     }
@@ -112,12 +113,7 @@ fn append(held: &Standing, target_cents: i64, kind: EntryKind) -> Step {
         CommissionState::Reversed if target_cents != 0 => CommissionState::Pending,
         same => same,
     };
-    Step::Append {
-        commission_id: held.id.clone(),
-        amount_cents: target_cents - held.amount_cents,
-        kind,
-        state,
-    }
+    Step::Append { commission_id: held.id.clone(), amount_cents: target_cents - held.amount_cents, kind, state }
 }
 
 #[cfg(test)]
@@ -152,9 +148,9 @@ mod tests {
     #[test]
     fn what_is_due_is_opened_once_and_corrected_by_the_difference() {
         use CommissionState as S;
-        assert_eq!(settle(Some(&due(1, 2_000)), &[]), [Step::Open(due(1, 2_000))]);
-        assert_eq!(settle(Some(&due(1, 2_000)), &[standing(1, 2_000, S::Approved)]), []);
-        assert_eq!(settle(Some(&due(1, 0)), &[]), []);
+        assert_eq!(settle(Some(&due(1, 2_000)), &[], EntryKind::Corrected), [Step::Open(due(1, 2_000))]);
+        assert_eq!(settle(Some(&due(1, 2_000)), &[standing(1, 2_000, S::Approved)], EntryKind::Corrected), []);
+        assert_eq!(settle(Some(&due(1, 0)), &[], EntryKind::Corrected), []);
         let step = |amount_cents, kind, state| Step::Append {
             commission_id: CommissionId::make(NOW, [1; 10]),
             amount_cents,
@@ -162,19 +158,16 @@ mod tests {
             state,
         };
         assert_eq!(
-            settle(Some(&due(1, 1_500)), &[standing(1, 2_000, S::Approved)]),
+            settle(Some(&due(1, 1_500)), &[standing(1, 2_000, S::Approved)], EntryKind::Corrected),
             [step(-500, EntryKind::Corrected, S::Approved)]
         );
         assert_eq!(
-            settle(None, &[standing(1, 2_000, S::Approved)]),
+            settle(None, &[standing(1, 2_000, S::Approved)], EntryKind::Corrected),
             [step(-2_000, EntryKind::Reattributed, S::Reversed)]
         );
         assert_eq!(
-            settle(Some(&due(2, 2_000)), &[standing(1, 2_000, S::Paid)]),
-            [
-                step(-2_000, EntryKind::Reattributed, S::Paid),
-                Step::Open(due(2, 2_000))
-            ]
+            settle(Some(&due(2, 2_000)), &[standing(1, 2_000, S::Paid)], EntryKind::Corrected),
+            [step(-2_000, EntryKind::Reattributed, S::Paid), Step::Open(due(2, 2_000))]
         );
     }
 
@@ -183,18 +176,8 @@ mod tests {
         use CommissionState as S;
         assert_eq!(due(1, 1).first_state(NOW), S::Approved);
         assert_eq!(due(1, 1).first_state(NOW.plus_ms(-1)), S::Pending);
-        let reviewed = Due {
-            needs_review: vec![ReviewReason::FeeUnknown],
-            ..due(1, 1)
-        };
+        let reviewed = Due { needs_review: vec![ReviewReason::FeeUnknown], ..due(1, 1) };
         assert_eq!(reviewed.first_state(NOW), S::Pending);
-        assert_eq!(
-            Due {
-                auto_approve: false,
-                ..due(1, 1)
-            }
-            .first_state(NOW),
-            S::Pending
-        );
+        assert_eq!(Due { auto_approve: false, ..due(1, 1) }.first_state(NOW), S::Pending);
     }
 }

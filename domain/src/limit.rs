@@ -38,12 +38,7 @@ impl Window {
         }
         let left_ms = (self.minute + 1) * MINUTE_MS - now.ms();
         let reset_s = u32::try_from(left_ms.div_euclid(SECOND_MS) + i64::from(left_ms % SECOND_MS != 0)).unwrap_or(60);
-        Admission {
-            admitted,
-            limit,
-            remaining: limit.saturating_sub(self.count),
-            reset_s: reset_s.max(1),
-        }
+        Admission { admitted, limit, remaining: limit.saturating_sub(self.count), reset_s: reset_s.max(1) }
     }
 }
 
@@ -59,21 +54,11 @@ mod tests {
         assert_eq!(admitted, 1_000);
         assert_eq!(
             window.take(1_000, at(59_999)),
-            Admission {
-                admitted: false,
-                limit: 1_000,
-                remaining: 0,
-                reset_s: 1
-            }
+            Admission { admitted: false, limit: 1_000, remaining: 0, reset_s: 1 }
         );
         assert_eq!(
             window.take(1_000, at(60_000)),
-            Admission {
-                admitted: true,
-                limit: 1_000,
-                remaining: 999,
-                reset_s: 60
-            }
+            Admission { admitted: true, limit: 1_000, remaining: 999, reset_s: 60 }
         );
     }
 

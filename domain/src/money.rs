@@ -33,9 +33,7 @@ impl Currency {
 
     /// Decimals of the minor unit by ISO 4217: 0 (JPY), 2 (EUR) or 3 (KWD). 2 where the standard names none.
     pub fn decimals(&self) -> u32 {
-        iso_currency::Currency::from_code(self.code())
-            .and_then(|currency| currency.exponent())
-            .map_or(2, u32::from)
+        iso_currency::Currency::from_code(self.code()).and_then(|currency| currency.exponent()).map_or(2, u32::from)
     }
 }
 
@@ -88,11 +86,7 @@ pub fn rounded_share(numerator: i128, factor: i128, denominator: i128) -> Option
         quotient += 1;
     }
     let quotient = i64::try_from(quotient).ok().filter(|amount| *amount <= AMOUNT_MAX)?;
-    Some(if (product < 0) == (denominator < 0) {
-        quotient
-    } else {
-        -quotient
-    })
+    Some(if (product < 0) == (denominator < 0) { quotient } else { -quotient })
 }
 
 #[cfg(test)]

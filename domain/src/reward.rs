@@ -109,13 +109,7 @@ pub fn choose<'a>(
     occurred_at: Instant,
 ) -> Option<&'a RewardVersion> {
     let valid = valid_at(versions, occurred_at);
-    let of = |trigger: Trigger| {
-        best(
-            valid.iter().copied().filter(|v| v.trigger == trigger),
-            participant,
-            event_type,
-        )
-    };
+    let of = |trigger: Trigger| best(valid.iter().copied().filter(|v| v.trigger == trigger), participant, event_type);
     match occasion {
         Occasion::Free => None,
         Occasion::Lead => of(Trigger::Lead),
@@ -155,14 +149,7 @@ fn best<'a>(
     candidates
         .filter(|v| v.participant_id.as_ref().is_none_or(|own| own == participant))
         .filter(|v| v.event_type.as_deref().is_none_or(|wanted| wanted == event_type))
-        .max_by_key(|v| {
-            (
-                v.participant_id.is_some(),
-                v.event_type.is_some(),
-                v.valid_from,
-                v.reward_id.clone(),
-            )
-        })
+        .max_by_key(|v| (v.participant_id.is_some(), v.event_type.is_some(), v.valid_from, v.reward_id.clone()))
 }
 
 /// The money of one conversion.
@@ -209,11 +196,7 @@ pub fn earned(rate: Rate, basis: Basis, money: &Money) -> Option<Earned> {
             Some(Earned {
                 amount_cents: if all_refunded { 0 } else { amount_cents },
                 currency,
-                needs_review: if foreign {
-                    vec![ReviewReason::CurrencyMismatch]
-                } else {
-                    Vec::new()
-                },
+                needs_review: if foreign { vec![ReviewReason::CurrencyMismatch] } else { Vec::new() },
             })
         }
         Rate::PercentBps(bps) => {
@@ -233,16 +216,8 @@ pub fn earned(rate: Rate, basis: Basis, money: &Money) -> Option<Earned> {
                     i128::from(WHOLE_BPS) * i128::from(money.paid_cents),
                 )?
             };
-            let needs_review = if basis == Basis::NetOfFees {
-                vec![ReviewReason::FeeUnknown]
-            } else {
-                Vec::new()
-            };
-            Some(Earned {
-                amount_cents,
-                currency,
-                needs_review,
-            })
+            let needs_review = if basis == Basis::NetOfFees { vec![ReviewReason::FeeUnknown] } else { Vec::new() };
+            Some(Earned { amount_cents, currency, needs_review })
         }
     }
 }
@@ -283,9 +258,7 @@ mod tests {
 
     fn chosen(versions: &[RewardVersion], occasion: Occasion, at: Instant) -> Option<(u8, i64)> {
         choose(versions, &participant(), occasion, "purchase", at).map(|v| {
-            let number = (1..9)
-                .find(|n| RewardId::make(NOW, [*n; 10]) == v.reward_id)
-                .unwrap_or(0);
+            let number = (1..9).find(|n| RewardId::make(NOW, [*n; 10]) == v.reward_id).unwrap_or(0);
             (number, v.version)
         })
     }
@@ -309,14 +282,8 @@ mod tests {
         assert_eq!(chosen(&both, Occasion::SubscriptionPayment(1), NOW), Some((2, 1)));
         assert_eq!(chosen(&both, Occasion::SubscriptionPayment(2), NOW), Some((2, 1)));
         assert_eq!(chosen(&both, Occasion::SubscriptionPayment(3), NOW), None);
-        assert_eq!(
-            chosen(std::slice::from_ref(&sale), Occasion::SubscriptionPayment(1), NOW),
-            Some((1, 1))
-        );
-        assert_eq!(
-            chosen(std::slice::from_ref(&sale), Occasion::SubscriptionPayment(2), NOW),
-            None
-        );
+        assert_eq!(chosen(std::slice::from_ref(&sale), Occasion::SubscriptionPayment(1), NOW), Some((1, 1)));
+        assert_eq!(chosen(std::slice::from_ref(&sale), Occasion::SubscriptionPayment(2), NOW), None);
         assert_eq!(chosen(&[sale], Occasion::Free, NOW), None);
     }
 
@@ -348,11 +315,7 @@ mod tests {
             currency: Some(Currency::EUR),
         };
         let check = |rate, basis, money: Money, expected: i64| {
-            assert_eq!(
-                earned(rate, basis, &money).unwrap().amount_cents,
-                expected,
-                "{rate:?} {basis:?} {money:?}"
-            );
+            assert_eq!(earned(rate, basis, &money).unwrap().amount_cents, expected, "{rate:?} {basis:?} {money:?}");
         };
         let fifth = Rate::PercentBps(2_000);
         check(fifth, Basis::Gross, money(10_000, 0), 2_000);
@@ -362,10 +325,7 @@ mod tests {
         check(Rate::PercentBps(1), Basis::Gross, money(4_999, 0), 0);
         check(Rate::PercentBps(1), Basis::Gross, money(5_000, 0), 1);
         check(fifth, Basis::Gross, money(0, 0), 0);
-        let flat = Rate::Flat {
-            amount_cents: 500,
-            currency: Currency::EUR,
-        };
+        let flat = Rate::Flat { amount_cents: 500, currency: Currency::EUR };
         check(flat, Basis::Gross, money(10_000, 9_999), 500);
         check(flat, Basis::Gross, money(10_000, 10_000), 0);
         check(flat, Basis::Gross, money(0, 0), 500);
@@ -374,32 +334,11 @@ mod tests {
     #[test]
     fn what_a_person_must_look_at_is_said() {
         let usd = Currency::parse("USD").unwrap();
-        let money = Money {
-            paid_cents: 100,
-            tax_cents: None,
-            refunded_cents: 0,
-            currency: Some(usd),
-        };
-        let flat = Rate::Flat {
-            amount_cents: 500,
-            currency: Currency::EUR,
-        };
-        assert_eq!(
-            earned(flat, Basis::Gross, &money).unwrap().needs_review,
-            [ReviewReason::CurrencyMismatch]
-        );
+        let money = Money { paid_cents: 100, tax_cents: None, refunded_cents: 0, currency: Some(usd) };
+        let flat = Rate::Flat { amount_cents: 500, currency: Currency::EUR };
+        assert_eq!(earned(flat, Basis::Gross, &money).unwrap().needs_review, [ReviewReason::CurrencyMismatch]);
         let net = earned(Rate::PercentBps(10), Basis::NetOfFees, &money).unwrap();
         assert_eq!(net.needs_review, [ReviewReason::FeeUnknown]);
-        assert_eq!(
-            earned(
-                Rate::PercentBps(10),
-                Basis::Gross,
-                &Money {
-                    currency: None,
-                    ..money
-                }
-            ),
-            None
-        );
+        assert_eq!(earned(Rate::PercentBps(10), Basis::Gross, &Money { currency: None, ..money }), None);
     }
 }

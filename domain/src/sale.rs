@@ -1,6 +1,10 @@
 //! A sale: the facts that belong together, and the one conversion that they make. Its state is a function of its facts and
 //! their own times, never of the order in which they came.
 
+pub mod family;
+pub mod partition;
+pub mod refunds;
+
 use serde::{Deserialize, Serialize};
 
 use crate::fact::{
@@ -130,36 +134,6 @@ pub enum State {
     Converted(Box<Conversion>),
 }
 
-/// The ids under which a Stripe fact's sale is found. Facts that share one belong to one sale.
-pub fn keys(fact: &StripeFact) -> Vec<String> {
-    let mut keys = Vec::new();
-    match fact {
-        StripeFact::Session(session) => {
-            keys.push(session.session.clone());
-            keys.extend(session.invoice.clone());
-            keys.extend(session.payment_intent.clone());
-            if session.mode == SessionMode::Subscription {
-                keys.extend(session.subscription.as_deref().map(first_payment_key));
-            }
-        }
-        StripeFact::Invoice(invoice) => {
-            keys.push(invoice.invoice.clone());
-            keys.extend(invoice.payment_intent.clone());
-            keys.extend(invoice.charge.clone());
-            if invoice.billing_reason == BillingReason::SubscriptionCreate {
-                keys.extend(invoice.subscription.as_deref().map(first_payment_key));
-            }
-        }
-        _ => {}
-    }
-    keys
-}
-
-/// A session that names no invoice meets its subscription's first invoice here. (No Stripe id holds a `#`.)
-fn first_payment_key(subscription: &str) -> String {
-    format!("{subscription}#first")
-}
-
 /// What the facts come to at `now`.
 pub fn state(facts: &SaleFacts, now: Instant) -> State {
     let invoice = newest(facts, |fact| match fact {
@@ -191,10 +165,8 @@ fn newest<'a, T: std::fmt::Debug>(
 }
 
 fn is_settled(session: &SessionFact) -> bool {
-    matches!(
-        session.payment_status,
-        PaymentStatus::Paid | PaymentStatus::NoPaymentRequired
-    ) && session.mode != SessionMode::Setup
+    matches!(session.payment_status, PaymentStatus::Paid | PaymentStatus::NoPaymentRequired)
+        && session.mode != SessionMode::Setup
 }
 
 fn from_invoice(facts: &SaleFacts, at: Instant, invoice: &InvoiceFact) -> State {
@@ -269,12 +241,7 @@ fn reported(
 }
 
 fn reported_money(report: &Report) -> Money {
-    Money {
-        paid_cents: report.amount_cents,
-        tax_cents: None,
-        refunded_cents: 0,
-        currency: report.currency,
-    }
+    Money { paid_cents: report.amount_cents, tax_cents: None, refunded_cents: 0, currency: report.currency }
 }
 
 fn invoice_money(invoice: &InvoiceFact) -> Money {
@@ -287,12 +254,7 @@ fn invoice_money(invoice: &InvoiceFact) -> Money {
 }
 
 fn session_money(session: &SessionFact) -> Money {
-    Money {
-        paid_cents: session.amount,
-        tax_cents: session.tax,
-        refunded_cents: 0,
-        currency: session.currency,
-    }
+    Money { paid_cents: session.amount, tax_cents: session.tax, refunded_cents: 0, currency: session.currency }
 }
 
 /// Every id that any fact tells; the least of several, so that order does not matter.
@@ -340,12 +302,8 @@ fn hints(facts: &SaleFacts) -> Hints {
     sorted.sort_by_key(|(rank, at, hints)| (*rank, *at, format!("{hints:?}")));
     let mut all = Hints::default();
     for (_, _, hints) in sorted {
-        extend(&mut all.clicks, &hints.clicks, |held: &ClickMention, new| {
-            held.click_id == new.click_id
-        });
-        extend(&mut all.promotion_codes, &hints.promotion_codes, |held, new| {
-            held == new
-        });
+        extend(&mut all.clicks, &hints.clicks, |held: &ClickMention, new| held.click_id == new.click_id);
+        extend(&mut all.promotion_codes, &hints.promotion_codes, |held, new| held == new);
         extend(&mut all.discounts, &hints.discounts, |held, new| held == new);
         if all.customer_external_id.is_none() {
             all.customer_external_id.clone_from(&hints.customer_external_id);
@@ -406,13 +364,7 @@ mod tests {
     }
 
     fn facts(list: &[StripeFact]) -> SaleFacts {
-        let stripe = list
-            .iter()
-            .map(|fact| Observed {
-                at: NOW,
-                fact: fact.clone(),
-            })
-            .collect();
+        let stripe = list.iter().map(|fact| Observed { at: NOW, fact: fact.clone() }).collect();
         SaleFacts { report: None, stripe }
     }
 
@@ -431,10 +383,7 @@ mod tests {
         let expected = Some((10_000, NOW.plus_ms(-7_000), Occasion::SubscriptionPayment(1)));
         assert_eq!(converted(&facts(&[session.clone(), invoice()])), expected);
         assert_eq!(converted(&facts(&[invoice(), session.clone()])), expected);
-        assert_eq!(
-            state(&facts(&[session.clone(), invoice()]), NOW),
-            state(&facts(&[invoice(), session]), NOW)
-        );
+        assert_eq!(state(&facts(&[session.clone(), invoice()]), NOW), state(&facts(&[invoice(), session]), NOW));
     }
 
     #[test]
@@ -445,16 +394,8 @@ mod tests {
         let unpaid = of(SessionMode::Payment, PaymentStatus::Unpaid, None);
         assert_eq!(state(&unpaid, NOW), State::Waiting { until: None });
         let unjoined = of(SessionMode::Subscription, PaymentStatus::Paid, None);
-        assert_eq!(
-            state(&unjoined, NOW),
-            State::Waiting {
-                until: Some(NOW.plus_ms(JOIN_WAIT_MS))
-            }
-        );
-        assert!(matches!(
-            state(&unjoined, NOW.plus_ms(JOIN_WAIT_MS)),
-            State::Converted(_)
-        ));
+        assert_eq!(state(&unjoined, NOW), State::Waiting { until: Some(NOW.plus_ms(JOIN_WAIT_MS)) });
+        assert!(matches!(state(&unjoined, NOW.plus_ms(JOIN_WAIT_MS)), State::Converted(_)));
         let setup = of(SessionMode::Setup, PaymentStatus::NoPaymentRequired, None);
         assert_eq!(converted(&setup), None);
     }
@@ -471,18 +412,12 @@ mod tests {
                 click_id: None,
                 promo_code: None,
             };
-            let facts = SaleFacts {
-                report: Some(report),
-                ..facts(stripe)
-            };
+            let facts = SaleFacts { report: Some(report), ..facts(stripe) };
             let State::Converted(conversion) = state(&facts, NOW) else {
                 panic!("a report always converts");
             };
             assert_eq!((conversion.money.paid_cents, conversion.occasion), expected);
-            assert_eq!(
-                (conversion.source, conversion.event_type.as_str()),
-                (Source::Api, "order")
-            );
+            assert_eq!((conversion.source, conversion.event_type.as_str()), (Source::Api, "order"));
         };
         let payment = session(SessionMode::Payment, PaymentStatus::Paid, None);
         let subscription = session(SessionMode::Subscription, PaymentStatus::Paid, Some("in_1"));
@@ -493,26 +428,16 @@ mod tests {
         check(8_000, &[unpaid], (8_000, Occasion::Payment));
         check(8_000, std::slice::from_ref(&payment), (9_900, Occasion::Payment));
         check(0, &[payment], (9_900, Occasion::Payment));
-        check(
-            8_000,
-            std::slice::from_ref(&subscription),
-            (9_900, Occasion::SubscriptionPayment(1)),
-        );
-        check(
-            8_000,
-            &[invoice(), subscription],
-            (10_000, Occasion::SubscriptionPayment(1)),
-        );
+        check(8_000, std::slice::from_ref(&subscription), (9_900, Occasion::SubscriptionPayment(1)));
+        check(8_000, &[invoice(), subscription], (10_000, Occasion::SubscriptionPayment(1)));
     }
+
+    use super::partition::keys;
 
     #[test]
     fn a_session_and_its_invoice_share_a_key() {
         let shares = |session: &StripeFact| keys(session).iter().any(|key| keys(&invoice()).contains(key));
-        assert!(shares(&session(
-            SessionMode::Subscription,
-            PaymentStatus::Paid,
-            Some("in_1")
-        )));
+        assert!(shares(&session(SessionMode::Subscription, PaymentStatus::Paid, Some("in_1"))));
         assert!(shares(&session(SessionMode::Subscription, PaymentStatus::Paid, None)));
         assert!(!shares(&session(SessionMode::Payment, PaymentStatus::Paid, None)));
     }

@@ -17,18 +17,9 @@ const ALLOWED: [(&str, &str); 10] = [
 #[test]
 fn domain_depends_on_nothing_else() {
     let manifest = include_str!("../Cargo.toml");
-    let section = manifest
-        .split("[dependencies]")
-        .nth(1)
-        .unwrap()
-        .split("\n[")
-        .next()
-        .unwrap();
+    let section = manifest.split("[dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
     for line in section.lines().filter(|line| !line.trim().is_empty()) {
         let name = line.split(['.', ' ', '=']).next().unwrap();
-        assert!(
-            ALLOWED.iter().any(|(allowed, _)| *allowed == name),
-            "domain must not depend on {name}"
-        );
+        assert!(ALLOWED.iter().any(|(allowed, _)| *allowed == name), "domain must not depend on {name}");
     }
 }
