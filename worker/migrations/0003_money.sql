@@ -19,50 +19,59 @@ CREATE TABLE clicks (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX clicks_by_time ON clicks (workspace_id, mode, clicked_at, click_id);
 
--- The revision guards a sale against two writers: who did not see the newest one fails the CHECK, and its batch with it.
-CREATE TABLE sales (
+-- A family of sales: those of one subscription, or one sale alone. They are booked together. The revision guards it against
+-- two writers: who did not see the newest one fails the CHECK, and its batch with it.
+CREATE TABLE families (
   id TEXT PRIMARY KEY,
   workspace_id TEXT NOT NULL,
   mode TEXT NOT NULL CHECK (mode IN ('test', 'live')),
   revision INTEGER NOT NULL CHECK (revision >= 0),
-  -- When time alone can change the sale's state.
-  due_at INTEGER
+  -- When time alone can change what its sales have come to.
+  due_at INTEGER,
+  -- Some of its facts speak of a sale that nobody knows yet.
+  parked INTEGER NOT NULL DEFAULT 0 CHECK (parked IN (0, 1)),
+  -- A later fact joined it to this one.
+  merged_into TEXT REFERENCES families (id)
 ) STRICT;
-CREATE INDEX sales_due ON sales (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX families_due ON families (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX families_merged ON families (merged_into) WHERE merged_into IS NOT NULL;
 
 -- Every id under which a sale is known: Stripe's and the merchant's, in one key space, so that one sale is counted once.
-CREATE TABLE sale_keys (
+CREATE TABLE family_keys (
   workspace_id TEXT NOT NULL,
   mode TEXT NOT NULL CHECK (mode IN ('test', 'live')),
   key TEXT NOT NULL,
-  sale_id TEXT NOT NULL REFERENCES sales (id),
+  family_id TEXT NOT NULL REFERENCES families (id),
   PRIMARY KEY (workspace_id, mode, key)
 ) STRICT, WITHOUT ROWID;
-
-CREATE INDEX sale_keys_by_sale ON sale_keys (sale_id);
+CREATE INDEX family_keys_by_family ON family_keys (family_id);
 
 -- What came in, as it came, without personal data.
 CREATE TABLE facts (
   id TEXT PRIMARY KEY,
   workspace_id TEXT NOT NULL,
   mode TEXT NOT NULL CHECK (mode IN ('test', 'live')),
-  sale_id TEXT NOT NULL REFERENCES sales (id),
-  -- 'report', or Stripe's event id and the fact's place in it: what is told twice is one fact.
+  family_id TEXT NOT NULL REFERENCES families (id),
+  -- 'report/' and the transaction, 'refund/' with transaction and refund, or Stripe's event id and the fact's place in it:
+  -- what is told twice is one fact.
   source TEXT NOT NULL,
   said_at INTEGER NOT NULL,
   body TEXT NOT NULL,
   -- What it names, so that one query finds it: {"links":[numbers],"codes":[folded],"promotion_codes":["promo_…"]}.
   mentions TEXT NOT NULL,
+  stripe_event_id TEXT,
   recorded_at INTEGER NOT NULL,
   request_id TEXT,
-  UNIQUE (sale_id, source)
+  UNIQUE (family_id, source)
 ) STRICT;
 
 CREATE TABLE conversions (
   id TEXT PRIMARY KEY,
   workspace_id TEXT NOT NULL,
   mode TEXT NOT NULL CHECK (mode IN ('test', 'live')),
-  sale_id TEXT NOT NULL REFERENCES sales (id),
+  family_id TEXT NOT NULL REFERENCES families (id),
+  -- One key of its sale: tells the family's conversions apart.
+  anchor TEXT NOT NULL,
   source TEXT NOT NULL CHECK (source IN ('api', 'stripe', 'lead_api')),
   status TEXT NOT NULL CHECK (status IN ('recorded', 'partially_refunded', 'refunded', 'merged')),
   external_transaction_id TEXT,
@@ -87,7 +96,7 @@ CREATE TABLE conversions (
   request_id TEXT,
   created_at INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX conversions_by_sale ON conversions (sale_id);
+CREATE INDEX conversions_by_family ON conversions (family_id);
 CREATE INDEX conversions_by_workspace ON conversions (workspace_id, mode, id);
 
 CREATE TABLE decisions (
@@ -123,13 +132,15 @@ CREATE TABLE commissions (
   -- A JSON list of reasons; empty when no person has to look.
   needs_review TEXT NOT NULL,
   auto_approve INTEGER NOT NULL CHECK (auto_approve IN (0, 1)),
+  disputed INTEGER NOT NULL DEFAULT 0 CHECK (disputed IN (0, 1)),
   hold_until INTEGER NOT NULL,
   reward_version TEXT NOT NULL,
   created_at INTEGER NOT NULL,
   UNIQUE (conversion_id, participant_id, currency)
 ) STRICT;
 CREATE INDEX commissions_by_workspace ON commissions (workspace_id, mode, id);
-CREATE INDEX commissions_held ON commissions (hold_until) WHERE state = 'pending' AND auto_approve = 1 AND needs_review = '[]';
+CREATE INDEX commissions_held ON commissions (hold_until) WHERE state = 'pending' AND auto_approve = 1 AND disputed = 0
+  AND needs_review = '[]';
 
 CREATE TABLE entries (
   id TEXT PRIMARY KEY,

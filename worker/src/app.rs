@@ -96,10 +96,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/links", post(r::links::create).get(r::links::list))
         .route("/links/{id}", get(r::links::read))
         .route("/links/{id}/{verb}", post(r::links::act))
-        .route(
-            "/participants",
-            post(r::participants::create).get(r::participants::list),
-        )
+        .route("/participants", post(r::participants::create).get(r::participants::list))
         .route("/participants/{id}", get(r::participants::read))
         .route("/participants/{id}/{verb}", post(r::participants::act))
         .route("/partners", post(r::partners::create).get(r::partners::list))
@@ -109,18 +106,11 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/programs/{id}/{verb}", post(r::programs::act))
         .route("/promo-codes", post(r::promo_codes::create).get(r::promo_codes::list))
         .route("/promo-codes/{id}", get(r::promo_codes::read))
-        .route(
-            "/stripe-connections",
-            post(r::stripe_connections::create).get(r::stripe_connections::list),
-        )
+        .route("/stripe-connections", post(r::stripe_connections::create).get(r::stripe_connections::list))
         .route("/stripe-events", get(r::stripe_events::list))
         .route("/stripe-events/{id}", get(r::stripe_events::read));
     // Not there at all in a deployment, so that nothing of it can be asked for.
-    let demo = if app.config.dev {
-        pages::demo::router()
-    } else {
-        Router::new()
-    };
+    let demo = if app.config.dev { pages::demo::router() } else { Router::new() };
     Router::new()
         .route("/healthz", get(r::health::check))
         .route("/v1/{file}", get(r::files::snippet))
@@ -164,10 +154,7 @@ pub async fn answer(app: &App, router: &Router, mut request: Request, peer: Peer
 
 /// The caller's id where it is 1 to 128 visible ASCII characters, else a new one.
 fn request_id(app: &App, request: &Request) -> String {
-    let given = request
-        .headers()
-        .get("x-request-id")
-        .and_then(|value| value.to_str().ok());
+    let given = request.headers().get("x-request-id").and_then(|value| value.to_str().ok());
     match given {
         Some(id) if (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()) => id.to_owned(),
         _ => {

@@ -65,9 +65,7 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// Lets in the bearer of a secret key: 401, then 429.
 pub async fn secret(app: &App, call: &Call, headers: &HeaderMap, zone: Zone) -> Result<Access, ApiError> {
     let Some(token) = bearer(headers) else {
-        return Err(ApiError::InvalidApiKey(
-            "Send a secret key (sk_…) as Authorization: Bearer.",
-        ));
+        return Err(ApiError::InvalidApiKey("Send a secret key (sk_…) as Authorization: Bearer."));
     };
     let row = known_key(app, call, token, KeyKind::Secret).await?;
     admit(app, call, row, zone).await
@@ -116,9 +114,7 @@ async fn lookup(app: &App, now: Instant, key: &ApiKey) -> Result<Option<KeyRow>,
     let row = keys::decode(row)?;
     // The infix alone decides the mode; a row that disagrees would be ours to explain.
     if row.mode != key.mode() || row.kind != key.kind() {
-        return Err(ApiError::Internal(
-            "api_keys: mode or kind is not the key's own".to_owned(),
-        ));
+        return Err(ApiError::Internal("api_keys: mode or kind is not the key's own".to_owned()));
     }
     if let Ok(mut known) = app.keys.known.lock() {
         if known.len() >= KEYS_REMEMBERED_MAX {
@@ -136,13 +132,7 @@ async fn admit(app: &App, call: &Call, row: KeyRow, zone: Zone) -> Result<Access
         Zone::Conversions => (Bucket::Conversions { key_id }, row.conversions_per_minute),
         Zone::Other => {
             let workspace_id = row.workspace_id.to_string();
-            (
-                Bucket::Other {
-                    workspace_id,
-                    address: network(&call.peer.address),
-                },
-                row.other_per_minute,
-            )
+            (Bucket::Other { workspace_id, address: network(&call.peer.address) }, row.other_per_minute)
         }
     };
     let (admission, unmetered) = match app.limiter.take(&bucket, limit, call.now).await {
@@ -152,16 +142,9 @@ async fn admit(app: &App, call: &Call, row: KeyRow, zone: Zone) -> Result<Access
     };
     call.note_admission(admission);
     if !admission.admitted {
-        return Err(ApiError::RateLimitExceeded {
-            retry_after_s: admission.reset_s,
-        });
+        return Err(ApiError::RateLimitExceeded { retry_after_s: admission.reset_s });
     }
-    Ok(Access {
-        workspace_id: row.workspace_id,
-        mode: row.mode,
-        key_id: row.id,
-        unmetered,
-    })
+    Ok(Access { workspace_id: row.workspace_id, mode: row.mode, key_id: row.id, unmetered })
 }
 
 /// A small fixed number of clicks while the limiter cannot answer: a partner's click is worth more than an exact count.
@@ -171,17 +154,9 @@ fn unmetered(app: &App, bucket: &Bucket, now: Instant) -> Admission {
             if windows.len() >= KEYS_REMEMBERED_MAX {
                 windows.clear();
             }
-            windows
-                .entry(bucket.name())
-                .or_default()
-                .take(UNMETERED_CLICKS_MAX, now)
+            windows.entry(bucket.name()).or_default().take(UNMETERED_CLICKS_MAX, now)
         }
-        Err(_) => Admission {
-            admitted: false,
-            limit: UNMETERED_CLICKS_MAX,
-            remaining: 0,
-            reset_s: 60,
-        },
+        Err(_) => Admission { admitted: false, limit: UNMETERED_CLICKS_MAX, remaining: 0, reset_s: 60 },
     }
 }
 

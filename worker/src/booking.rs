@@ -1,51 +1,56 @@
-//! Booking: brings new facts to their sale, decides anew what the sale has come to, and writes the difference. One load,
-//! one call into the rules, one batch.
+//! Booking: brings new facts to their family of sales, decides anew what each sale has come to, and writes the difference.
+//! One load, one pass through the rules, one batch.
 //!
-//! Two requests may book one sale at once. The batch names the revision that it was decided on (or the sale's keys, when it
-//! is new); who comes second fails as a whole, loads again and decides on what is there then.
+//! Two requests may book one family at once. The batch names the revision that it was decided on (or the family's keys, when
+//! it is new); who comes second fails as a whole, loads again and decides on what is there then.
 
 mod decide;
 mod load;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 pub use self::load::mentions;
 
 use domain::attribution::{Inputs, Refusal, Verdict};
+use domain::ids::StripeEventId;
 use domain::time::Instant;
 
 use crate::app::App;
 use crate::error::ApiError;
 use crate::store::conversions::{Conversion, Reported};
-use crate::store::sales::NewFact;
-use crate::store::{DbError, Scope, Statement};
+use crate::store::families::NewFact;
+use crate::store::{DbError, Scope};
 
 /// How often a booking is decided again because another came between.
 const ATTEMPTS_MAX: u32 = 8;
 
-/// New facts of one sale.
+/// New facts of one family.
 pub struct Booking {
     /// Whose.
     pub scope: Scope,
-    /// The ids under which the sale is known.
+    /// The ids under which its sales are known.
     pub keys: Vec<String>,
     /// What came in. Empty when only time has passed.
     pub facts: Vec<NewFact>,
-    /// What a merchant's report holds beside the money; such a booking is refused when the sale has a conversion.
+    /// What a merchant's report holds beside the money, and its transaction id; such a booking is refused when the sale has a
+    /// conversion.
     pub report: Option<Reported>,
     /// The one `now`.
     pub now: Instant,
     /// Kept with what is stored.
     pub request_id: Option<String>,
-    /// Written in the same batch.
-    pub along: Vec<Statement>,
+    /// The Stripe event that brought the facts; its outcome is written in the same batch.
+    pub stripe_event: Option<StripeEventId>,
 }
 
 /// What came of it.
 pub enum Booked {
-    /// There is a conversion.
+    /// The report's conversion.
     Converted(Box<Converted>),
-    /// The sale waits.
-    Waiting,
+    /// The facts are recorded.
+    Recorded,
     /// The report's sale has a conversion already.
     Duplicate {
         /// The first one's id.
@@ -53,8 +58,6 @@ pub enum Booked {
     },
     /// The report may not be recorded; its decision is.
     Refused(Refusal),
-    /// The facts join sales that were two so far.
-    Joins,
 }
 
 /// A conversion with its decision in force.
@@ -74,7 +77,7 @@ pub async fn book(app: &App, booking: &Booking) -> Result<Booked, ApiError> {
     let mut last = String::new();
     for _ in 0..ATTEMPTS_MAX {
         let loaded = load::load(app, booking).await?;
-        let decided = decide::decide(app, booking, loaded)?;
+        let decided = decide::decide(app, booking, loaded);
         let (statements, booked) = write::write(app, booking, decided)?;
         if statements.is_empty() {
             return Ok(booked);
@@ -85,7 +88,5 @@ pub async fn book(app: &App, booking: &Booking) -> Result<Booked, ApiError> {
             Err(error) => return Err(error.into()),
         }
     }
-    Err(ApiError::Unavailable(format!(
-        "booking lost {ATTEMPTS_MAX} races: {last}"
-    )))
+    Err(ApiError::Unavailable(format!("booking lost {ATTEMPTS_MAX} races: {last}")))
 }

@@ -41,13 +41,7 @@ pub struct Call {
 impl Call {
     /// A call with no admission yet.
     pub fn new(request_id: String, now: Instant, peer: Peer, origin: String) -> Self {
-        Self {
-            request_id,
-            now,
-            peer,
-            origin,
-            admission: Arc::default(),
-        }
+        Self { request_id, now, peer, origin, admission: Arc::default() }
     }
 
     /// Notes what the limiter said, for the headers of whatever the answer will be.
@@ -85,12 +79,8 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
     let text = serde_json::to_string(body).unwrap_or_else(|_| "{}".to_owned());
     let mut response = Response::new(axum::body::Body::from(text));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 

@@ -24,10 +24,7 @@ use crate::store::d1::D1;
 struct PlatformClock;
 
 impl Clock for PlatformClock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the clock that everything else is handed"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that everything else is handed")]
     fn now(&self) -> Instant {
         Instant::from_ms(i64::try_from(worker::Date::now().as_millis()).unwrap_or(0))
     }
@@ -36,10 +33,7 @@ impl Clock for PlatformClock {
 struct PlatformRandom;
 
 impl Random for PlatformRandom {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the source of randomness that everything else is handed"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the source of randomness that everything else is handed")]
     #[expect(clippy::expect_used, reason = "a Worker without randomness can do nothing safely")]
     fn fill(&self, buffer: &mut [u8]) {
         getrandom::fill(buffer).expect("crypto.getRandomValues always answers in a Worker");
@@ -94,13 +88,8 @@ fn running(env: &Env) -> worker::Result<(Arc<App>, Router)> {
 
 fn secrets(env: &Env) -> worker::Result<Secrets> {
     let text = |name: &str| env.secret(name).map(|value| value.to_string()).unwrap_or_default();
-    Secrets::read(
-        &text("CLICK_SECRETS"),
-        &text("ENCRYPTION_SECRETS"),
-        &text("HASH_SECRETS"),
-        &text("OPERATOR_TOKEN"),
-    )
-    .map_err(|bad| worker::Error::RustError(format!("the secret {} is missing or malformed", bad.0)))
+    Secrets::read(&text("CLICK_SECRETS"), &text("ENCRYPTION_SECRETS"), &text("HASH_SECRETS"), &text("OPERATOR_TOKEN"))
+        .map_err(|bad| worker::Error::RustError(format!("the secret {} is missing or malformed", bad.0)))
 }
 
 fn config(env: &Env) -> Config {
@@ -119,17 +108,8 @@ fn config(env: &Env) -> Config {
 #[event(fetch)]
 async fn fetch(request: HttpRequest, env: Env, context: Context) -> worker::Result<http::Response<axum::body::Body>> {
     let (app, router) = running(&env)?;
-    let header = |name: &str| {
-        request
-            .headers()
-            .get(name)
-            .and_then(|v| v.to_str().ok())
-            .map(str::to_owned)
-    };
-    let peer = Peer {
-        address: header("cf-connecting-ip").unwrap_or_default(),
-        country: header("cf-ipcountry"),
-    };
+    let header = |name: &str| request.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    let peer = Peer { address: header("cf-connecting-ip").unwrap_or_default(), country: header("cf-ipcountry") };
     let (parts, body) = request.into_parts();
     let request = axum::extract::Request::from_parts(parts, axum::body::Body::new(body));
     let mut response = app::answer(&app, &router, request, peer).await;

@@ -76,18 +76,12 @@ pub enum ApiError {
 impl ApiError {
     /// A malformed request, in one sentence.
     pub fn malformed(message: impl Into<String>) -> Self {
-        Self::Validation {
-            message: message.into(),
-            details: Vec::new(),
-        }
+        Self::Validation { message: message.into(), details: Vec::new() }
     }
 
     /// One wrong field.
     pub fn field(field: &str, message: impl Into<String>) -> Self {
-        Self::fields(vec![FieldError {
-            field: field.to_owned(),
-            message: message.into(),
-        }])
+        Self::fields(vec![FieldError { field: field.to_owned(), message: message.into() }])
     }
 
     /// Several wrong fields.
@@ -106,11 +100,9 @@ impl ApiError {
             Self::InvalidSignature(why) => (S::BAD_REQUEST, "INVALID_SIGNATURE", why.clone()),
             Self::InvalidApiKey(why) => (S::UNAUTHORIZED, "INVALID_API_KEY", (*why).to_owned()),
             Self::Forbidden(why) => (S::FORBIDDEN, "FORBIDDEN", why.clone()),
-            Self::HttpsRequired => (
-                S::FORBIDDEN,
-                "HTTPS_REQUIRED",
-                "Use https: plain HTTP is answered on loopback only.".to_owned(),
-            ),
+            Self::HttpsRequired => {
+                (S::FORBIDDEN, "HTTPS_REQUIRED", "Use https: plain HTTP is answered on loopback only.".to_owned())
+            }
             Self::NotFound(what) => (S::NOT_FOUND, "NOT_FOUND", format!("There is no such {what}.")),
             Self::ReferralNotFound => (
                 S::NOT_FOUND,
@@ -128,16 +120,12 @@ impl ApiError {
                 "This external_transaction_id is already recorded; conversion_id is the first one's.".to_owned(),
             ),
             Self::Conflict(why) => (S::CONFLICT, "CONFLICT", why.clone()),
-            Self::PayloadTooLarge { limit_bytes } => (
-                S::PAYLOAD_TOO_LARGE,
-                "PAYLOAD_TOO_LARGE",
-                format!("The body is over {limit_bytes} bytes."),
-            ),
-            Self::UnsupportedMediaType(wanted) => (
-                S::UNSUPPORTED_MEDIA_TYPE,
-                "UNSUPPORTED_MEDIA_TYPE",
-                format!("Send the body as {wanted}."),
-            ),
+            Self::PayloadTooLarge { limit_bytes } => {
+                (S::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", format!("The body is over {limit_bytes} bytes."))
+            }
+            Self::UnsupportedMediaType(wanted) => {
+                (S::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", format!("Send the body as {wanted}."))
+            }
             Self::NoAttributionSignal => (
                 S::UNPROCESSABLE_ENTITY,
                 "NO_ATTRIBUTION_SIGNAL",
@@ -150,11 +138,9 @@ impl ApiError {
                 "RATE_LIMIT_EXCEEDED",
                 format!("Too many requests in this minute; try again in {retry_after_s} s."),
             ),
-            Self::Unavailable(_) => (
-                S::SERVICE_UNAVAILABLE,
-                "UNAVAILABLE",
-                "Not available right now; try again shortly.".to_owned(),
-            ),
+            Self::Unavailable(_) => {
+                (S::SERVICE_UNAVAILABLE, "UNAVAILABLE", "Not available right now; try again shortly.".to_owned())
+            }
             Self::Internal(_) => (
                 S::INTERNAL_SERVER_ERROR,
                 "INTERNAL_ERROR",
@@ -193,14 +179,10 @@ impl ApiError {
             _ => None,
         };
         if let Some(seconds) = retry_after_s {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if matches!(self, Self::InvalidApiKey(_)) {
-            response
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }

@@ -16,10 +16,7 @@ impl Fields {
     /// Parses a body. Whatever is no JSON object is malformed.
     pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
         match serde_json::from_slice(body) {
-            Ok(Json::Object(object)) => Ok(Self {
-                object,
-                errors: Vec::new(),
-            }),
+            Ok(Json::Object(object)) => Ok(Self { object, errors: Vec::new() }),
             Ok(_) => Err(ApiError::malformed("The body must be a JSON object.")),
             Err(error) => Err(ApiError::malformed(format!("The body is not JSON: {error}."))),
         }
@@ -27,10 +24,7 @@ impl Fields {
 
     /// A nested object's fields.
     pub fn of(object: Map<String, Json>) -> Self {
-        Self {
-            object,
-            errors: Vec::new(),
-        }
+        Self { object, errors: Vec::new() }
     }
 
     /// The field as it came; explicit null equals absent.
@@ -40,19 +34,12 @@ impl Fields {
 
     /// Notes an error.
     pub fn error(&mut self, field: &str, message: impl Into<String>) {
-        self.errors.push(FieldError {
-            field: field.to_owned(),
-            message: message.into(),
-        });
+        self.errors.push(FieldError { field: field.to_owned(), message: message.into() });
     }
 
     /// All errors, or none.
     pub fn finish(self) -> Result<(), ApiError> {
-        if self.errors.is_empty() {
-            Ok(())
-        } else {
-            Err(ApiError::fields(self.errors))
-        }
+        if self.errors.is_empty() { Ok(()) } else { Err(ApiError::fields(self.errors)) }
     }
 
     /// A text of 1 to `chars_max` characters. NUL is not among them: SQL's JSON functions end a text there, so that two
@@ -183,9 +170,11 @@ impl Fields {
 
     /// Takes over a nested object's errors under its name.
     pub fn absorb(&mut self, prefix: &str, nested: Self) {
-        self.errors.extend(nested.errors.into_iter().map(|error| FieldError {
-            field: format!("{prefix}.{}", error.field),
-            message: error.message,
-        }));
+        self.errors.extend(
+            nested
+                .errors
+                .into_iter()
+                .map(|error| FieldError { field: format!("{prefix}.{}", error.field), message: error.message }),
+        );
     }
 }

@@ -36,20 +36,11 @@ impl Secrets {
         let visitors = list(clicks).ok_or(BadSecret("CLICK_SECRETS"))?;
         let clicks = ClickCipher::new(&visitors).map_err(|_| BadSecret("CLICK_SECRETS"))?;
         let encryption = list(encryption).ok_or(BadSecret("ENCRYPTION_SECRETS"))?;
-        let hash = *list(hash)
-            .and_then(|all| all.first().copied())
-            .as_ref()
-            .ok_or(BadSecret("HASH_SECRETS"))?;
+        let hash = *list(hash).and_then(|all| all.first().copied()).as_ref().ok_or(BadSecret("HASH_SECRETS"))?;
         if operator_token.len() < 16 {
             return Err(BadSecret("OPERATOR_TOKEN"));
         }
-        Ok(Self {
-            clicks,
-            visitors,
-            encryption,
-            hash,
-            operator_digest: Sha256::digest(operator_token).into(),
-        })
+        Ok(Self { clicks, visitors, encryption, hash, operator_digest: Sha256::digest(operator_token).into() })
     }
 
     /// Whether this is the operator's token; in constant time.
@@ -62,22 +53,12 @@ impl Secrets {
     pub fn seal(&self, random: &dyn Random, purpose: &str, text: &[u8]) -> Result<String, ApiError> {
         let mut nonce = [0; 24];
         random.fill(&mut nonce);
-        let secret = self
-            .encryption
-            .first()
-            .ok_or_else(|| ApiError::Internal("no encryption secret".to_owned()))?;
-        let payload = Payload {
-            msg: text,
-            aad: purpose.as_bytes(),
-        };
+        let secret = self.encryption.first().ok_or_else(|| ApiError::Internal("no encryption secret".to_owned()))?;
+        let payload = Payload { msg: text, aad: purpose.as_bytes() };
         let sealed = XChaCha20Poly1305::new(secret.into())
             .encrypt(&XNonce::from(nonce), payload)
             .map_err(|_| ApiError::Internal("sealing failed".to_owned()))?;
-        Ok(format!(
-            "1.{}.{}",
-            URL_SAFE_NO_PAD.encode(nonce),
-            URL_SAFE_NO_PAD.encode(sealed)
-        ))
+        Ok(format!("1.{}.{}", URL_SAFE_NO_PAD.encode(nonce), URL_SAFE_NO_PAD.encode(sealed)))
     }
 
     /// Opens what [`Self::seal`] made, under any of the secrets; `None` when it is not whole, or of another purpose.
@@ -89,13 +70,8 @@ impl Secrets {
         let nonce: [u8; 24] = URL_SAFE_NO_PAD.decode(nonce).ok()?.try_into().ok()?;
         let body = URL_SAFE_NO_PAD.decode(body).ok()?;
         self.encryption.iter().find_map(|secret| {
-            let payload = Payload {
-                msg: &body,
-                aad: purpose.as_bytes(),
-            };
-            XChaCha20Poly1305::new(secret.into())
-                .decrypt(&XNonce::from(nonce), payload)
-                .ok()
+            let payload = Payload { msg: &body, aad: purpose.as_bytes() };
+            XChaCha20Poly1305::new(secret.into()).decrypt(&XNonce::from(nonce), payload).ok()
         })
     }
 
@@ -147,21 +123,12 @@ mod tests {
 
     #[test]
     fn what_is_sealed_opens_for_its_purpose_and_under_a_rotated_secret() {
-        let sealed = secrets(&[3])
-            .seal(&Seeded::new(1), "stripe conn_1", b"whsec_x")
-            .unwrap();
+        let sealed = secrets(&[3]).seal(&Seeded::new(1), "stripe conn_1", b"whsec_x").unwrap();
         assert_eq!(secrets(&[3]).open("stripe conn_1", &sealed).unwrap(), b"whsec_x");
         assert_eq!(secrets(&[4, 3]).open("stripe conn_1", &sealed).unwrap(), b"whsec_x");
         assert_eq!(secrets(&[4]).open("stripe conn_1", &sealed), None);
         assert_eq!(secrets(&[3]).open("stripe conn_2", &sealed), None);
-        for broken in [
-            "",
-            "1",
-            "1..",
-            "2.a.b",
-            &sealed[..sealed.len() - 1],
-            &format!("{sealed}.x"),
-        ] {
+        for broken in ["", "1", "1..", "2.a.b", &sealed[..sealed.len() - 1], &format!("{sealed}.x")] {
             assert_eq!(secrets(&[3]).open("stripe conn_1", broken), None, "{broken}");
         }
     }
@@ -171,10 +138,7 @@ mod tests {
         let good = hex::encode([1; 32]);
         let read = |a: &str, b: &str, c: &str, d: &str| Secrets::read(a, b, c, d).err().map(|bad| bad.0);
         assert_eq!(read("", &good, &good, "an operator's token"), Some("CLICK_SECRETS"));
-        assert_eq!(
-            read(&good, "zz", &good, "an operator's token"),
-            Some("ENCRYPTION_SECRETS")
-        );
+        assert_eq!(read(&good, "zz", &good, "an operator's token"), Some("ENCRYPTION_SECRETS"));
         assert_eq!(read(&good, &good, "", "an operator's token"), Some("HASH_SECRETS"));
         assert_eq!(read(&good, &good, &good, "short"), Some("OPERATOR_TOKEN"));
     }
@@ -182,13 +146,7 @@ mod tests {
     #[test]
     fn a_visitor_has_another_hash_each_day_and_in_each_workspace() {
         let s = secrets(&[3]);
-        assert_ne!(
-            s.visitor_hash(1, "ws_a", "1.2.3.4", "x"),
-            s.visitor_hash(2, "ws_a", "1.2.3.4", "x")
-        );
-        assert_ne!(
-            s.visitor_hash(1, "ws_a", "1.2.3.4", "x"),
-            s.visitor_hash(1, "ws_b", "1.2.3.4", "x")
-        );
+        assert_ne!(s.visitor_hash(1, "ws_a", "1.2.3.4", "x"), s.visitor_hash(2, "ws_a", "1.2.3.4", "x"));
+        assert_ne!(s.visitor_hash(1, "ws_a", "1.2.3.4", "x"), s.visitor_hash(1, "ws_b", "1.2.3.4", "x"));
     }
 }

@@ -133,7 +133,7 @@ pub fn commission(commission: &Commission, mode: Mode) -> Json {
         "state": commission.state.as_str(),
         "needs_review": !commission.needs_review.is_empty(),
         "review_reasons": commission.needs_review,
-        "disputed": false,
+        "disputed": commission.disputed,
         "hold_until": commission.hold_until.to_string(),
         "reward_version": commission.reward_version,
         "entries": entries,
@@ -166,10 +166,9 @@ pub fn click(click: &Click) -> Json {
 pub fn reward(version: &RewardVersion) -> Json {
     let (percent_bps, flat) = match version.rate {
         Rate::PercentBps(bps) => (Some(bps), None),
-        Rate::Flat { amount_cents, currency } => (
-            None,
-            Some(json!({ "amount_cents": amount_cents, "currency": currency })),
-        ),
+        Rate::Flat { amount_cents, currency } => {
+            (None, Some(json!({ "amount_cents": amount_cents, "currency": currency })))
+        }
     };
     json!({
         "id": version.reward_id,
@@ -191,9 +190,7 @@ pub fn reward(version: &RewardVersion) -> Json {
 /// A program with the newest version of each of its rewards.
 pub fn program(program: &Program, versions: &[RewardVersion], mode: Mode) -> Json {
     let newest = versions.iter().filter(|version| {
-        let superseded = versions
-            .iter()
-            .any(|v| v.reward_id == version.reward_id && v.version > version.version);
+        let superseded = versions.iter().any(|v| v.reward_id == version.reward_id && v.version > version.version);
         version.program_id == program.id && !superseded && !version.retired
     });
     json!({

@@ -63,10 +63,7 @@ fn a_request_id_is_echoed_where_it_is_fit_and_otherwise_replaced() {
         check("two words", false);
         check("über", false);
     }
-    let (one, two) = (
-        world.send("GET /healthz", &[], json!(null)),
-        world.send("GET /healthz", &[], json!(null)),
-    );
+    let (one, two) = (world.send("GET /healthz", &[], json!(null)), world.send("GET /healthz", &[], json!(null)));
     assert_ne!(one.header("x-request-id"), two.header("x-request-id"));
     assert!(one.header("x-request-id").starts_with("req_"));
 }
@@ -147,16 +144,8 @@ fn a_wrong_method_is_405_and_says_which_are_right() {
 
 #[test]
 fn secret_endpoints_refuse_in_order_401_429_413_415_400() {
-    let paths = [
-        "conversions",
-        "programs",
-        "partners",
-        "participants",
-        "links",
-        "hosts",
-        "promo-codes",
-        "stripe-connections",
-    ];
+    let paths =
+        ["conversions", "programs", "partners", "participants", "links", "hosts", "promo-codes", "stripe-connections"];
     for path in paths {
         let world = World::new();
         let line = format!("POST /api/v1/{path}");
@@ -166,32 +155,16 @@ fn secret_endpoints_refuse_in_order_401_429_413_415_400() {
             world.send_bytes(&line, &headers, body)
         };
         // All is wrong but what has been mended before.
-        assert_eq!(
-            send("Bearer x", text, over_64_kib()).summary(),
-            "401 INVALID_API_KEY",
-            "{path}"
-        );
-        assert_eq!(
-            send(&good, text, over_64_kib()).summary(),
-            "413 PAYLOAD_TOO_LARGE",
-            "{path}"
-        );
-        assert_eq!(
-            send(&good, text, b"{".to_vec()).summary(),
-            "415 UNSUPPORTED_MEDIA_TYPE",
-            "{path}"
-        );
+        assert_eq!(send("Bearer x", text, over_64_kib()).summary(), "401 INVALID_API_KEY", "{path}");
+        assert_eq!(send(&good, text, over_64_kib()).summary(), "413 PAYLOAD_TOO_LARGE", "{path}");
+        assert_eq!(send(&good, text, b"{".to_vec()).summary(), "415 UNSUPPORTED_MEDIA_TYPE", "{path}");
         let answer = send(&good, "application/json; charset=utf-8", b"{".to_vec());
         assert_eq!(answer.summary(), "400 VALIDATION_ERROR", "{path}");
         is_error_shape(&answer);
         let limit: usize = answer.header("x-ratelimit-limit").parse().unwrap();
         assert_eq!(limit, if path == "conversions" { 120 } else { 300 }, "{path}");
         // What passed the limiter was counted, whatever came after; what was refused before it was not.
-        assert_eq!(
-            answer.header("x-ratelimit-remaining"),
-            (limit - 3).to_string(),
-            "{path}"
-        );
+        assert_eq!(answer.header("x-ratelimit-remaining"), (limit - 3).to_string(), "{path}");
         while send(&good, "application/json", Vec::new()).status != 429 {}
         let refused = send(&good, text, over_64_kib());
         assert_eq!(refused.summary(), "429 RATE_LIMIT_EXCEEDED", "{path}");
@@ -199,23 +172,11 @@ fn secret_endpoints_refuse_in_order_401_429_413_415_400() {
         assert_eq!(refused.header("retry-after"), "60");
         assert_eq!(refused.header("x-ratelimit-reset"), "60");
         is_error_shape(&refused);
-        assert_eq!(
-            send("Bearer x", text, over_64_kib()).summary(),
-            "401 INVALID_API_KEY",
-            "{path}"
-        );
+        assert_eq!(send("Bearer x", text, over_64_kib()).summary(), "401 INVALID_API_KEY", "{path}");
         world.pass_ms(59_001);
-        assert_eq!(
-            send(&good, "application/json", Vec::new()).header("retry-after"),
-            "1",
-            "{path}"
-        );
+        assert_eq!(send(&good, "application/json", Vec::new()).header("retry-after"), "1", "{path}");
         world.pass_ms(999);
-        assert_eq!(
-            send(&good, "application/json", Vec::new()).summary(),
-            "400 VALIDATION_ERROR",
-            "{path}"
-        );
+        assert_eq!(send(&good, "application/json", Vec::new()).summary(), "400 VALIDATION_ERROR", "{path}");
     }
 }
 
@@ -234,12 +195,7 @@ fn exactly_the_limit_is_let_in_and_the_next_minute_begins_anew() {
     world.come_from("2001:db8:1:3::1");
     assert_eq!(world.api(line, json!(null)).header("x-ratelimit-remaining"), "299");
     world.come_from("192.0.2.7");
-    assert_eq!(
-        world
-            .api("POST /api/v1/conversions", json!({}))
-            .header("x-ratelimit-limit"),
-        "120"
-    );
+    assert_eq!(world.api("POST /api/v1/conversions", json!({})).header("x-ratelimit-limit"), "120");
     let other = world.workspace("Second");
     assert_eq!(world.api_as(&other.sk_test, line, json!(null)).status, 200);
     world.pass_ms(60_000);
@@ -279,11 +235,7 @@ fn only_a_known_key_of_the_right_kind_in_its_place_is_let_in() {
     ] {
         check(&[("authorization", wrong)], "", "401 INVALID_API_KEY");
     }
-    check(
-        &[],
-        &format!("?api_key={sk}&key={sk}&authorization=Bearer%20{sk}"),
-        "401 INVALID_API_KEY",
-    );
+    check(&[], &format!("?api_key={sk}&key={sk}&authorization=Bearer%20{sk}"), "401 INVALID_API_KEY");
     check(&[("x-api-key", &sk)], "", "401 INVALID_API_KEY");
     check(&[("x-publishable-key", &pk)], "", "401 INVALID_API_KEY");
 }
@@ -291,19 +243,12 @@ fn only_a_known_key_of_the_right_kind_in_its_place_is_let_in() {
 #[test]
 fn strangers_are_held_off_without_a_count_and_known_keys_are_not() {
     let world = World::new();
-    world
-        .limiter
-        .no_strangers
-        .store(true, std::sync::atomic::Ordering::SeqCst);
+    world.limiter.no_strangers.store(true, std::sync::atomic::Ordering::SeqCst);
     let unknown = format!("sk_test_{}", "a".repeat(32));
     let refused = world.api_as(&unknown, "GET /api/v1/programs", json!(null));
     assert_eq!(refused.summary(), "429 RATE_LIMIT_EXCEEDED");
     assert_eq!(refused.header("retry-after"), "60");
-    let refused = world.send(
-        "POST /operator/v1/workspaces",
-        &[("authorization", "Bearer x")],
-        json!({"name": "x"}),
-    );
+    let refused = world.send("POST /operator/v1/workspaces", &[("authorization", "Bearer x")], json!({"name": "x"}));
     assert_eq!(refused.summary(), "429 RATE_LIMIT_EXCEEDED");
     assert_eq!(world.api("GET /api/v1/programs", json!(null)).status, 200);
 }
@@ -314,19 +259,13 @@ fn a_revoked_key_ends_within_a_minute() {
     assert_eq!(world.api("GET /api/v1/programs", json!(null)).status, 200);
     world.db.execute("UPDATE api_keys SET revoked_at = 1").unwrap();
     world.pass_ms(60_000);
-    assert_eq!(
-        world.api("GET /api/v1/programs", json!(null)).summary(),
-        "401 INVALID_API_KEY"
-    );
+    assert_eq!(world.api("GET /api/v1/programs", json!(null)).summary(), "401 INVALID_API_KEY");
 }
 
 #[test]
 fn while_the_limiter_or_the_database_cannot_answer_it_is_503_in_fixed_words() {
     let world = World::new();
-    world
-        .limiter
-        .unreachable
-        .store(true, std::sync::atomic::Ordering::SeqCst);
+    world.limiter.unreachable.store(true, std::sync::atomic::Ordering::SeqCst);
     for line in ["GET /api/v1/programs", "POST /api/v1/conversions"] {
         let answer = world.api(line, json!(null));
         assert_eq!(answer.summary(), "503 UNAVAILABLE", "{line}");
@@ -356,10 +295,7 @@ fn health_and_files_need_no_key() {
     check("/v1/selgeo.js", "public, max-age=300, must-revalidate");
     check("/_s/v1/selgeo.js", "public, max-age=300, must-revalidate");
     check("/v1/selgeo.0123456789abcdef.js", "public, max-age=31536000, immutable");
-    assert_eq!(
-        world.send("GET /v1/selgeo.ffff.js", &[], json!(null)).summary(),
-        "404 NOT_FOUND"
-    );
+    assert_eq!(world.send("GET /v1/selgeo.ffff.js", &[], json!(null)).summary(), "404 NOT_FOUND");
 }
 
 #[test]
@@ -372,23 +308,11 @@ fn only_the_operator_makes_workspaces() {
         assert!(!answer.body.to_string().contains(OPERATOR_TOKEN));
     };
     check("", json!({"name": "x"}), "401 INVALID_API_KEY");
-    check(
-        &bearer(&world.keys.sk_live),
-        json!({"name": "x"}),
-        "401 INVALID_API_KEY",
-    );
+    check(&bearer(&world.keys.sk_live), json!({"name": "x"}), "401 INVALID_API_KEY");
     check(&good, json!({}), "400 VALIDATION_ERROR");
     check(&good, json!({"name": "x", "limits": 7}), "400 VALIDATION_ERROR");
-    check(
-        &good,
-        json!({"name": "x", "limits": {"clicks_per_minute": 0}}),
-        "400 VALIDATION_ERROR",
-    );
-    check(
-        &good,
-        json!({"name": "x", "limits": {"clicks_per_minute": 7, "other_per_minute": null}}),
-        "201",
-    );
+    check(&good, json!({"name": "x", "limits": {"clicks_per_minute": 0}}), "400 VALIDATION_ERROR");
+    check(&good, json!({"name": "x", "limits": {"clicks_per_minute": 7, "other_per_minute": null}}), "201");
 }
 
 #[test]
@@ -413,13 +337,9 @@ fn the_wrong_body_is_400_and_nothing_worse() {
     ];
     let (sk, pk) = (bearer(&world.keys.sk_test), bearer(&world.keys.pk_test));
     for (what, body) in bodies {
-        for path in [
-            "/api/v1/conversions",
-            "/api/v1/programs",
-            "/api/v1/links",
-            "/api/v1/stripe-connections",
-            "/v1/clicks",
-        ] {
+        for path in
+            ["/api/v1/conversions", "/api/v1/programs", "/api/v1/links", "/api/v1/stripe-connections", "/v1/clicks"]
+        {
             let key = if path == "/v1/clicks" { &pk } else { &sk };
             let headers = [("authorization", key.as_str()), ("content-type", "application/json")];
             let answer = world.send_bytes(&format!("POST {path}"), &headers, body.to_vec());
@@ -451,13 +371,7 @@ fn all_wrong_fields_are_told_at_once_with_their_limits() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|detail| {
-            format!(
-                "{}: {}",
-                detail["field"].as_str().unwrap(),
-                detail["message"].as_str().unwrap()
-            )
-        })
+        .map(|detail| format!("{}: {}", detail["field"].as_str().unwrap(), detail["message"].as_str().unwrap()))
         .collect();
     expect![[r#"
         external_transaction_id: must have 1 to 255 characters; has 256

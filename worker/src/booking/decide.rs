@@ -1,15 +1,19 @@
-//! Decide: one pass through the rules. Nothing is awaited and nothing written here.
+//! Decide: one pass through the rules, over every sale of the family. Nothing is awaited and nothing written here.
 
-use domain::attribution::{self, Inputs, Refusal, Verdict};
-use domain::ledger::{self, Due, Step};
+use std::collections::HashMap;
+
+use domain::attribution::{self, Inherited, Inputs, Refusal, Verdict};
+use domain::ledger::{self, Due, EntryKind, Step};
 use domain::reward;
-use domain::sale::{self, SaleFacts, State};
+use domain::sale::family::{self, Member};
+use domain::sale::{self, Report, State};
 use domain::time::Instant;
 
 use super::Booking;
 use super::load::{Directory, Loaded};
 use crate::app::App;
-use crate::error::ApiError;
+use crate::store::commissions::Held;
+use crate::store::conversions::Conversion as Row;
 
 /// What is to be written.
 pub enum Decided {
@@ -23,29 +27,36 @@ pub enum Decided {
         /// Why.
         refusal: Refusal,
         /// What was looked at.
-        inputs: Inputs,
+        inputs: Box<Inputs>,
         /// What would have come out.
-        verdict: Verdict,
+        verdict: Box<Verdict>,
     },
-    /// Facts that join two sales.
-    Joins,
-    /// Facts that do not make a conversion yet.
-    Waiting {
-        /// What was loaded.
-        loaded: Box<Loaded>,
-        /// When time alone can change that.
-        until: Option<Instant>,
-    },
-    /// A conversion.
-    Converted(Box<Conversion>),
+    /// What the family has come to.
+    Family(Box<Family>),
+}
+
+/// A family as decided.
+pub struct Family {
+    /// What was loaded.
+    pub loaded: Loaded,
+    /// Its sales.
+    pub members: Vec<Member>,
+    /// Those of them that are conversions, in the order in which they happened.
+    pub conversions: Vec<Conversion>,
+    /// When time alone can change something.
+    pub due_at: Option<Instant>,
 }
 
 /// A conversion as decided.
 pub struct Conversion {
-    /// What was loaded.
-    pub loaded: Loaded,
+    /// Its sale, among the members.
+    pub member: usize,
     /// What the facts come to.
     pub state: sale::Conversion,
+    /// The conversion as it stands, if it is not new.
+    pub row: Option<Row>,
+    /// Later conversions that turned out to be this one's sale, each with the steps that bring its commissions to nothing.
+    pub merged: Vec<(Row, Vec<Step>)>,
     /// What was looked at.
     pub inputs: Inputs,
     /// What came out.
@@ -56,76 +67,110 @@ pub struct Conversion {
     pub steps: Vec<Step>,
 }
 
-/// Decides what the sale has come to.
-pub fn decide(app: &App, booking: &Booking, loaded: Loaded) -> Result<Decided, ApiError> {
-    if loaded.several {
-        return Ok(Decided::Joins);
-    }
-    if let (Some(_), Some(conversion)) = (&booking.report, &loaded.conversion) {
-        return Ok(Decided::Duplicate {
-            conversion_id: conversion.id.to_string(),
-        });
-    }
-    let state = match sale::state(&loaded.facts, booking.now) {
-        State::Waiting { until } => {
-            return Ok(Decided::Waiting {
-                loaded: Box::new(loaded),
-                until,
-            });
-        }
-        State::Converted(state) => *state,
-    };
-    let inputs = inputs(app, &loaded.facts, &loaded.directory, &state);
-    let (inputs, verdict, verdict_stands) = match &loaded.decision {
-        Some((before, verdict)) => again(before, verdict, inputs),
-        None => {
-            let verdict = attribution::attribute(&inputs);
-            (inputs, verdict, false)
-        }
-    };
-    if booking.report.is_some()
-        && let Err(refusal) = attribution::admit(&inputs)
+/// Decides what the family has come to.
+pub fn decide(app: &App, booking: &Booking, loaded: Loaded) -> Decided {
+    let transaction = booking.report.as_ref().and_then(|report| report.external_transaction_id.as_deref());
+    let members = family::members(&loaded.facts, booking.now);
+    let reported = transaction.and_then(|id| members.iter().position(|member| member.keys.contains(id)));
+    if let Some(member) = reported.and_then(|place| members.get(place))
+        && let Some(first) = rows(&loaded, member).next()
     {
-        return Ok(Decided::Refused {
-            refusal,
-            inputs,
-            verdict,
-        });
+        let conversion_id = first.id.to_string();
+        return Decided::Duplicate { conversion_id };
     }
-    let due = due(&loaded, &state, &verdict);
-    let steps = ledger::settle(due.as_ref(), &loaded.commissions);
-    Ok(Decided::Converted(Box::new(Conversion {
-        loaded,
-        state,
-        inputs,
-        verdict,
-        verdict_stands,
-        steps,
-    })))
+    let mut conversions = Vec::new();
+    let mut credits: HashMap<String, Inherited> = HashMap::new();
+    for (place, state) in in_order(&members) {
+        let Some(member) = members.get(place) else { continue };
+        let subscription = state.stripe.subscription.clone();
+        let inherited = subscription.as_ref().and_then(|id| credits.get(id)).cloned();
+        let inputs = inputs(app, &loaded, member, &state, inherited);
+        let row = rows(&loaded, member).next().cloned();
+        let standing = row.as_ref().and_then(|row| loaded.decisions.get(row.decision_id.as_str()));
+        let (inputs, verdict, verdict_stands) = match standing {
+            Some((before, verdict)) => again(before, verdict, inputs),
+            None => {
+                let verdict = attribution::attribute(&inputs);
+                (inputs, verdict, false)
+            }
+        };
+        if reported == Some(place)
+            && let Err(refusal) = attribution::admit(&inputs)
+        {
+            return Decided::Refused { refusal, inputs: Box::new(inputs), verdict: Box::new(verdict) };
+        }
+        if let Some(subscription) = subscription
+            && let Some(credit) = inheritance(&verdict, &loaded.directory)
+        {
+            credits.entry(subscription).or_insert(credit);
+        }
+        let due = due(&loaded, &state, &verdict);
+        let steps =
+            ledger::settle(due.as_ref(), &standings(&loaded, row.as_ref()), change(member, row.as_ref(), &state));
+        let merged = rows(&loaded, member)
+            .skip(1)
+            .map(|later| (later.clone(), ledger::settle(None, &standings(&loaded, Some(later)), EntryKind::Merged)))
+            .collect();
+        conversions.push(Conversion { member: place, state, row, merged, inputs, verdict, verdict_stands, steps });
+    }
+    let due_at = members.iter().filter_map(|member| waits_until(&member.state)).min();
+    Decided::Family(Box::new(Family { loaded, members, conversions, due_at }))
 }
 
-fn inputs(app: &App, facts: &SaleFacts, directory: &Directory, state: &sale::Conversion) -> Inputs {
-    let report = facts.report.as_ref();
-    let reported_code = report
-        .and_then(|report| report.promo_code.as_deref())
-        .map(|code| directory.code(code));
-    let stripe_codes = state
-        .hints
-        .promotion_codes
+fn waits_until(state: &State) -> Option<Instant> {
+    match state {
+        State::Waiting { until } => *until,
+        State::Converted(_) => None,
+    }
+}
+
+/// The conversions among the members in the order in which they happened: a renewal inherits from what was before it.
+fn in_order(members: &[Member]) -> Vec<(usize, sale::Conversion)> {
+    let mut all: Vec<(usize, sale::Conversion)> = members
         .iter()
-        .map(|id| directory.promotion_code(id));
-    let reported_click = report
-        .and_then(|report| report.click_id.as_deref())
-        .map(|id| directory.click(app, id, None));
-    let stripe_clicks = state
-        .hints
-        .clicks
-        .iter()
-        .map(|mention| directory.click(app, &mention.click_id, Some(mention.source)));
+        .enumerate()
+        .filter_map(|(place, member)| match &member.state {
+            State::Converted(state) => Some((place, (**state).clone())),
+            State::Waiting { .. } => None,
+        })
+        .collect();
+    all.sort_by_key(|(place, state)| (state.occurred_at, *place));
+    all
+}
+
+/// The stored conversions of one sale, the oldest first: the oldest stays, the others were merged into it.
+fn rows<'a>(loaded: &'a Loaded, member: &'a Member) -> impl Iterator<Item = &'a Row> {
+    loaded.conversions.iter().filter(|row| member.keys.contains(&row.anchor))
+}
+
+/// The commissions of a stored conversion.
+pub fn held<'a>(loaded: &'a Loaded, row: &'a Row) -> impl Iterator<Item = &'a Held> {
+    loaded.commissions.iter().filter(|held| held.conversion_id == row.id.as_str())
+}
+
+fn standings(loaded: &Loaded, row: Option<&Row>) -> Vec<ledger::Standing> {
+    row.into_iter().flat_map(|row| held(loaded, row)).map(|held| held.standing.clone()).collect()
+}
+
+fn inputs(
+    app: &App,
+    loaded: &Loaded,
+    member: &Member,
+    state: &sale::Conversion,
+    inherited: Option<Inherited>,
+) -> Inputs {
+    let directory = &loaded.directory;
+    let report = report(loaded, member);
+    let reported_code = report.and_then(|report| report.promo_code.as_deref()).map(|code| directory.code(code));
+    let stripe_codes = state.hints.promotion_codes.iter().map(|id| directory.promotion_code(id));
+    let reported_click = report.and_then(|report| report.click_id.as_deref()).map(|id| directory.click(app, id, None));
+    let stripe_clicks =
+        state.hints.clicks.iter().map(|mention| directory.click(app, &mention.click_id, Some(mention.source)));
     let mut inputs = Inputs {
         occurred_at: state.occurred_at,
         promo_codes: reported_code.into_iter().chain(stripe_codes).collect(),
         clicks: stripe_clicks.collect(),
+        inherited,
         opted_out: state.hints.opted_out,
     };
     // A click that the merchant reported and that Stripe names too is one candidate.
@@ -136,6 +181,13 @@ fn inputs(app: &App, facts: &SaleFacts, directory: &Directory, state: &sale::Con
     inputs
 }
 
+/// The report that speaks for a sale.
+fn report<'a>(loaded: &'a Loaded, member: &Member) -> Option<&'a Report> {
+    let of_member = |report: &&Report| member.keys.contains(&report.external_transaction_id);
+    let rank = |report: &&Report| (report.occurred_at, report.external_transaction_id.clone());
+    loaded.facts.reports.iter().filter(of_member).min_by_key(rank)
+}
+
 /// What a later fact makes of a decision: the same one, unless it names somebody new or moves the conversion in time.
 fn again(before: &Inputs, verdict: &Verdict, inputs: Inputs) -> (Inputs, Verdict, bool) {
     let inputs = inputs.with_what_was_known(before);
@@ -143,29 +195,37 @@ fn again(before: &Inputs, verdict: &Verdict, inputs: Inputs) -> (Inputs, Verdict
         return (inputs, verdict.clone(), true);
     }
     let anew = attribution::attribute(&inputs);
-    if anew == *verdict {
-        (before.clone(), anew, true)
-    } else {
-        (inputs, anew, false)
+    if anew == *verdict { (before.clone(), anew, true) } else { (inputs, anew, false) }
+}
+
+/// What the renewals of a subscription inherit of an attributed sale.
+fn inheritance(verdict: &Verdict, directory: &Directory) -> Option<Inherited> {
+    let credit = verdict.credit.as_ref()?;
+    let standing = directory.participant(&credit.participant_id)?;
+    Some(Inherited {
+        method: credit.method,
+        click_id: credit.click_id.clone(),
+        promo_code: credit.promo_code.clone(),
+        standing: standing.clone(),
+    })
+}
+
+/// Why an amount that changes does.
+fn change(member: &Member, row: Option<&Row>, state: &sale::Conversion) -> EntryKind {
+    match row {
+        _ if member.returned.lost => EntryKind::Disputed,
+        Some(row) if row.refunded_cents != state.money.refunded_cents => EntryKind::Refunded,
+        _ => EntryKind::Corrected,
     }
 }
 
 /// What the conversion should have earned.
 fn due(loaded: &Loaded, state: &sale::Conversion, verdict: &Verdict) -> Option<Due> {
     let credit = verdict.credit.as_ref()?;
-    let versions: Vec<_> = loaded
-        .rewards
-        .iter()
-        .filter(|version| version.program_id == credit.program_id)
-        .cloned()
-        .collect();
-    let version = reward::choose(
-        &versions,
-        &credit.participant_id,
-        state.occasion,
-        &state.event_type,
-        state.occurred_at,
-    )?;
+    let versions: Vec<_> =
+        loaded.rewards.iter().filter(|version| version.program_id == credit.program_id).cloned().collect();
+    let version =
+        reward::choose(&versions, &credit.participant_id, state.occasion, &state.event_type, state.occurred_at)?;
     let earned = reward::earned(version.rate, version.basis, &state.money)?;
     Some(Due {
         participant_id: credit.participant_id.clone(),

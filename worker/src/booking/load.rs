@@ -1,80 +1,67 @@
 //! Load: the rows of one booking, read into what the rules take.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use domain::attribution::{ClickInput, Inputs, PromoInput, SeenClick, Sighting, Standing, Verdict};
 use domain::click_id::ClickId;
 use domain::fact::{ClickSource, StripeFact};
-use domain::ids::{Id, LinkId, SaleId, WorkspaceId};
-use domain::ledger;
+use domain::ids::{Id, LinkId, ParticipantId, WorkspaceId};
 use domain::mode::Mode;
 use domain::reward::RewardVersion;
-use domain::sale::{Observed, SaleFacts};
+use domain::sale::family::FamilyFacts;
+use domain::sale::{Observed, partition};
 use domain::status::{ParticipantStatus, ProgramStatus};
+use domain::time::Instant;
 
 use super::Booking;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::store::conversions::Conversion;
-use crate::store::sales::{Mentions, StoredFact};
-use crate::store::{DbError, Row, Scope, commissions, conversions, links, sales};
+use crate::store::families::{Family, Mentions, StoredFact};
+use crate::store::{DbError, Row, Scope, commissions, conversions, families, links};
 
-/// Everything that is known of the sale, new facts included.
+/// Everything that is known of the family, new facts included.
 pub struct Loaded {
-    /// Its id and revision; none when it is new.
-    pub sale: Option<(SaleId, i64)>,
-    /// The keys name more than one sale.
-    pub several: bool,
+    /// The families that the keys name, the oldest first. None when they are new.
+    pub families: Vec<Family>,
+    /// The keys that are known already.
+    pub keys: BTreeSet<String>,
     /// All facts.
-    pub facts: SaleFacts,
-    /// The conversion, as it stands.
-    pub conversion: Option<Conversion>,
-    /// The decision in force.
-    pub decision: Option<(Inputs, Verdict)>,
+    pub facts: FamilyFacts,
+    /// The Stripe events whose facts were stored before, each with its fact's keys.
+    pub events: Vec<(String, BTreeSet<String>)>,
+    /// The conversions, the oldest first.
+    pub conversions: Vec<Conversion>,
+    /// The decisions in force, by id.
+    pub decisions: HashMap<String, (Inputs, Verdict)>,
     /// The commissions.
-    pub commissions: Vec<ledger::Standing>,
+    pub commissions: Vec<commissions::Held>,
     /// Whom clicks and codes belong to.
     pub directory: Directory,
     /// All versions of the rewards in question.
     pub rewards: Vec<RewardVersion>,
 }
 
-/// Loads the sale that any of the booking's keys names.
+/// Loads the family that any of the booking's keys names.
 pub async fn load(app: &App, booking: &Booking) -> Result<Loaded, ApiError> {
     let mentions = merged(booking.facts.iter().map(|fact| &fact.mentions));
-    let mut results = app
-        .db
-        .batch(sales::load(&booking.scope, &booking.keys, &mentions)?)
-        .await?
-        .into_iter();
+    let mut results = app.db.batch(families::load(&booking.scope, &booking.keys, &mentions)?).await?.into_iter();
     let mut next = || results.next().unwrap_or_default();
-    let sale_rows = next();
-    let stored = next();
-    let conversion = next()
-        .first()
-        .map(conversions::decode)
-        .transpose()?
-        .map(|(conversion, _)| conversion);
-    let decision = next()
-        .first()
-        .map(|row| Ok::<_, DbError>((row.json("inputs")?, row.json("verdict")?)))
-        .transpose()?;
-    let commissions = next()
-        .iter()
-        .map(commissions::decode_standing)
-        .collect::<Result<_, _>>()?;
+    let families = next().iter().map(families::decode).collect::<Result<_, _>>()?;
+    let keys = next().iter().map(|row| row.text("key")).collect::<Result<_, _>>()?;
+    let (facts, events) = facts(&next(), booking)?;
+    let mut conversions = Vec::new();
+    for row in &next() {
+        conversions.push(conversions::decode(row)?.0);
+    }
+    let mut decisions = HashMap::new();
+    for row in &next() {
+        decisions.insert(row.text("id")?, (row.json("inputs")?, row.json("verdict")?));
+    }
+    let commissions = next().iter().map(commissions::decode_held).collect::<Result<_, _>>()?;
     let directory = Directory::read(&booking.scope, &next(), &next())?;
     let rewards = next().iter().map(|row| row.json("body")).collect::<Result<_, _>>()?;
-    Ok(Loaded {
-        sale: sale_rows.first().map(sales::decode).transpose()?,
-        several: sale_rows.len() > 1,
-        facts: facts(&stored, booking)?,
-        conversion,
-        decision,
-        commissions,
-        directory,
-        rewards,
-    })
+    Ok(Loaded { families, keys, facts, events, conversions, decisions, commissions, directory, rewards })
 }
 
 fn merged<'a>(all: impl Iterator<Item = &'a Mentions>) -> Mentions {
@@ -87,30 +74,39 @@ fn merged<'a>(all: impl Iterator<Item = &'a Mentions>) -> Mentions {
     merged
 }
 
+/// Facts, and which stored Stripe event brought which keys.
+type FactsAndEvents = (FamilyFacts, Vec<(String, BTreeSet<String>)>);
+
 /// Stored facts and new ones; one that was stored before is taken once.
-fn facts(stored: &[Row], booking: &Booking) -> Result<SaleFacts, DbError> {
-    let mut facts = SaleFacts::default();
-    let mut sources = Vec::new();
+fn facts(stored: &[Row], booking: &Booking) -> Result<FactsAndEvents, DbError> {
+    let mut facts = FamilyFacts::default();
+    let mut events = Vec::new();
+    let mut sources = BTreeSet::new();
     for row in stored {
-        sources.push(row.text("source")?);
-        match row.json::<StoredFact>("body")? {
-            StoredFact::Report(report) => facts.report = Some(report),
-            StoredFact::Stripe(fact) => facts.stripe.push(Observed {
-                at: row.instant("said_at")?,
-                fact: *fact,
-            }),
+        // A fact that was told in two families before they were joined is one.
+        if !sources.insert(row.text("source")?) {
+            continue;
+        }
+        let body = row.json::<StoredFact>("body")?;
+        if let (Some(event), StoredFact::Stripe(fact)) = (row.text_opt("stripe_event_id")?, &body) {
+            events.push((event, partition::keys(fact)));
+        }
+        add(&mut facts, row.instant("said_at")?, body);
+    }
+    for new in &booking.facts {
+        if sources.insert(new.source.clone()) {
+            add(&mut facts, new.said_at, new.body.clone());
         }
     }
-    for new in booking.facts.iter().filter(|new| !sources.contains(&new.source)) {
-        match &new.body {
-            StoredFact::Report(report) => facts.report = Some(report.clone()),
-            StoredFact::Stripe(fact) => facts.stripe.push(Observed {
-                at: new.said_at,
-                fact: (**fact).clone(),
-            }),
-        }
+    Ok((facts, events))
+}
+
+fn add(facts: &mut FamilyFacts, at: Instant, body: StoredFact) {
+    match body {
+        StoredFact::Report(report) => facts.reports.push(report),
+        StoredFact::Refund(refund) => facts.refunds.push(refund),
+        StoredFact::Stripe(fact) => facts.stripe.push(Observed { at, fact: *fact }),
     }
-    Ok(facts)
 }
 
 /// What a fact names: opened click ids and folded codes.
@@ -122,6 +118,7 @@ pub fn mentions(app: &App, fact: &StoredFact) -> Mentions {
             codes: report.promo_code.as_deref().map(links::folded).into_iter().collect(),
             promotion_codes: Vec::new(),
         },
+        StoredFact::Refund(_) => Mentions::default(),
         StoredFact::Stripe(fact) => match fact.as_ref() {
             StripeFact::Session(session) => of_hints(&session.hints, number),
             StripeFact::Invoice(invoice) => of_hints(&invoice.hints, number),
@@ -132,11 +129,7 @@ pub fn mentions(app: &App, fact: &StoredFact) -> Mentions {
 
 fn of_hints(hints: &domain::fact::Hints, number: impl Fn(&str) -> Option<u32>) -> Mentions {
     Mentions {
-        links: hints
-            .clicks
-            .iter()
-            .filter_map(|mention| number(&mention.click_id))
-            .collect(),
+        links: hints.clicks.iter().filter_map(|mention| number(&mention.click_id)).collect(),
         codes: Vec::new(),
         promotion_codes: hints.promotion_codes.clone(),
     }
@@ -172,11 +165,7 @@ impl Directory {
                 Ok((row.text("code_folded")?, stripe_id, row.mode("mode")?, standing(row)?))
             })
             .collect::<Result<_, DbError>>()?;
-        Ok(Self {
-            links,
-            codes,
-            scope: scope.clone(),
-        })
+        Ok(Self { links, codes, scope: scope.clone() })
     }
 
     /// A click, as the decision sees it.
@@ -185,35 +174,30 @@ impl Directory {
             open(app, click_id).map_or(Sighting::Unknown, |click| match self.links.get(&click.link.number) {
                 Some((_, workspace, _, _)) if *workspace != self.scope.workspace_id => Sighting::Unknown,
                 Some((_, _, mode, _)) if *mode != self.scope.mode => Sighting::OtherMode,
-                Some((link_id, _, _, standing)) => Sighting::Here(SeenClick {
-                    at: click.at,
-                    link_id: link_id.clone(),
-                    standing: standing.clone(),
-                }),
+                Some((link_id, _, _, standing)) => {
+                    Sighting::Here(SeenClick { at: click.at, link_id: link_id.clone(), standing: standing.clone() })
+                }
                 None => Sighting::Unknown,
             });
-        ClickInput {
-            click_id: click_id.to_owned(),
-            source,
-            sighting,
-        }
+        ClickInput { click_id: click_id.to_owned(), source, sighting }
     }
 
     /// A promo code as a merchant reports it.
     pub fn code(&self, code: &str) -> PromoInput {
         let folded = links::folded(code);
-        PromoInput {
-            code: code.to_owned(),
-            sighting: self.sighting(|held, _| *held == folded),
-        }
+        PromoInput { code: code.to_owned(), sighting: self.sighting(|held, _| *held == folded) }
     }
 
     /// A promotion code as Stripe names it.
     pub fn promotion_code(&self, id: &str) -> PromoInput {
-        PromoInput {
-            code: id.to_owned(),
-            sighting: self.sighting(|_, held| held.as_deref() == Some(id)),
-        }
+        PromoInput { code: id.to_owned(), sighting: self.sighting(|_, held| held.as_deref() == Some(id)) }
+    }
+
+    /// How a participant stands, if any click or code of this family is theirs.
+    pub fn participant(&self, id: &ParticipantId) -> Option<&Standing> {
+        let of_links = self.links.values().map(|(_, _, _, standing)| standing);
+        let of_codes = self.codes.iter().map(|(_, _, _, standing)| standing);
+        of_links.chain(of_codes).find(|standing| standing.participant_id == *id)
     }
 
     fn sighting(&self, is_it: impl Fn(&String, &Option<String>) -> bool) -> Sighting<Standing> {

@@ -1,294 +1,386 @@
 //! Write: a decision as statements, all of one batch, and what the caller is told once it is written.
 
+use std::collections::BTreeSet;
+
 use domain::attribution::{self, Sighting};
-use domain::ids::{CommissionId, ConversionId, DecisionId, SaleId};
+use domain::ids::{CommissionId, ConversionId, DecisionId, FamilyId};
 use domain::ledger::{EntryKind, Step};
 use domain::sale::ConversionStatus;
-use domain::status::CommissionState;
-use domain::time::Instant;
-use serde_json::json;
+use domain::sale::family;
+use domain::status::{CommissionState, StripeOutcome};
+use serde_json::{Value as Json, json};
 
-use super::decide::{Conversion as DecidedConversion, Decided};
-use super::load::{self, Loaded};
+use super::decide::{self, Conversion as DecidedConversion, Decided, Family};
+use super::load;
 use super::{Booked, Booking, Converted};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::shapes;
 use crate::store::clicks::{self, ClickRecord};
-use crate::store::commissions::{self, NewEntry};
+use crate::store::commissions::{self, Held, NewEntry};
 use crate::store::conversions::{self, Conversion, Decision};
 use crate::store::events::{self, Event};
-use crate::store::{Statement, sales};
+use crate::store::{DbError, Statement, families, stripe_events};
 
 /// The batch, and the answer.
 pub fn write(app: &App, booking: &Booking, decided: Decided) -> Result<(Vec<Statement>, Booked), ApiError> {
+    let writer = Writer { app, booking };
     match decided {
         Decided::Duplicate { conversion_id } => Ok((Vec::new(), Booked::Duplicate { conversion_id })),
-        Decided::Joins => Ok((Vec::new(), Booked::Joins)),
-        Decided::Refused {
-            refusal,
-            inputs,
-            verdict,
-        } => {
+        Decided::Refused { refusal, inputs, verdict } => {
             let decision = Decision {
                 id: app.fresh(booking.now),
                 conversion_id: None,
                 external_transaction_id: booking.report.as_ref().and_then(|r| r.external_transaction_id.clone()),
                 rule_version: attribution::RULE_VERSION,
-                inputs,
-                verdict,
+                inputs: *inputs,
+                verdict: *verdict,
                 refused: Some(shapes::refusal_code(refusal).to_owned()),
                 created_at: booking.now,
             };
-            let request_id = booking.request_id.as_deref();
-            Ok((
-                vec![conversions::insert_decision(&booking.scope, &decision, request_id)?],
-                Booked::Refused(refusal),
-            ))
+            let insert = conversions::insert_decision(&booking.scope, &decision, booking.request_id.as_deref())?;
+            Ok((vec![insert], Booked::Refused(refusal)))
         }
-        Decided::Waiting { loaded, until } => {
-            let (_, mut batch) = facts(app, booking, &loaded, until)?;
-            batch.extend(booking.along.iter().cloned());
-            Ok((batch, Booked::Waiting))
-        }
-        Decided::Converted(decided) => converted(app, booking, *decided),
+        Decided::Family(family) => writer.family(&family),
     }
 }
 
-/// The sale at its next revision, its keys and its new facts.
-fn facts(
-    app: &App,
-    booking: &Booking,
-    loaded: &Loaded,
-    due_at: Option<Instant>,
-) -> Result<(SaleId, Vec<Statement>), ApiError> {
-    let scope = &booking.scope;
-    let (sale, mut batch) = match &loaded.sale {
-        Some((id, revision)) => (id.clone(), vec![sales::advance(id, *revision, due_at)]),
-        None => {
-            let id = app.fresh(booking.now);
-            let insert = sales::insert(scope, &id, due_at);
-            (id, vec![insert])
-        }
-    };
-    batch.extend(booking.keys.iter().map(|key| sales::insert_key(scope, key, &sale)));
-    for fact in &booking.facts {
-        batch.push(sales::insert_fact(
-            scope,
-            &sale,
-            fact,
-            booking.now,
-            booking.request_id.as_deref(),
-        )?);
-    }
-    Ok((sale, batch))
+/// What every statement of a booking needs.
+struct Writer<'a> {
+    app: &'a App,
+    booking: &'a Booking,
 }
 
-fn converted(app: &App, booking: &Booking, decided: DecidedConversion) -> Result<(Vec<Statement>, Booked), ApiError> {
-    let (sale, mut batch) = facts(app, booking, &decided.loaded, None)?;
-    let before = decided.loaded.conversion.as_ref();
-    let decision_id: DecisionId = match (before, decided.verdict_stands) {
-        (Some(held), true) => held.decision_id.clone(),
-        _ => app.fresh(booking.now),
-    };
-    let conversion = conversion(app, booking, &decided, decision_id);
-    let request_id = booking.request_id.as_deref();
-    batch.push(match before {
-        None => conversions::insert(&booking.scope, &sale, &conversion, request_id)?,
-        Some(_) => conversions::update(&conversion)?,
-    });
-    if !decided.verdict_stands {
-        let decision = Decision {
-            id: conversion.decision_id.clone(),
-            conversion_id: Some(conversion.id.to_string()),
-            external_transaction_id: conversion.reported.external_transaction_id.clone(),
-            rule_version: attribution::RULE_VERSION,
-            inputs: decided.inputs.clone(),
-            verdict: decided.verdict.clone(),
-            refused: None,
-            created_at: booking.now,
+impl Writer<'_> {
+    fn family(&self, family: &Family) -> Result<(Vec<Statement>, Booked), ApiError> {
+        let parked = family.members.iter().any(|member| member.unknown);
+        let (id, mut batch) = self.facts(family, parked)?;
+        let mut reported = None;
+        for conversion in &family.conversions {
+            let converted = self.conversion(family, conversion, &id, &mut batch)?;
+            let transaction = self.booking.report.as_ref().and_then(|report| report.external_transaction_id.as_ref());
+            let keys = family.members.get(conversion.member).map(|member| &member.keys);
+            if let (Some(transaction), Some(keys)) = (transaction, keys)
+                && keys.contains(transaction)
+            {
+                reported = Some(converted);
+            }
+        }
+        batch.extend(self.found(family)?);
+        let is_parked = self.is_parked(family);
+        if let Some(event) = &self.booking.stripe_event {
+            batch.push(if is_parked {
+                stripe_events::conclude(event, StripeOutcome::Parked, Some("sale_unknown"))
+            } else {
+                stripe_events::conclude(event, StripeOutcome::Processed, None)
+            });
+        }
+        let booked = match reported {
+            Some(converted) => Booked::Converted(Box::new(converted)),
+            None => Booked::Recorded,
         };
-        batch.push(conversions::insert_decision(&booking.scope, &decision, request_id)?);
-        batch.extend(recovered(app, booking, &decided)?);
+        Ok((batch, booked))
     }
-    let (commission_id, ledger) = ledger(app, booking, &decided, &conversion.id)?;
-    let credited_before = before.and_then(|held| held.participant_id.clone());
-    if before.is_none() {
-        let data = shapes::conversion(&conversion, booking.scope.mode, commission_id.as_deref());
-        batch.push(event(app, booking, "conversion.created", conversion.id.as_str(), data)?);
-    } else if conversion.participant_id.is_some() && credited_before != conversion.participant_id {
-        let data = shapes::conversion(&conversion, booking.scope.mode, commission_id.as_deref());
-        batch.push(event(
-            app,
-            booking,
-            "conversion.attributed",
-            conversion.id.as_str(),
-            data,
-        )?);
+
+    /// Whether the booking's own keys name a sale that nobody knows.
+    fn is_parked(&self, family: &Family) -> bool {
+        let own = |member: &&family::Member| self.booking.keys.iter().any(|key| member.keys.contains(key));
+        family.members.iter().filter(own).any(|member| member.unknown)
     }
-    batch.extend(ledger);
-    batch.extend(booking.along.iter().cloned());
-    let told = Converted {
-        conversion,
-        commission_id,
-        inputs: decided.inputs,
-        verdict: decided.verdict,
-    };
-    Ok((batch, Booked::Converted(Box::new(told))))
-}
 
-fn conversion(app: &App, booking: &Booking, decided: &DecidedConversion, decision_id: DecisionId) -> Conversion {
-    let (id, created_at, reported) = match &decided.loaded.conversion {
-        Some(held) => (held.id.clone(), held.created_at, held.reported.clone()),
-        None => (
-            app.fresh(booking.now),
-            booking.now,
-            booking.report.clone().unwrap_or_default(),
-        ),
-    };
-    let state = &decided.state;
-    let credit = decided.verdict.credit.as_ref();
-    Conversion {
-        id,
-        source: state.source,
-        status: ConversionStatus::Recorded,
-        reported,
-        event_type: state.event_type.clone(),
-        amount_cents: state.money.paid_cents,
-        currency: state.money.currency,
-        refunded_cents: state.money.refunded_cents,
-        occurred_at: state.occurred_at,
-        stripe: state.stripe.clone(),
-        decision_id,
-        method: credit.map(|credit| credit.method),
-        reason: decided.verdict.reason,
-        attributed_click_id: credit.and_then(|credit| credit.click_id.clone()),
-        attributed_promo_code: credit.and_then(|credit| credit.promo_code.clone()),
-        program_id: credit.map(|credit| credit.program_id.to_string()),
-        participant_id: credit.map(|credit| credit.participant_id.to_string()),
-        created_at,
-    }
-}
-
-/// The clicks named, should their own records not have come yet, or have been purged or lost.
-fn recovered(app: &App, booking: &Booking, decided: &DecidedConversion) -> Result<Option<Statement>, ApiError> {
-    let records: Vec<ClickRecord> = decided
-        .inputs
-        .clicks
-        .iter()
-        .filter(|click| matches!(click.sighting, Sighting::Here(_)))
-        .filter_map(|click| load::open(app, &click.click_id).map(|opened| (click, opened)))
-        .map(|(click, opened)| ClickRecord {
-            click_id: click.click_id.clone(),
-            workspace_id: booking.scope.workspace_id.to_string(),
-            mode: booking.scope.mode.to_string(),
-            link_number: i64::from(opened.link.number),
-            clicked_at: opened.at,
-            url: None,
-            referrer: None,
-            human: true,
-            flags: vec![clicks::RECOVERED.to_owned()],
-            address_hash: None,
-            device: None,
-            browser: None,
-            country: None,
-            request_id: booking.request_id.clone(),
-        })
-        .collect();
-    Ok(if records.is_empty() {
-        None
-    } else {
-        Some(clicks::insert_all(&records)?)
-    })
-}
-
-/// Commissions, entries and their events; and the id of the commission that counts.
-fn ledger(
-    app: &App,
-    booking: &Booking,
-    decided: &DecidedConversion,
-    conversion: &ConversionId,
-) -> Result<(Option<String>, Vec<Statement>), ApiError> {
-    let credited = decided.verdict.credit.as_ref().map(|credit| &credit.participant_id);
-    let standing = decided
-        .loaded
-        .commissions
-        .iter()
-        .find(|held| Some(&held.participant_id) == credited);
-    let mut counts = standing.map(|held| held.id.to_string());
-    let mut batch = Vec::new();
-    // The fact that came last is the cause; with no new fact, time is.
-    let cause = booking.facts.last().map_or("time", |fact| fact.id.as_str());
-    let entry = |commission_id: &CommissionId, amount_cents, currency, kind: EntryKind| {
-        let id = app.fresh(booking.now);
-        commissions::append(
-            &booking.scope,
-            &NewEntry {
-                id,
-                commission_id,
-                amount_cents,
-                currency,
-                kind,
-                cause,
-            },
-            booking.now,
-        )
-    };
-    for step in &decided.steps {
-        match step {
-            Step::Open(due) => {
-                let id: CommissionId = app.fresh(booking.now);
-                let state = due.first_state(booking.now);
-                batch.push(commissions::insert(
-                    &booking.scope,
-                    &id,
-                    conversion,
-                    due,
-                    state,
-                    booking.now,
-                )?);
-                batch.push(entry(&id, due.amount_cents, due.currency, EntryKind::Earned));
-                let data = json!({
-                    "id": id, "conversion_id": conversion, "participant_id": due.participant_id,
-                    "program_id": due.program_id, "amount_cents": due.amount_cents, "currency": due.currency,
-                    "state": state.as_str(), "mode": booking.scope.mode,
-                });
-                batch.push(event(app, booking, "commission.created", id.as_str(), data.clone())?);
-                if state == CommissionState::Approved {
-                    batch.push(event(app, booking, "commission.approved", id.as_str(), data)?);
-                }
-                counts = Some(id.to_string());
+    /// The family at its next revision, whatever was joined to it, its new keys and facts.
+    fn facts(&self, family: &Family, parked: bool) -> Result<(FamilyId, Vec<Statement>), ApiError> {
+        let Booking { scope, now, .. } = self.booking;
+        let mut known = family.loaded.families.iter();
+        let (id, mut batch) = match known.next() {
+            Some(first) => (first.id.clone(), vec![families::advance(first, family.due_at, parked)]),
+            None => {
+                let id: FamilyId = self.app.fresh(*now);
+                let insert = families::insert(scope, &id, family.due_at, parked);
+                (id, vec![insert])
             }
-            Step::Append {
-                commission_id,
-                amount_cents,
-                kind,
-                state,
-            } => {
-                let held = decided.loaded.commissions.iter().find(|held| held.id == *commission_id);
-                let Some(held) = held else { continue };
-                batch.push(entry(commission_id, *amount_cents, held.currency, *kind));
-                if *state != held.state {
-                    batch.push(commissions::set_state(commission_id, *state));
-                }
+        };
+        for other in known {
+            batch.extend(families::merge(other, &id));
+        }
+        let subscriptions = family::subscriptions(&family.loaded.facts);
+        let keys: BTreeSet<&String> = family
+            .members
+            .iter()
+            .flat_map(|member| &member.keys)
+            .chain(&subscriptions)
+            .chain(&self.booking.keys)
+            .filter(|key| !family.loaded.keys.contains(*key))
+            .collect();
+        if !keys.is_empty() {
+            batch.push(families::insert_keys(scope, &keys.into_iter().collect::<Vec<_>>(), &id)?);
+        }
+        for fact in &self.booking.facts {
+            batch.push(families::insert_fact(scope, &id, fact, *now, self.booking.request_id.as_deref())?);
+        }
+        Ok((id, batch))
+    }
+
+    /// Events that were parked for a sale that is known now.
+    fn found(&self, family: &Family) -> Result<Option<Statement>, DbError> {
+        if !family.loaded.families.iter().any(|loaded| loaded.parked) {
+            return Ok(None);
+        }
+        let known: Vec<&BTreeSet<String>> =
+            family.members.iter().filter(|member| !member.unknown).map(|member| &member.keys).collect();
+        let events: Vec<&String> = family
+            .loaded
+            .events
+            .iter()
+            .filter(|(_, keys)| known.iter().any(|member| !member.is_disjoint(keys)))
+            .map(|(event, _)| event)
+            .collect();
+        if events.is_empty() { Ok(None) } else { stripe_events::unpark(&events).map(Some) }
+    }
+
+    fn conversion(
+        &self,
+        family: &Family,
+        decided: &DecidedConversion,
+        id: &FamilyId,
+        batch: &mut Vec<Statement>,
+    ) -> Result<Converted, ApiError> {
+        let Booking { scope, request_id, now, .. } = self.booking;
+        let decision_id: DecisionId = match (&decided.row, decided.verdict_stands) {
+            (Some(row), true) => row.decision_id.clone(),
+            _ => self.app.fresh(*now),
+        };
+        let conversion = self.row(family, decided, decision_id);
+        match &decided.row {
+            None => batch.push(conversions::insert(scope, id, &conversion, request_id.as_deref())?),
+            Some(row) if *row != conversion => batch.push(conversions::update(&conversion)?),
+            Some(_) => {}
+        }
+        if !decided.verdict_stands {
+            let decision = Decision {
+                id: conversion.decision_id.clone(),
+                conversion_id: Some(conversion.id.to_string()),
+                external_transaction_id: conversion.reported.external_transaction_id.clone(),
+                rule_version: attribution::RULE_VERSION,
+                inputs: decided.inputs.clone(),
+                verdict: decided.verdict.clone(),
+                refused: None,
+                created_at: *now,
+            };
+            batch.push(conversions::insert_decision(scope, &decision, request_id.as_deref())?);
+            batch.extend(self.recovered(decided)?);
+        }
+        let (commission_id, ledger) = self.ledger(family, decided, &conversion.id)?;
+        self.tell(decided, &conversion, commission_id.as_deref(), batch)?;
+        batch.extend(ledger);
+        self.flags(family, decided, batch);
+        self.merged(family, decided, batch)?;
+        Ok(Converted { conversion, commission_id, inputs: decided.inputs.clone(), verdict: decided.verdict.clone() })
+    }
+
+    fn row(&self, family: &Family, decided: &DecidedConversion, decision_id: DecisionId) -> Conversion {
+        let state = &decided.state;
+        let keys = family.members.get(decided.member).map(|member| &member.keys);
+        let reported = self.booking.report.as_ref().filter(|report| {
+            let transaction = report.external_transaction_id.as_ref();
+            transaction.zip(keys).is_some_and(|(transaction, keys)| keys.contains(transaction))
+        });
+        let (id, anchor, created_at, reported) = match &decided.row {
+            Some(row) => (row.id.clone(), row.anchor.clone(), row.created_at, row.reported.clone()),
+            None => {
+                let anchor = keys.and_then(|keys| keys.first()).cloned().unwrap_or_default();
+                let reported = reported.cloned().unwrap_or_default();
+                (self.app.fresh(self.booking.now), anchor, self.booking.now, reported)
+            }
+        };
+        let credit = decided.verdict.credit.as_ref();
+        let money = &state.money;
+        Conversion {
+            id,
+            anchor,
+            source: state.source,
+            status: match money.refunded_cents {
+                0 => ConversionStatus::Recorded,
+                all if all >= money.paid_cents => ConversionStatus::Refunded,
+                _ => ConversionStatus::PartiallyRefunded,
+            },
+            reported,
+            event_type: state.event_type.clone(),
+            amount_cents: money.paid_cents,
+            currency: money.currency,
+            refunded_cents: money.refunded_cents,
+            occurred_at: state.occurred_at,
+            stripe: state.stripe.clone(),
+            decision_id,
+            method: credit.map(|credit| credit.method),
+            reason: decided.verdict.reason,
+            attributed_click_id: credit.and_then(|credit| credit.click_id.clone()),
+            attributed_promo_code: credit.and_then(|credit| credit.promo_code.clone()),
+            program_id: credit.map(|credit| credit.program_id.to_string()),
+            participant_id: credit.map(|credit| credit.participant_id.to_string()),
+            created_at,
+        }
+    }
+
+    /// The clicks named, should their own records not have come yet, or have been purged or lost.
+    fn recovered(&self, decided: &DecidedConversion) -> Result<Option<Statement>, ApiError> {
+        let Booking { scope, request_id, .. } = self.booking;
+        let records: Vec<ClickRecord> = decided
+            .inputs
+            .clicks
+            .iter()
+            .filter(|click| matches!(click.sighting, Sighting::Here(_)))
+            .filter_map(|click| load::open(self.app, &click.click_id).map(|opened| (click, opened)))
+            .map(|(click, opened)| ClickRecord {
+                click_id: click.click_id.clone(),
+                workspace_id: scope.workspace_id.to_string(),
+                mode: scope.mode.to_string(),
+                link_number: i64::from(opened.link.number),
+                clicked_at: opened.at,
+                url: None,
+                referrer: None,
+                human: true,
+                flags: vec![clicks::RECOVERED.to_owned()],
+                address_hash: None,
+                device: None,
+                browser: None,
+                country: None,
+                request_id: request_id.clone(),
+            })
+            .collect();
+        Ok(if records.is_empty() { None } else { Some(clicks::insert_all(&records)?) })
+    }
+
+    /// What became of the conversion itself, for the outbox.
+    fn tell(
+        &self,
+        decided: &DecidedConversion,
+        conversion: &Conversion,
+        commission_id: Option<&str>,
+        batch: &mut Vec<Statement>,
+    ) -> Result<(), ApiError> {
+        let data = || shapes::conversion(conversion, self.booking.scope.mode, commission_id);
+        let id = conversion.id.as_str();
+        let Some(before) = &decided.row else {
+            batch.push(self.event("conversion.created", id, data())?);
+            if conversion.refunded_cents > 0 {
+                batch.push(self.event("conversion.refunded", id, data())?);
+            }
+            return Ok(());
+        };
+        if conversion.participant_id.is_some() && before.participant_id != conversion.participant_id {
+            batch.push(self.event("conversion.attributed", id, data())?);
+        }
+        if before.refunded_cents != conversion.refunded_cents {
+            batch.push(self.event("conversion.refunded", id, data())?);
+        }
+        Ok(())
+    }
+
+    /// Commissions, entries and their events; and the id of the commission that counts.
+    fn ledger(
+        &self,
+        family: &Family,
+        decided: &DecidedConversion,
+        conversion: &ConversionId,
+    ) -> Result<(Option<String>, Vec<Statement>), ApiError> {
+        let Booking { scope, now, .. } = self.booking;
+        let all: Vec<&Held> = decided.row.iter().flat_map(|row| decide::held(&family.loaded, row)).collect();
+        let credited = decided.verdict.credit.as_ref().map(|credit| &credit.participant_id);
+        let standing = all.iter().find(|held| Some(&held.standing.participant_id) == credited);
+        let mut counts = standing.map(|held| held.standing.id.to_string());
+        let mut batch = Vec::new();
+        for step in &decided.steps {
+            let Step::Open(due) = step else {
+                self.append(step, &all, &mut batch)?;
+                continue;
+            };
+            let id: CommissionId = self.app.fresh(*now);
+            let disputed = family.members.get(decided.member).is_some_and(|member| member.returned.disputed);
+            let state = if disputed { CommissionState::Pending } else { due.first_state(*now) };
+            batch.push(commissions::insert(scope, &id, conversion, due, state, *now)?);
+            if disputed {
+                batch.push(commissions::set_disputed(&id, true));
+            }
+            batch.push(self.entry(&id, due.amount_cents, due.currency, EntryKind::Earned));
+            let data = json!({
+                "id": id, "conversion_id": conversion, "participant_id": due.participant_id,
+                "program_id": due.program_id, "amount_cents": due.amount_cents, "currency": due.currency,
+                "state": state.as_str(), "mode": scope.mode,
+            });
+            batch.push(self.event("commission.created", id.as_str(), data.clone())?);
+            if state == CommissionState::Approved {
+                batch.push(self.event("commission.approved", id.as_str(), data)?);
+            }
+            counts = Some(id.to_string());
+        }
+        Ok((counts, batch))
+    }
+
+    /// An entry on a commission that stands, with its state and its event.
+    fn append(&self, step: &Step, all: &[&Held], batch: &mut Vec<Statement>) -> Result<(), ApiError> {
+        let Step::Append { commission_id, amount_cents, kind, state } = step else { return Ok(()) };
+        let Some(held) = all.iter().find(|held| held.standing.id == *commission_id) else { return Ok(()) };
+        let standing = &held.standing;
+        batch.push(self.entry(commission_id, *amount_cents, standing.currency, *kind));
+        if *state != standing.state {
+            batch.push(commissions::set_state(commission_id, *state));
+        }
+        if matches!(kind, EntryKind::Refunded | EntryKind::Disputed) {
+            let data = json!({
+                "id": commission_id, "conversion_id": held.conversion_id, "participant_id": standing.participant_id,
+                "amount_cents": standing.amount_cents + amount_cents, "currency": standing.currency,
+                "state": state.as_str(), "mode": self.booking.scope.mode,
+            });
+            batch.push(self.event("commission.refunded", commission_id.as_str(), data)?);
+        }
+        Ok(())
+    }
+
+    /// The dispute's flag on the commissions that stand.
+    fn flags(&self, family: &Family, decided: &DecidedConversion, batch: &mut Vec<Statement>) {
+        let disputed = family.members.get(decided.member).is_some_and(|member| member.returned.disputed);
+        for held in decided.row.iter().flat_map(|row| decide::held(&family.loaded, row)) {
+            if held.disputed != disputed {
+                batch.push(commissions::set_disputed(&held.standing.id, disputed));
             }
         }
     }
-    Ok((counts, batch))
-}
 
-fn event(
-    app: &App,
-    booking: &Booking,
-    kind: &'static str,
-    subject: &str,
-    data: serde_json::Value,
-) -> Result<Statement, ApiError> {
-    let event = Event {
-        id: app.fresh(booking.now),
-        kind,
-        subject: subject.to_owned(),
-        data,
-    };
-    Ok(events::insert(&booking.scope, &event, booking.now)?)
+    /// Conversions that turned out to be this one's sale.
+    fn merged(&self, family: &Family, decided: &DecidedConversion, batch: &mut Vec<Statement>) -> Result<(), ApiError> {
+        for (row, steps) in &decided.merged {
+            let all: Vec<&Held> = decide::held(&family.loaded, row).collect();
+            for step in steps {
+                self.append(step, &all, batch)?;
+            }
+            if row.status != ConversionStatus::Merged {
+                let merged = Conversion { status: ConversionStatus::Merged, ..row.clone() };
+                batch.push(conversions::update(&merged)?);
+                let data = shapes::conversion(&merged, self.booking.scope.mode, None);
+                batch.push(self.event("conversion.merged", row.id.as_str(), data)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(
+        &self,
+        commission_id: &CommissionId,
+        amount_cents: i64,
+        currency: domain::money::Currency,
+        kind: EntryKind,
+    ) -> Statement {
+        let id = self.app.fresh(self.booking.now);
+        // The fact that came last is the cause; with no new fact, time is.
+        let cause = self.booking.facts.last().map_or("time", |fact| fact.id.as_str());
+        let entry = NewEntry { id, commission_id, amount_cents, currency, kind, cause };
+        commissions::append(&self.booking.scope, &entry, self.booking.now)
+    }
+
+    fn event(&self, kind: &'static str, subject: &str, data: Json) -> Result<Statement, ApiError> {
+        let id = self.app.fresh(self.booking.now);
+        let event = Event { id, kind, subject: subject.to_owned(), data };
+        Ok(events::insert(&self.booking.scope, &event, self.booking.now)?)
+    }
 }

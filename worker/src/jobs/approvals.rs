@@ -36,8 +36,6 @@ async fn approve(app: &App, row: &Row, now: Instant) -> Result<(), DbError> {
         data: shapes::commission(&commission, scope.mode),
     };
     let approve = commissions::approve(&commission.id);
-    app.db
-        .batch(vec![approve, events::insert(&scope, &event, now)?])
-        .await?;
+    app.db.batch(vec![approve, events::insert(&scope, &event, now)?]).await?;
     Ok(())
 }

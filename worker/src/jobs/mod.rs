@@ -53,14 +53,9 @@ pub async fn handle(app: &App, messages: Vec<Message>) -> Vec<bool> {
         handled.push(match message {
             Message::Click(_) => clicks_written,
             Message::StripeEvent { id } => done(stripe_event::process(app, &id).await, &id),
-            Message::SaleDue {
-                workspace_id,
-                mode,
-                key,
-            } => done(
-                stripe_event::look_again(app, &workspace_id, &mode, key).await,
-                &workspace_id,
-            ),
+            Message::SaleDue { workspace_id, mode, key } => {
+                done(stripe_event::look_again(app, &workspace_id, &mode, key).await, &workspace_id)
+            }
         });
     }
     handled
@@ -99,13 +94,9 @@ pub async fn sweep(app: &App) -> Result<Vec<Message>, DbError> {
     for row in &app.db.rows(stripe_events::due(now, SWEEP_ROWS_MAX)).await? {
         messages.push(Message::StripeEvent { id: row.text("id")? });
     }
-    for row in &app.db.rows(crate::store::sales::due(now, SWEEP_ROWS_MAX)).await? {
+    for row in &app.db.rows(crate::store::families::due(now, SWEEP_ROWS_MAX)).await? {
         let (workspace_id, mode) = (row.text("workspace_id")?, row.text("mode")?);
-        messages.push(Message::SaleDue {
-            workspace_id,
-            mode,
-            key: row.text("key")?,
-        });
+        messages.push(Message::SaleDue { workspace_id, mode, key: row.text("key")? });
     }
     // What was found goes on all the same: one commission that cannot be approved holds up no sale.
     if let Err(error) = approvals::approve_due(app, now, SWEEP_ROWS_MAX).await {
@@ -121,15 +112,8 @@ mod tests {
     #[test]
     fn message_format_unchanged() {
         let message = Message::StripeEvent { id: "sev_1".to_owned() };
-        assert_eq!(
-            serde_json::to_string(&message).unwrap(),
-            r#"{"kind":"stripe_event","id":"sev_1"}"#
-        );
-        let message = Message::SaleDue {
-            workspace_id: "ws".into(),
-            mode: "test".into(),
-            key: "cs_1".into(),
-        };
+        assert_eq!(serde_json::to_string(&message).unwrap(), r#"{"kind":"stripe_event","id":"sev_1"}"#);
+        let message = Message::SaleDue { workspace_id: "ws".into(), mode: "test".into(), key: "cs_1".into() };
         assert_eq!(
             serde_json::to_string(&message).unwrap(),
             r#"{"kind":"sale_due","workspace_id":"ws","mode":"test","key":"cs_1"}"#

@@ -1,19 +1,21 @@
 //! Processes a stored Stripe event: its facts are brought to their sale, in one batch with the event's outcome.
 
+use std::collections::BTreeSet;
+
 use domain::ids::{StripeEventId, WorkspaceId};
 use domain::mode::Mode;
-use domain::sale;
+use domain::sale::partition;
 use domain::status::StripeOutcome;
 use domain::time::{Instant, MINUTE_MS};
 use stripe::event::{Event, Reading};
 
 use crate::app::App;
-use crate::booking::{self, Booked, Booking};
+use crate::booking::{self, Booking};
 use crate::error::ApiError;
 use crate::routes::stripe_ingress::body_purpose;
-use crate::store::sales::{NewFact, StoredFact};
+use crate::store::Scope;
+use crate::store::families::{NewFact, StoredFact};
 use crate::store::stripe_events::{self as table, ToProcess};
-use crate::store::{Scope, Statement};
 
 /// How often an event is tried before it is left as failed, to be replayed by hand.
 const ATTEMPTS_MAX: i64 = 10;
@@ -34,10 +36,7 @@ pub async fn process(app: &App, id: &str) -> Result<(), ApiError> {
     if let Err(error) = processed {
         // Tried again later and later; the event itself stays.
         if stored.attempts + 1 >= ATTEMPTS_MAX {
-            crate::log(&format!(
-                "stripe event {id}: {}",
-                error.log_detail().unwrap_or("refused")
-            ));
+            crate::log(&format!("stripe event {id}: {}", error.log_detail().unwrap_or("refused")));
             return conclude(app, &stored.id, StripeOutcome::Failed, Some("gave_up")).await;
         }
         let until = now.plus_ms(MINUTE_MS << stored.attempts.clamp(0, 9));
@@ -48,10 +47,7 @@ pub async fn process(app: &App, id: &str) -> Result<(), ApiError> {
 
 fn opened(app: &App, stored: &ToProcess) -> Result<Event, &'static str> {
     let sealed = stored.sealed.as_deref().ok_or("body_purged")?;
-    let body = app
-        .secrets
-        .open(&body_purpose(&stored.id), sealed)
-        .ok_or("body_does_not_open")?;
+    let body = app.secrets.open(&body_purpose(&stored.id), sealed).ok_or("body_does_not_open")?;
     let key = app.secrets.email_key(stored.scope.workspace_id.as_str());
     stripe::event::read(&body, &|address| domain::email::hash_email(&key, address)).map_err(|_| "not_an_event")
 }
@@ -71,7 +67,8 @@ async fn book(app: &App, stored: &ToProcess, event: Event, now: Instant) -> Resu
             return conclude(app, &stored.id, StripeOutcome::Failed, Some(&what.to_string())).await;
         }
     };
-    let keys: Vec<String> = facts.iter().flat_map(sale::keys).collect();
+    let mut keys: BTreeSet<String> = facts.iter().flat_map(partition::keys).collect();
+    keys.extend(facts.iter().filter_map(partition::subscription).map(str::to_owned));
     if keys.is_empty() {
         // Its body is kept, so that it is processed once its kind of fact is.
         return conclude(app, &stored.id, StripeOutcome::Parked, Some("sale_unknown")).await;
@@ -87,22 +84,20 @@ async fn book(app: &App, stored: &ToProcess, event: Event, now: Instant) -> Resu
                 said_at: event.created,
                 mentions: booking::mentions(app, &body),
                 body,
+                stripe_event_id: Some(stored.id.clone()),
             }
         })
         .collect();
     let booking = Booking {
         scope: stored.scope.clone(),
-        keys,
+        keys: keys.into_iter().collect(),
         facts,
         report: None,
         now,
         request_id: stored.request_id.clone(),
-        along: vec![table::conclude(&stored.id, StripeOutcome::Processed, None)],
+        stripe_event: Some(stored.id.clone()),
     };
-    match booking::book(app, &booking).await? {
-        Booked::Joins => conclude(app, &stored.id, StripeOutcome::Parked, Some("joins_two_sales")).await,
-        _ => Ok(()),
-    }
+    booking::book(app, &booking).await.map(|_| ())
 }
 
 /// Books a sale again when only its time has come.
@@ -117,7 +112,7 @@ pub async fn look_again(app: &App, workspace_id: &str, mode: &str, key: String) 
         report: None,
         now: app.clock.now(),
         request_id: None,
-        along: Vec::<Statement>::new(),
+        stripe_event: None,
     };
     booking::book(app, &booking).await.map(|_| ())
 }

@@ -21,10 +21,7 @@ pub struct RateLimiter {
 
 impl DurableObject for RateLimiter {
     fn new(state: State, _env: Env) -> Self {
-        Self {
-            state,
-            window: RefCell::new(None),
-        }
+        Self { state, window: RefCell::new(None) }
     }
 
     /// `POST /{limit}/{now in ms}` → `{admitted} {remaining} {reset_s}`. Nothing is awaited between reading and writing.
@@ -64,10 +61,9 @@ impl RateLimiter {
             None,
         )?;
         let rows: Vec<StoredWindow> = sql.exec("SELECT minute, count FROM counted", None)?.to_array()?;
-        Ok(rows.first().map_or_else(Window::default, |row| Window {
-            minute: row.minute as i64,
-            count: row.count as u32,
-        }))
+        Ok(rows
+            .first()
+            .map_or_else(Window::default, |row| Window { minute: row.minute as i64, count: row.count as u32 }))
     }
 
     fn store(&self, window: Window) -> worker::Result<()> {
@@ -91,10 +87,7 @@ pub struct DurableLimiter {
 impl DurableLimiter {
     /// The bindings `RATE_LIMITER` and `STRANGERS`.
     pub fn new(env: &Env) -> worker::Result<Self> {
-        Ok(Self {
-            objects: env.durable_object("RATE_LIMITER")?,
-            strangers: env.rate_limiter("STRANGERS").ok(),
-        })
+        Ok(Self { objects: env.durable_object("RATE_LIMITER")?, strangers: env.rate_limiter("STRANGERS").ok() })
     }
 
     async fn ask(&self, name: String, limit: u32, now: Instant) -> worker::Result<String> {
@@ -104,10 +97,7 @@ impl DurableLimiter {
         let request = Request::new_with_init(&format!("https://limiter/{limit}/{}", now.ms()), &init)?;
         let mut response = stub.fetch_with_request(request).await?;
         if response.status_code() != 200 {
-            return Err(worker::Error::RustError(format!(
-                "limiter answered {}",
-                response.status_code()
-            )));
+            return Err(worker::Error::RustError(format!("limiter answered {}", response.status_code())));
         }
         response.text().await
     }
@@ -117,18 +107,12 @@ impl Limiter for DurableLimiter {
     fn take(&self, bucket: &Bucket, limit: u32, now: Instant) -> BoxFuture<'_, Result<Admission, Unreachable>> {
         let name = bucket.name();
         Box::pin(SendFuture::new(async move {
-            let text = self
-                .ask(name, limit, now)
-                .await
-                .map_err(|error| Unreachable(error.to_string()))?;
+            let text = self.ask(name, limit, now).await.map_err(|error| Unreachable(error.to_string()))?;
             let numbers: Vec<u32> = text.split(' ').filter_map(|word| word.parse().ok()).collect();
             match numbers.as_slice() {
-                [admitted, remaining, reset_s] => Ok(Admission {
-                    admitted: *admitted == 1,
-                    limit,
-                    remaining: *remaining,
-                    reset_s: *reset_s,
-                }),
+                [admitted, remaining, reset_s] => {
+                    Ok(Admission { admitted: *admitted == 1, limit, remaining: *remaining, reset_s: *reset_s })
+                }
                 _ => Err(Unreachable(format!("limiter answered {text:?}"))),
             }
         }))

@@ -14,9 +14,8 @@ mod text;
 
 /// A page's answer, under its Content-Security-Policy.
 fn page(status: StatusCode, template: &impl Template, policy: &'static str) -> Result<Response, ApiError> {
-    let html = template
-        .render()
-        .map_err(|error| ApiError::Internal(format!("a page could not be rendered: {error}")))?;
+    let html =
+        template.render().map_err(|error| ApiError::Internal(format!("a page could not be rendered: {error}")))?;
     let mut response = Response::new(Body::from(html));
     *response.status_mut() = status;
     let headers = response.headers_mut();

@@ -73,9 +73,6 @@ mod tests {
     #[test]
     fn a_moment_is_shown_to_the_second() {
         let moment = Moment::of(Instant::parse("2026-06-01T12:34:56.789Z").unwrap());
-        assert_eq!(
-            (moment.iso.as_str(), moment.shown.as_str()),
-            ("2026-06-01T12:34:56.789Z", "2026-06-01 12:34:56")
-        );
+        assert_eq!((moment.iso.as_str(), moment.shown.as_str()), ("2026-06-01T12:34:56.789Z", "2026-06-01 12:34:56"));
     }
 }

@@ -96,10 +96,7 @@ mod tests {
             let answer = world.api(&format!("GET /api/v1/attribution-audit{query}"), json!(null));
             assert_eq!(answer.status, 200, "{query}");
             let rows = answer.body["data"].as_array().unwrap();
-            let told: Vec<&str> = rows
-                .iter()
-                .map(|row| row["external_transaction_id"].as_str().unwrap())
-                .collect();
+            let told: Vec<&str> = rows.iter().map(|row| row["external_transaction_id"].as_str().unwrap()).collect();
             assert_eq!(told, expected, "{query}");
         };
         check("", &["txn_3", "txn_2", "txn_1"]);
@@ -113,24 +110,11 @@ mod tests {
         check("?reason=attributed_click", &["txn_1"]);
         check("?from=2026-06-01T12:00:02Z", &["txn_3", "txn_2"]);
         check("?to=2026-06-01T12:00:02Z", &["txn_1"]);
-        check(
-            "?from=2026-06-01T12:00:02Z&to=2026-06-01T12:00:03Z&reason=click_not_found",
-            &["txn_2"],
-        );
+        check("?from=2026-06-01T12:00:02Z&to=2026-06-01T12:00:03Z&reason=click_not_found", &["txn_2"]);
         check("?reason=&from=&limit=2", &["txn_3", "txn_2"]);
-        for bad in [
-            "reason=because",
-            "from=yesterday",
-            "to=2026",
-            "limit=0",
-            "conversion_id=".to_owned().as_str(),
-        ] {
+        for bad in ["reason=because", "from=yesterday", "to=2026", "limit=0", "conversion_id=".to_owned().as_str()] {
             let answer = world.api(&format!("GET /api/v1/attribution-audit?{bad}"), json!(null));
-            let expected = if bad.ends_with('=') {
-                "200"
-            } else {
-                "400 VALIDATION_ERROR"
-            };
+            let expected = if bad.ends_with('=') { "200" } else { "400 VALIDATION_ERROR" };
             assert_eq!(answer.summary(), expected, "{bad}");
         }
     }
@@ -141,14 +125,8 @@ mod tests {
         let answer = world.api(&format!("GET /api/v1/attribution-audit/{}", ids[0]), json!(null));
         assert_eq!(answer.status, 200);
         assert_eq!(answer.text("/participant_id"), participant);
-        assert_eq!(
-            (&answer.body["history"], &answer.body["rule_version"]),
-            (&json!([]), &json!(1))
-        );
-        assert_eq!(
-            (&answer.body["status"], &answer.body["refused"]),
-            (&json!("attributed"), &json!(null))
-        );
+        assert_eq!((&answer.body["history"], &answer.body["rule_version"]), (&json!([]), &json!(1)));
+        assert_eq!((&answer.body["status"], &answer.body["refused"]), (&json!("attributed"), &json!(null)));
         for unknown in ["conv_else", "", "%00", "conv_00000000000000000000000000"] {
             let answer = world.api(&format!("GET /api/v1/attribution-audit/{unknown}"), json!(null));
             assert_eq!(answer.summary(), "404 NOT_FOUND", "{unknown:?}");

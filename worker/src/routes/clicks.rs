@@ -80,10 +80,7 @@ async fn registered(app: &App, call: &Call, request: Request) -> Result<Response
     let token = fields.raw("visitor_token").and_then(Json::as_str).map(str::to_owned);
     fields.finish()?;
 
-    let scope = Scope {
-        workspace_id: access.workspace_id.clone(),
-        mode: access.mode,
-    };
+    let scope = Scope { workspace_id: access.workspace_id.clone(), mode: access.mode };
     let link = match app.db.rows(links::number_by_ref(&scope, &link_ref)).await?.first() {
         Some(row) => {
             let number = u32::try_from(row.integer("number")?).unwrap_or(u32::MAX);
@@ -95,23 +92,12 @@ async fn registered(app: &App, call: &Call, request: Request) -> Result<Response
         return Ok(pair(StatusCode::OK, click_id, &token));
     }
     let nonce = app.nonce.fetch_add(1, Ordering::Relaxed);
-    let sealed = app.secrets.clicks.seal(Click {
-        at: call.now,
-        link,
-        nonce,
-    });
+    let sealed = app.secrets.clicks.seal(Click { at: call.now, link, nonce });
     let click_id = sealed.ok_or_else(|| ApiError::Internal("the click does not fit a click id".to_owned()))?;
-    let secret = app
-        .secrets
-        .visitors
-        .first()
-        .ok_or_else(|| ApiError::Internal("no click secret".to_owned()))?;
+    let secret = app.secrets.visitors.first().ok_or_else(|| ApiError::Internal("no click secret".to_owned()))?;
     let token = visitor::seal(secret, scope.workspace_id.as_str(), scope.mode, click_id);
     let record = record(app, call, &access, &headers, click_id, link, url, referrer);
-    Ok(call::after(
-        pair(StatusCode::CREATED, click_id, &token),
-        [Message::Click(Box::new(record))],
-    ))
+    Ok(call::after(pair(StatusCode::CREATED, click_id, &token), [Message::Click(Box::new(record))]))
 }
 
 /// The click that the visitor's token seals, if it was on this link within half an hour.
@@ -129,16 +115,10 @@ fn same_click(
 }
 
 fn pair(status: StatusCode, click_id: ClickId, token: &str) -> Response {
-    call::json(
-        status,
-        &json!({ "click_id": click_id.to_string(), "visitor_token": token }),
-    )
+    call::json(status, &json!({ "click_id": click_id.to_string(), "visitor_token": token }))
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "a record is made of all that is known of a click, once"
-)]
+#[expect(clippy::too_many_arguments, reason = "a record is made of all that is known of a click, once")]
 fn record(
     app: &App,
     call: &Call,
@@ -157,9 +137,7 @@ fn record(
         flags.push("unmetered".to_owned());
     }
     let workspace = access.workspace_id.as_str();
-    let visitor = app
-        .secrets
-        .visitor_hash(call.now.day(), workspace, &call.peer.address, user_agent.unwrap_or(""));
+    let visitor = app.secrets.visitor_hash(call.now.day(), workspace, &call.peer.address, user_agent.unwrap_or(""));
     ClickRecord {
         click_id: click_id.to_string(),
         workspace_id: workspace.to_owned(),
@@ -196,10 +174,7 @@ pub async fn list(
     let limit = query.limit();
     let after = query.cursor(|place| {
         let (at, click_id) = place.split_once(' ')?;
-        Some((
-            Instant::from_ms(at.parse().ok()?),
-            ClickId::parse(click_id)?.to_string(),
-        ))
+        Some((Instant::from_ms(at.parse().ok()?), ClickId::parse(click_id)?.to_string()))
     });
     query.finish()?;
     let rows = app.db.rows(table::list(&scope, &filter, after, limit)).await?;

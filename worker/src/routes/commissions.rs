@@ -43,10 +43,7 @@ pub async fn read(
 ) -> Result<Response, ApiError> {
     let scope = management::enter(&app, &call, request.headers()).await?;
     match app.db.rows(table::by_id(&scope, &id)).await?.first() {
-        Some(row) => Ok(call::json(
-            StatusCode::OK,
-            &shapes::commission(&table::decode(row)?, scope.mode),
-        )),
+        Some(row) => Ok(call::json(StatusCode::OK, &shapes::commission(&table::decode(row)?, scope.mode))),
         None => Err(ApiError::NotFound("commission")),
     }
 }

@@ -25,7 +25,7 @@ use crate::fields::Fields;
 use crate::shapes;
 use crate::store::Scope;
 use crate::store::conversions::{self as table, Reported};
-use crate::store::sales::{NewFact, StoredFact};
+use crate::store::families::{NewFact, StoredFact};
 
 const TRANSACTION_CHARS_MAX: usize = 255;
 const EVENT_TYPE_CHARS_MAX: usize = 100;
@@ -46,17 +46,15 @@ pub async fn report(
     let explain = Query::of(request.uri()).boolean("explain") == Some(true);
     let fields = management::json_body(request).await?;
     let (report, reported) = parse(fields, call.now)?;
-    let scope = Scope {
-        workspace_id: access.workspace_id,
-        mode: access.mode,
-    };
+    let scope = Scope { workspace_id: access.workspace_id, mode: access.mode };
     let body = StoredFact::Report(report.clone());
     let fact = NewFact {
         id: app.fresh(call.now),
-        source: "report".to_owned(),
+        source: format!("report/{}", report.external_transaction_id),
         said_at: report.occurred_at,
         mentions: booking::mentions(&app, &body),
         body,
+        stripe_event_id: None,
     };
     let booking = Booking {
         scope,
@@ -65,7 +63,7 @@ pub async fn report(
         report: Some(reported),
         now: call.now,
         request_id: Some(call.request_id.clone()),
-        along: Vec::new(),
+        stripe_event: None,
     };
     match booking::book(&app, &booking).await? {
         Booked::Converted(told) => {
@@ -82,7 +80,7 @@ pub async fn report(
             "This click or promo code exists in the other mode only; this key is of {} mode.",
             booking.scope.mode
         ))),
-        Booked::Waiting | Booked::Joins => Err(ApiError::Internal("a report always makes a conversion".to_owned())),
+        Booked::Recorded => Err(ApiError::Internal("a report always makes a conversion".to_owned())),
     }
 }
 
@@ -98,9 +96,7 @@ fn parse(mut fields: Fields, now: Instant) -> Result<(Report, Reported), ApiErro
     if occurred_at > now.plus_ms(AHEAD_MS) {
         fields.error("occurred_at", "must not be more than 5 minutes ahead");
     }
-    let click_id = fields
-        .text("click_id", 255)
-        .map(|text| ClickId::parse(&text).ok_or(text));
+    let click_id = fields.text("click_id", 255).map(|text| ClickId::parse(&text).ok_or(text));
     if let Some(Err(_)) = click_id {
         fields.error("click_id", "must be a UUID");
     }

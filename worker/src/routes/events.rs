@@ -27,11 +27,7 @@ pub async fn list(
     let page = query.page::<ids::Event>();
     query.finish()?;
     let mut shown = Vec::new();
-    for row in &app
-        .db
-        .rows(table::list(&scope, kind.as_ref(), subject.as_ref(), &page))
-        .await?
-    {
+    for row in &app.db.rows(table::list(&scope, kind.as_ref(), subject.as_ref(), &page)).await? {
         let event = table::decode(row)?;
         shown.push((event.id.clone(), shapes::event(&event, &scope)));
     }

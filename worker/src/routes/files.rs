@@ -15,26 +15,17 @@ pub async fn snippet(
     Path(file): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let plain = file
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
+    let plain = file.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
     let is_script = plain && file.starts_with("selgeo") && file.ends_with(".js");
     if !is_script {
         return Err(ApiError::NotFound("path"));
     }
     let mut response = get(&app, &format!("/v1/{file}"), &headers).await?;
     let hashed = file.split('.').count() == 3;
-    let cache = if hashed {
-        "public, max-age=31536000, immutable"
-    } else {
-        "public, max-age=300, must-revalidate"
-    };
+    let cache = if hashed { "public, max-age=31536000, immutable" } else { "public, max-age=300, must-revalidate" };
     let set = response.headers_mut();
     set.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
-    set.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/javascript; charset=utf-8"),
-    );
+    set.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8"));
     // Any page may load it, also one that asks for proof of what it loads.
     set.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     set.insert("cross-origin-resource-policy", HeaderValue::from_static("cross-origin"));

@@ -31,11 +31,7 @@ pub async fn create(
     fields.finish()?;
     let host = host.unwrap_or_default();
     let id: HostId = app.fresh(call.now);
-    match app
-        .db
-        .batch(vec![table::insert_host(&scope, &id, &host, call.now)])
-        .await
-    {
+    match app.db.batch(vec![table::insert_host(&scope, &id, &host, call.now)]).await {
         Ok(_) => {
             let created_at = call.now.to_string();
             let shape = json!({ "id": id, "mode": scope.mode, "host": host, "created_at": created_at });

@@ -32,10 +32,7 @@ pub async fn create(
         fields.error("participant_id", "is required");
     }
     let link_ref = fields.text("ref", 255);
-    if link_ref
-        .as_deref()
-        .is_some_and(|given| given.chars().any(|c| c.is_control() || c.is_whitespace()))
-    {
+    if link_ref.as_deref().is_some_and(|given| given.chars().any(|c| c.is_control() || c.is_whitespace())) {
         fields.error("ref", "must not contain white space");
     }
     let slug = fields.text("slug", 63);
@@ -43,9 +40,7 @@ pub async fn create(
         fields.error("slug", "must be lower-case letters, digits and inner dashes");
     }
     let landing_url = fields.required_text("landing_url", 2_048);
-    let landing = url::Url::parse(&landing_url)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https"));
+    let landing = url::Url::parse(&landing_url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
     if landing.is_none() && !landing_url.is_empty() {
         fields.error("landing_url", "must be an http or https URL");
     }
@@ -71,10 +66,7 @@ pub async fn create(
     };
     match app.db.batch(vec![table::insert(&scope, &link)]).await {
         Ok(rows) if rows.iter().all(Vec::is_empty) => Err(ApiError::NotFound("participant")),
-        Ok(_) => Ok(call::json(
-            StatusCode::CREATED,
-            &shapes::link(&link, scope.mode, &call.origin),
-        )),
+        Ok(_) => Ok(call::json(StatusCode::CREATED, &shapes::link(&link, scope.mode, &call.origin))),
         Err(DbError::Constraint(_)) => Err(ApiError::Conflict("This ref or slug is taken.".to_owned())),
         Err(error) => Err(error.into()),
     }
@@ -85,10 +77,7 @@ fn made_up(app: &App) -> String {
     const ALPHABET: &[u8; 32] = b"23456789abcdefghijkmnpqrstuvwxyz";
     let mut random = [0; 10];
     app.random.fill(&mut random);
-    random
-        .iter()
-        .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]))
-        .collect()
+    random.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect()
 }
 
 /// A page of links.
@@ -111,10 +100,7 @@ pub async fn list(
 
 async fn answer_one(app: &App, call: &Call, scope: &Scope, id: &str) -> Result<Response, ApiError> {
     match app.db.rows(table::by_id(scope, id)).await?.first() {
-        Some(row) => Ok(call::json(
-            StatusCode::OK,
-            &shapes::link(&table::decode(row)?, scope.mode, &call.origin),
-        )),
+        Some(row) => Ok(call::json(StatusCode::OK, &shapes::link(&table::decode(row)?, scope.mode, &call.origin))),
         None => Err(ApiError::NotFound("link")),
     }
 }

@@ -28,29 +28,17 @@ pub struct Query {
 impl Query {
     /// Of a request's URI.
     pub fn of(uri: &Uri) -> Self {
-        let pairs = url::form_urlencoded::parse(uri.query().unwrap_or("").as_bytes())
-            .into_owned()
-            .collect();
-        Self {
-            pairs,
-            errors: Vec::new(),
-        }
+        let pairs = url::form_urlencoded::parse(uri.query().unwrap_or("").as_bytes()).into_owned().collect();
+        Self { pairs, errors: Vec::new() }
     }
 
     fn error(&mut self, field: &str, message: String) {
-        self.errors.push(FieldError {
-            field: field.to_owned(),
-            message,
-        });
+        self.errors.push(FieldError { field: field.to_owned(), message });
     }
 
     /// A text; empty equals absent.
     pub fn text(&mut self, name: &str) -> Option<String> {
-        let value = self
-            .pairs
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.clone())?;
+        let value = self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())?;
         if value.chars().count() > VALUE_CHARS_MAX {
             self.error(name, format!("must have at most {VALUE_CHARS_MAX} characters"));
             return None;
@@ -120,19 +108,12 @@ impl Query {
 
     /// The page asked for, of a list that goes by ids of this kind.
     pub fn page<K: Kind>(&mut self) -> Page {
-        Page {
-            limit: self.limit(),
-            after: self.cursor(Id::<K>::parse).map(String::from),
-        }
+        Page { limit: self.limit(), after: self.cursor(Id::<K>::parse).map(String::from) }
     }
 
     /// All errors, or none.
     pub fn finish(self) -> Result<(), ApiError> {
-        if self.errors.is_empty() {
-            Ok(())
-        } else {
-            Err(ApiError::fields(self.errors))
-        }
+        if self.errors.is_empty() { Ok(()) } else { Err(ApiError::fields(self.errors)) }
     }
 }
 

@@ -13,10 +13,7 @@ use crate::store::Scope;
 /// A caller with a secret key, in the zone of every other path: 401, then 429.
 pub async fn enter(app: &App, call: &Call, headers: &HeaderMap) -> Result<Scope, ApiError> {
     let access = auth::secret(app, call, headers, Zone::Other).await?;
-    Ok(Scope {
-        workspace_id: access.workspace_id,
-        mode: access.mode,
-    })
+    Ok(Scope { workspace_id: access.workspace_id, mode: access.mode })
 }
 
 /// The same, and a JSON body: 413, 415, 400.

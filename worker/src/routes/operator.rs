@@ -34,9 +34,7 @@ pub async fn create_workspace(
         if !app.limiter.stranger(&call.peer.address).await {
             return Err(ApiError::RateLimitExceeded { retry_after_s: 60 });
         }
-        return Err(ApiError::InvalidApiKey(
-            "Send the operator's token as Authorization: Bearer.",
-        ));
+        return Err(ApiError::InvalidApiKey("Send the operator's token as Authorization: Bearer."));
     }
     let mut fields = management::json_body(request).await?;
     let name = fields.required_text("name", 100);
@@ -58,10 +56,7 @@ pub async fn create_workspace(
     }
     app.db.batch(batch).await?;
     let created_at = call.now.to_string();
-    Ok(call::json(
-        StatusCode::CREATED,
-        &json!({ "id": id, "name": name, "keys": shown, "created_at": created_at }),
-    ))
+    Ok(call::json(StatusCode::CREATED, &json!({ "id": id, "name": name, "keys": shown, "created_at": created_at })))
 }
 
 fn new_key(app: &App, kind: KeyKind, mode: Mode) -> Result<ApiKey, ApiError> {

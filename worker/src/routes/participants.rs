@@ -28,10 +28,7 @@ pub async fn create(
     let (scope, mut fields) = management::enter_with_body(&app, &call, request).await?;
     let program_id: Option<ProgramId> = fields.id("program_id");
     let partner_id: Option<PartnerId> = fields.id("partner_id");
-    for (name, missing) in [
-        ("program_id", program_id.is_none()),
-        ("partner_id", partner_id.is_none()),
-    ] {
+    for (name, missing) in [("program_id", program_id.is_none()), ("partner_id", partner_id.is_none())] {
         if missing && fields.raw(name).is_none() {
             fields.error(name, "is required");
         }
@@ -51,10 +48,7 @@ pub async fn create(
         created_at: call.now,
     };
     let (program, partner) = (participant.program_id.as_str(), participant.partner_id.as_str());
-    let found = app
-        .db
-        .batch(vec![programs::by_id(&scope, program), table::by_id(&scope, partner)])
-        .await?;
+    let found = app.db.batch(vec![programs::by_id(&scope, program), table::by_id(&scope, partner)]).await?;
     if found.iter().any(Vec::is_empty) {
         return Err(ApiError::NotFound("program or partner"));
     }
@@ -66,13 +60,8 @@ pub async fn create(
         batch.push(event(&app, &call, &scope, "participant.approved", &participant)?);
     }
     match app.db.batch(batch).await {
-        Ok(_) => Ok(call::json(
-            StatusCode::CREATED,
-            &shapes::participant(&participant, scope.mode),
-        )),
-        Err(DbError::Constraint(_)) => Err(ApiError::Conflict(
-            "This partner is in this program already.".to_owned(),
-        )),
+        Ok(_) => Ok(call::json(StatusCode::CREATED, &shapes::participant(&participant, scope.mode))),
+        Err(DbError::Constraint(_)) => Err(ApiError::Conflict("This partner is in this program already.".to_owned())),
         Err(error) => Err(error.into()),
     }
 }
@@ -85,12 +74,7 @@ fn event(
     participant: &Participant,
 ) -> Result<crate::store::Statement, ApiError> {
     let data = shapes::participant(participant, scope.mode);
-    let event = Event {
-        id: app.fresh(call.now),
-        kind,
-        subject: participant.id.to_string(),
-        data,
-    };
+    let event = Event { id: app.fresh(call.now), kind, subject: participant.id.to_string(), data };
     Ok(events::insert(scope, &event, call.now)?)
 }
 
@@ -107,20 +91,14 @@ pub async fn list(
     let mut shown = Vec::new();
     for row in &app.db.rows(table::list_participants(&scope, &page)).await? {
         let participant = table::decode_participant(row)?;
-        shown.push((
-            participant.id.to_string(),
-            shapes::participant(&participant, scope.mode),
-        ));
+        shown.push((participant.id.to_string(), shapes::participant(&participant, scope.mode)));
     }
     Ok(listing::answer(shown, page.limit))
 }
 
 async fn one(app: &App, scope: &Scope, id: &str) -> Result<Participant, ApiError> {
     let rows = app.db.rows(table::participant_by_id(scope, id)).await?;
-    rows.first()
-        .map(table::decode_participant)
-        .transpose()?
-        .ok_or(ApiError::NotFound("participant"))
+    rows.first().map(table::decode_participant).transpose()?.ok_or(ApiError::NotFound("participant"))
 }
 
 /// One participant.
@@ -132,10 +110,7 @@ pub async fn read(
 ) -> Result<Response, ApiError> {
     let scope = management::enter(&app, &call, request.headers()).await?;
     let participant = one(&app, &scope, &id).await?;
-    Ok(call::json(
-        StatusCode::OK,
-        &shapes::participant(&participant, scope.mode),
-    ))
+    Ok(call::json(StatusCode::OK, &shapes::participant(&participant, scope.mode)))
 }
 
 /// `POST …/{id}/{verb}`: `approve`, `reject`, `suspend`.
@@ -155,25 +130,15 @@ pub async fn act(
     let mut participant = one(&app, &scope, &id).await?;
     let from = participant.status;
     let Some(to) = from.after(act) else {
-        return Err(ApiError::Conflict(format!(
-            "A participant who is {} cannot be changed so.",
-            from.as_str()
-        )));
+        return Err(ApiError::Conflict(format!("A participant who is {} cannot be changed so.", from.as_str())));
     };
     participant.status = to;
     let moved = table::move_participant(&scope, &id, from, to);
-    match app
-        .db
-        .batch(vec![moved, event(&app, &call, &scope, kind, &participant)?])
-        .await
-    {
-        Ok(_) => Ok(call::json(
-            StatusCode::OK,
-            &shapes::participant(&participant, scope.mode),
-        )),
-        Err(DbError::Constraint(_)) => Err(ApiError::Conflict(
-            "The participant was changed at the same time; look again.".to_owned(),
-        )),
+    match app.db.batch(vec![moved, event(&app, &call, &scope, kind, &participant)?]).await {
+        Ok(_) => Ok(call::json(StatusCode::OK, &shapes::participant(&participant, scope.mode))),
+        Err(DbError::Constraint(_)) => {
+            Err(ApiError::Conflict("The participant was changed at the same time; look again.".to_owned()))
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -30,17 +30,10 @@ pub async fn create(
         fields.error("email", "must be an e-mail address");
     }
     fields.finish()?;
-    let partner = Partner {
-        id: app.fresh(call.now),
-        name,
-        email,
-        created_at: call.now,
-    };
+    let partner = Partner { id: app.fresh(call.now), name, email, created_at: call.now };
     match app.db.batch(vec![table::insert(&scope, &partner)]).await {
         Ok(_) => Ok(call::json(StatusCode::CREATED, &shapes::partner(&partner, scope.mode))),
-        Err(DbError::Constraint(_)) => Err(ApiError::Conflict(
-            "A partner has this e-mail address already.".to_owned(),
-        )),
+        Err(DbError::Constraint(_)) => Err(ApiError::Conflict("A partner has this e-mail address already.".to_owned())),
         Err(error) => Err(error.into()),
     }
 }
@@ -72,10 +65,7 @@ pub async fn read(
 ) -> Result<Response, ApiError> {
     let scope = management::enter(&app, &call, request.headers()).await?;
     match app.db.rows(table::by_id(&scope, &id)).await?.first() {
-        Some(row) => Ok(call::json(
-            StatusCode::OK,
-            &shapes::partner(&table::decode(row)?, scope.mode),
-        )),
+        Some(row) => Ok(call::json(StatusCode::OK, &shapes::partner(&table::decode(row)?, scope.mode))),
         None => Err(ApiError::NotFound("partner")),
     }
 }

@@ -43,9 +43,7 @@ pub async fn create(
     let program = Program {
         slug: slug.unwrap_or_else(|| id.as_str().replace('_', "-")),
         name,
-        status: fields
-            .word("status", ProgramStatus::WORDS, ProgramStatus::parse)
-            .unwrap_or(ProgramStatus::Draft),
+        status: fields.word("status", ProgramStatus::WORDS, ProgramStatus::parse).unwrap_or(ProgramStatus::Draft),
         attribution_window_days: fields
             .integer("attribution_window_days", 1, WINDOW_DAYS_MAX)
             .unwrap_or(WINDOW_DAYS_DEFAULT),
@@ -67,10 +65,7 @@ pub async fn create(
         batch.push(table::insert_reward(&scope, version, call.now)?);
     }
     match app.db.batch(batch).await {
-        Ok(_) => Ok(call::json(
-            StatusCode::CREATED,
-            &shapes::program(&program, &versions, scope.mode),
-        )),
+        Ok(_) => Ok(call::json(StatusCode::CREATED, &shapes::program(&program, &versions, scope.mode))),
         Err(DbError::Constraint(_)) => Err(ApiError::Conflict("This slug is taken.".to_owned())),
         Err(error) => Err(error.into()),
     }
@@ -78,9 +73,7 @@ pub async fn create(
 
 /// 1 to 63 lower-case letters and digits, with dashes between them.
 pub fn is_slug(text: &str) -> bool {
-    let inner = text
-        .bytes()
-        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    let inner = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     inner && !text.is_empty() && text.len() <= 63 && !text.starts_with('-') && !text.ends_with('-')
 }
 
@@ -135,10 +128,7 @@ fn flat_rate(fields: &mut Fields, flat: Map<String, Json>) -> Option<Rate> {
         nested.error("amount_cents", "amount_cents and currency are both required");
     }
     fields.absorb("flat", nested);
-    Some(Rate::Flat {
-        amount_cents: amount_cents?,
-        currency: currency?,
-    })
+    Some(Rate::Flat { amount_cents: amount_cents?, currency: currency? })
 }
 
 async fn shown(app: &App, scope: &Scope, programs: &[Program]) -> Result<Vec<(String, Json)>, ApiError> {
@@ -203,20 +193,16 @@ pub async fn act(
         _ => return Err(ApiError::NotFound("action")),
     };
     let rows = app.db.rows(table::by_id(&scope, &id)).await?;
-    let program = rows
-        .first()
-        .map(table::decode)
-        .transpose()?
-        .ok_or(ApiError::NotFound("program"))?;
+    let program = rows.first().map(table::decode).transpose()?.ok_or(ApiError::NotFound("program"))?;
     if program.status == ProgramStatus::Archived && to != ProgramStatus::Archived {
         return Err(ApiError::Conflict("An archived program stays archived.".to_owned()));
     }
     let moved = table::set_status(&scope, &program.id, program.status, to);
     match app.db.batch(vec![moved]).await {
         Ok(_) => answer_one(&app, &scope, &id).await,
-        Err(DbError::Constraint(_)) => Err(ApiError::Conflict(
-            "The program was changed at the same time; look again.".to_owned(),
-        )),
+        Err(DbError::Constraint(_)) => {
+            Err(ApiError::Conflict("The program was changed at the same time; look again.".to_owned()))
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -34,32 +34,21 @@ pub async fn create(
         fields.error("code", "must not be white space alone");
     }
     let stripe_promotion_code_id = fields.text("stripe_promotion_code_id", 255);
-    if stripe_promotion_code_id
-        .as_deref()
-        .is_some_and(|id| !id.starts_with("promo_"))
-    {
-        fields.error(
-            "stripe_promotion_code_id",
-            "must be the id of a Stripe promotion code, promo_…",
-        );
+    if stripe_promotion_code_id.as_deref().is_some_and(|id| !id.starts_with("promo_")) {
+        fields.error("stripe_promotion_code_id", "must be the id of a Stripe promotion code, promo_…");
     }
     fields.finish()?;
     let Some(participant_id) = participant_id else {
         return Err(ApiError::field("participant_id", "is required"));
     };
-    let promo = PromoCode {
-        id: app.fresh(call.now),
-        participant_id,
-        code,
-        stripe_promotion_code_id,
-        created_at: call.now,
-    };
+    let promo =
+        PromoCode { id: app.fresh(call.now), participant_id, code, stripe_promotion_code_id, created_at: call.now };
     match app.db.batch(vec![table::insert_promo_code(&scope, &promo)]).await {
         Ok(rows) if rows.iter().all(Vec::is_empty) => Err(ApiError::NotFound("participant")),
         Ok(_) => Ok(call::json(StatusCode::CREATED, &shapes::promo_code(&promo, scope.mode))),
-        Err(DbError::Constraint(_)) => Err(ApiError::Conflict(
-            "This code, or its Stripe promotion code, is taken.".to_owned(),
-        )),
+        Err(DbError::Constraint(_)) => {
+            Err(ApiError::Conflict("This code, or its Stripe promotion code, is taken.".to_owned()))
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -31,27 +31,14 @@ pub async fn create(
     // Copied from a page, white space comes along.
     let secret = fields.required_text("signing_secret", 255).trim().to_owned();
     if !secret.is_empty() && (!secret.starts_with("whsec_") || secret.len() < 16) {
-        fields.error(
-            "signing_secret",
-            "must be the signing secret that Stripe shows, whsec_…",
-        );
+        fields.error("signing_secret", "must be the signing secret that Stripe shows, whsec_…");
     }
     fields.finish()?;
     let id: ConnectionId = app.fresh(call.now);
-    let signing_secret = app
-        .secrets
-        .seal(&*app.random, &secret_purpose(&id), secret.as_bytes())?;
-    let connection = Connection {
-        id,
-        scope,
-        signing_secret,
-        created_at: call.now,
-    };
+    let signing_secret = app.secrets.seal(&*app.random, &secret_purpose(&id), secret.as_bytes())?;
+    let connection = Connection { id, scope, signing_secret, created_at: call.now };
     app.db.batch(vec![table::insert_connection(&connection)]).await?;
-    Ok(call::json(
-        StatusCode::CREATED,
-        &shapes::connection(&connection, &call.origin),
-    ))
+    Ok(call::json(StatusCode::CREATED, &shapes::connection(&connection, &call.origin)))
 }
 
 /// A page of connections.

@@ -44,11 +44,7 @@ pub async fn receive(
     let connection = connection.ok_or(ApiError::NotFound("Stripe connection"))?;
     let headers = request.headers().clone();
     let body = call::body(request, BODY_BYTES_MAX).await?;
-    let lines: Vec<&[u8]> = headers
-        .get_all("stripe-signature")
-        .iter()
-        .map(http::HeaderValue::as_bytes)
-        .collect();
+    let lines: Vec<&[u8]> = headers.get_all("stripe-signature").iter().map(http::HeaderValue::as_bytes).collect();
     verify(&app, &call, &connection, &lines, &body)?;
     let key = app.secrets.email_key(connection.scope.workspace_id.as_str());
     let event = stripe::event::read(&body, &|address| email::hash_email(&key, address))
@@ -57,11 +53,7 @@ pub async fn receive(
     let id: StripeEventId = app.fresh(call.now);
     let (outcome, reason) = fate(&event, connection.scope.mode);
     let pending = outcome == StripeOutcome::Pending;
-    let sealed_body = if pending {
-        Some(app.secrets.seal(&*app.random, &body_purpose(&id), &body)?)
-    } else {
-        None
-    };
+    let sealed_body = if pending { Some(app.secrets.seal(&*app.random, &body_purpose(&id), &body)?) } else { None };
     let new = NewEvent {
         id: &id,
         connection: &connection,

@@ -99,14 +99,9 @@ pub fn list(scope: &Scope, filter: &Filter, after: Option<(Instant, String)>, li
     .push_if(" AND c.clicked_at >= ?", filter.from)
     .push_if(" AND c.clicked_at < ?", filter.to);
     if let Some((at, click_id)) = after {
-        statement = statement
-            .push(" AND (c.clicked_at, c.click_id) < (?, ?)")
-            .bind(at)
-            .bind(click_id);
+        statement = statement.push(" AND (c.clicked_at, c.click_id) < (?, ?)").bind(at).bind(click_id);
     }
-    statement
-        .push(" ORDER BY c.clicked_at DESC, c.click_id DESC LIMIT ?")
-        .bind(limit + 1)
+    statement.push(" ORDER BY c.clicked_at DESC, c.click_id DESC LIMIT ?").bind(limit + 1)
 }
 
 /// One click.

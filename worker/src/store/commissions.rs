@@ -73,15 +73,13 @@ pub fn append(scope: &Scope, entry: &NewEntry<'_>, now: Instant) -> Statement {
 
 /// Sets a commission's state.
 pub fn set_state(id: &CommissionId, state: CommissionState) -> Statement {
-    Statement::new("UPDATE commissions SET state = ? WHERE id = ?")
-        .bind(state.as_str())
-        .bind(id.as_str())
+    Statement::new("UPDATE commissions SET state = ? WHERE id = ?").bind(state.as_str()).bind(id.as_str())
 }
 
 /// Commissions whose hold is over and that nobody has to look at.
 pub fn held_until(now: Instant, limit: i64) -> Statement {
     Statement::new(COLUMNS)
-        .push("WHERE state = 'pending' AND auto_approve = 1 AND needs_review = '[]' AND hold_until <= ? ")
+        .push("WHERE state = 'pending' AND auto_approve = 1 AND disputed = 0 AND needs_review = '[]' AND hold_until <= ? ")
         .bind(now)
         .push("ORDER BY hold_until LIMIT ?")
         .bind(limit)
@@ -90,14 +88,38 @@ pub fn held_until(now: Instant, limit: i64) -> Statement {
 /// Approves a commission. If it is not pending any more, the CHECK fails, and the batch with it.
 pub fn approve(id: &str) -> Statement {
     Statement::new(
-        "UPDATE commissions SET state = CASE WHEN state = 'pending' AND needs_review = '[]' THEN 'approved' \
+        "UPDATE commissions SET state = CASE WHEN state = 'pending' AND disputed = 0 AND needs_review = '[]' THEN 'approved' \
          ELSE 'raced' END WHERE id = ?",
     )
     .bind(id)
 }
 
+/// A commission as a booking needs it.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// Whose conversion's.
+    pub conversion_id: String,
+    /// What the ledger looks at.
+    pub standing: Standing,
+    /// The flag that stops approval and payout.
+    pub disputed: bool,
+}
+
+/// Flags a commission, or takes the flag away.
+pub fn set_disputed(id: &CommissionId, disputed: bool) -> Statement {
+    Statement::new("UPDATE commissions SET disputed = ? WHERE id = ?").bind(disputed).bind(id.as_str())
+}
+
 /// Reads a commission as a booking needs it.
-pub fn decode_standing(row: &Row) -> Result<Standing, DbError> {
+pub fn decode_held(row: &Row) -> Result<Held, DbError> {
+    Ok(Held {
+        conversion_id: row.text("conversion_id")?,
+        standing: decode_standing(row)?,
+        disputed: row.flag("disputed")?,
+    })
+}
+
+fn decode_standing(row: &Row) -> Result<Standing, DbError> {
     Ok(Standing {
         id: row.parsed("id", Id::parse, "a commission id")?,
         participant_id: row.parsed("participant_id", Id::parse, "a participant id")?,
@@ -137,6 +159,8 @@ pub struct Commission {
     pub state: CommissionState,
     /// Why a person has to look.
     pub needs_review: Vec<String>,
+    /// A dispute is open.
+    pub disputed: bool,
     /// When the hold ends.
     pub hold_until: Instant,
     /// The version of the reward.
@@ -147,8 +171,8 @@ pub struct Commission {
     pub created_at: Instant,
 }
 
-const COLUMNS: &str = "SELECT id, workspace_id, mode, conversion_id, participant_id, program_id, currency, state, needs_review, hold_until, \
-     reward_version, created_at, (SELECT json_group_array(json_object('amount_cents', e.amount_cents, 'kind', e.kind, \
+const COLUMNS: &str = "SELECT id, workspace_id, mode, conversion_id, participant_id, program_id, currency, state, needs_review, disputed, \
+     hold_until, reward_version, created_at, (SELECT json_group_array(json_object('amount_cents', e.amount_cents, 'kind', e.kind, \
      'cause', e.cause, 'created_at', e.created_at)) FROM (SELECT * FROM entries WHERE commission_id = commissions.id \
      ORDER BY created_at, rowid) e) AS entries FROM commissions ";
 
@@ -172,6 +196,7 @@ pub fn decode(row: &Row) -> Result<Commission, DbError> {
         currency: row.text("currency")?,
         state: row.parsed("state", CommissionState::parse, "a commission's state")?,
         needs_review: row.json("needs_review")?,
+        disputed: row.flag("disputed")?,
         hold_until: row.instant("hold_until")?,
         reward_version: row.text("reward_version")?,
         entries: row.json("entries")?,

@@ -1,7 +1,7 @@
 //! `conversions` and `decisions`.
 
 use domain::attribution::{Inputs, Method, Reason, Verdict};
-use domain::ids::{ConversionId, DecisionId, Id, SaleId};
+use domain::ids::{ConversionId, DecisionId, FamilyId, Id};
 use domain::money::Currency;
 use domain::sale::{ConversionStatus, Source, StripeIds};
 use domain::time::Instant;
@@ -30,6 +30,8 @@ pub struct Reported {
 pub struct Conversion {
     /// Its id.
     pub id: ConversionId,
+    /// One key of its sale.
+    pub anchor: String,
     /// Where it came from.
     pub source: Source,
     /// Its status.
@@ -69,23 +71,24 @@ pub struct Conversion {
 /// Writes a conversion.
 pub fn insert(
     scope: &Scope,
-    sale: &SaleId,
+    family: &FamilyId,
     conversion: &Conversion,
     request_id: Option<&str>,
 ) -> Result<Statement, DbError> {
     let reported = &conversion.reported;
     let metadata = reported.metadata.as_ref().map(super::to_json).transpose()?;
     Ok(Statement::new(
-        "INSERT INTO conversions (id, workspace_id, mode, sale_id, source, status, external_transaction_id, event_type, \
+        "INSERT INTO conversions (id, workspace_id, mode, family_id, anchor, source, status, external_transaction_id, event_type, \
          amount_cents, currency, refunded_cents, occurred_at, click_id, promo_code, customer_external_id, metadata, stripe, \
          decision_id, attribution_method, attribution_reason, attributed_click_id, attributed_promo_code, program_id, \
          participant_id, request_id, created_at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(conversion.id.as_str())
     .bind(scope.workspace_id.as_str())
     .bind(scope.mode)
-    .bind(sale.as_str())
+    .bind(family.as_str())
+    .bind(&conversion.anchor)
     .bind(conversion.source.as_str())
     .bind(conversion.status.as_str())
     .bind(reported.external_transaction_id.as_ref())
@@ -147,29 +150,14 @@ pub fn list(scope: &Scope, page: &Page) -> Statement {
     page.bound(scope.bound(Statement::new(COLUMNS)))
 }
 
-/// The id of the conversion whose sale has this key.
-pub fn by_key(scope: &Scope, key: &str) -> Statement {
-    Statement::new(
-        "SELECT c.id FROM sale_keys k JOIN conversions c ON c.sale_id = k.sale_id \
-         WHERE k.workspace_id = ? AND k.mode = ? AND k.key = ?",
-    )
-    .bind(scope.workspace_id.as_str())
-    .bind(scope.mode)
-    .bind(key)
-}
-
 /// Reads a conversion, and its commission's id.
 pub fn decode(row: &Row) -> Result<(Conversion, Option<String>), DbError> {
-    let metadata = row
-        .text_opt("metadata")?
-        .and_then(|text| serde_json::from_str(&text).ok());
+    let metadata = row.text_opt("metadata")?.and_then(|text| serde_json::from_str(&text).ok());
     let method = row.text_opt("attribution_method")?.as_deref().and_then(Method::parse);
-    let currency = row
-        .text_opt("currency")?
-        .as_deref()
-        .and_then(|code| Currency::parse(code).ok());
+    let currency = row.text_opt("currency")?.as_deref().and_then(|code| Currency::parse(code).ok());
     let conversion = Conversion {
         id: row.parsed("id", Id::parse, "a conversion id")?,
+        anchor: row.text("anchor")?,
         source: row.parsed("source", Source::parse, "a source")?,
         status: row.parsed("status", ConversionStatus::parse, "a conversion's status")?,
         reported: Reported {
@@ -266,10 +254,7 @@ pub fn audit(scope: &Scope, filter: &AuditFilter, page: &Page) -> Statement {
     let statement = scope
         .bound(Statement::new("SELECT * FROM decisions "))
         .push_if(" AND conversion_id = ?", filter.conversion_id.as_ref())
-        .push_if(
-            " AND external_transaction_id = ?",
-            filter.external_transaction_id.as_ref(),
-        )
+        .push_if(" AND external_transaction_id = ?", filter.external_transaction_id.as_ref())
         .push_if(" AND participant_id = ?", filter.participant_id.as_ref())
         .push_if(" AND reason = ?", filter.reason.as_ref())
         .push_if(" AND created_at >= ?", filter.from)

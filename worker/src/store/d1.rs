@@ -28,10 +28,7 @@ impl Database for D1 {
 
     fn batch(&self, statements: Vec<Statement>) -> BoxFuture<'_, Result<Vec<Vec<Row>>, DbError>> {
         Box::pin(SendFuture::new(async move {
-            let prepared = statements
-                .iter()
-                .map(|s| self.prepare(s))
-                .collect::<Result<Vec<_>, _>>()?;
+            let prepared = statements.iter().map(|s| self.prepare(s)).collect::<Result<Vec<_>, _>>()?;
             let results = self.0.batch(prepared).await.map_err(sorted)?;
             results.iter().map(rows_of).collect()
         }))

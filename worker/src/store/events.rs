@@ -38,9 +38,7 @@ pub fn insert(scope: &Scope, event: &Event, now: Instant) -> Result<Statement, D
 /// A page of events.
 pub fn list(scope: &Scope, kind: Option<&String>, subject: Option<&String>, page: &Page) -> Statement {
     let statement = scope
-        .bound(Statement::new(
-            "SELECT id, mode, type, subject, sequence, data, created_at FROM events ",
-        ))
+        .bound(Statement::new("SELECT id, mode, type, subject, sequence, data, created_at FROM events "))
         .push_if(" AND type = ?", kind)
         .push_if(" AND subject = ?", subject);
     page.bound(statement)

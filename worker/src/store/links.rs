@@ -104,18 +104,12 @@ pub fn list_hosts(scope: &Scope, page: &Page) -> Statement {
 
 /// Whether this host is registered.
 pub fn host_exists(scope: &Scope, host: &str) -> Statement {
-    scope
-        .bound(Statement::new("SELECT id FROM hosts "))
-        .push(" AND host = ?")
-        .bind(host)
+    scope.bound(Statement::new("SELECT id FROM hosts ")).push(" AND host = ?").bind(host)
 }
 
 /// Takes a host away; gives its id if there was one.
 pub fn delete_host(scope: &Scope, id: &str) -> Statement {
-    scope
-        .bound(Statement::new("DELETE FROM hosts "))
-        .push(" AND id = ? RETURNING id")
-        .bind(id)
+    scope.bound(Statement::new("DELETE FROM hosts ")).push(" AND id = ? RETURNING id").bind(id)
 }
 
 /// A promo code.

@@ -13,12 +13,12 @@ pub mod clicks;
 pub mod commissions;
 pub mod conversions;
 pub mod events;
+pub mod families;
 pub mod keys;
 pub mod links;
 pub mod page;
 pub mod partners;
 pub mod programs;
-pub mod sales;
 pub mod stripe_events;
 pub mod workspaces;
 
@@ -37,10 +37,7 @@ pub struct Scope {
 impl Scope {
     /// Continues a statement with the condition that every row is of this workspace and mode.
     pub fn bound(&self, statement: Statement) -> Statement {
-        statement
-            .push("WHERE workspace_id = ? AND mode = ?")
-            .bind(self.workspace_id.as_str())
-            .bind(self.mode)
+        statement.push("WHERE workspace_id = ? AND mode = ?").bind(self.workspace_id.as_str()).bind(self.mode)
     }
 }
 
@@ -116,10 +113,7 @@ pub struct Statement {
 impl Statement {
     /// A statement of this text.
     pub fn new(sql: &'static str) -> Self {
-        Self {
-            sql: sql.to_owned(),
-            args: Vec::new(),
-        }
+        Self { sql: sql.to_owned(), args: Vec::new() }
     }
 
     /// Binds the next `?`.
@@ -164,10 +158,7 @@ impl Row {
     }
 
     fn cell(&self, column: &'static str) -> Result<&Json, DbError> {
-        self.0.get(column).ok_or(DbError::Row {
-            column,
-            expected: "a column of that name",
-        })
+        self.0.get(column).ok_or(DbError::Row { column, expected: "a column of that name" })
     }
 
     /// A text that may be NULL.
@@ -175,27 +166,18 @@ impl Row {
         match self.cell(column)? {
             Json::Null => Ok(None),
             Json::String(text) => Ok(Some(text.clone())),
-            _ => Err(DbError::Row {
-                column,
-                expected: "text",
-            }),
+            _ => Err(DbError::Row { column, expected: "text" }),
         }
     }
 
     /// A text.
     pub fn text(&self, column: &'static str) -> Result<String, DbError> {
-        self.text_opt(column)?.ok_or(DbError::Row {
-            column,
-            expected: "text, not NULL",
-        })
+        self.text_opt(column)?.ok_or(DbError::Row { column, expected: "text, not NULL" })
     }
 
     /// A whole number that may be NULL.
     pub fn integer_opt(&self, column: &'static str) -> Result<Option<i64>, DbError> {
-        let wrong = DbError::Row {
-            column,
-            expected: "a whole number",
-        };
+        let wrong = DbError::Row { column, expected: "a whole number" };
         match self.cell(column)? {
             Json::Null => Ok(None),
             Json::Number(number) => match (number.as_i64(), number.as_f64()) {
@@ -212,10 +194,7 @@ impl Row {
 
     /// A whole number.
     pub fn integer(&self, column: &'static str) -> Result<i64, DbError> {
-        self.integer_opt(column)?.ok_or(DbError::Row {
-            column,
-            expected: "a whole number, not NULL",
-        })
+        self.integer_opt(column)?.ok_or(DbError::Row { column, expected: "a whole number, not NULL" })
     }
 
     /// A number stored as 0 or 1.
@@ -235,18 +214,12 @@ impl Row {
 
     /// A mode.
     pub fn mode(&self, column: &'static str) -> Result<Mode, DbError> {
-        Mode::parse(&self.text(column)?).ok_or(DbError::Row {
-            column,
-            expected: "test or live",
-        })
+        Mode::parse(&self.text(column)?).ok_or(DbError::Row { column, expected: "test or live" })
     }
 
     /// A value stored as JSON text.
     pub fn json<T: serde::de::DeserializeOwned>(&self, column: &'static str) -> Result<T, DbError> {
-        serde_json::from_str(&self.text(column)?).map_err(|_| DbError::Row {
-            column,
-            expected: "JSON of its type",
-        })
+        serde_json::from_str(&self.text(column)?).map_err(|_| DbError::Row { column, expected: "JSON of its type" })
     }
 
     /// A value parsed from text by a function that may refuse it.

@@ -15,9 +15,6 @@ impl Page {
     /// Ends a `SELECT … WHERE …` over a table with an `id` with the page's bounds. One row more than asked for is read, to
     /// know whether there is a next page.
     pub fn bound(&self, statement: Statement) -> Statement {
-        statement
-            .push_if(" AND id < ?", self.after.as_ref())
-            .push(" ORDER BY id DESC LIMIT ?")
-            .bind(self.limit + 1)
+        statement.push_if(" AND id < ?", self.after.as_ref()).push(" ORDER BY id DESC LIMIT ?").bind(self.limit + 1)
     }
 }

@@ -128,7 +128,5 @@ pub fn names(scope: &Scope) -> Statement {
 
 /// Reads the rows of [`names`], by participant id.
 pub fn decode_names(rows: &[Row]) -> Result<HashMap<String, String>, DbError> {
-    rows.iter()
-        .map(|row| Ok((row.text("id")?, row.text("name")?)))
-        .collect()
+    rows.iter().map(|row| Ok((row.text("id")?, row.text("name")?))).collect()
 }

@@ -98,12 +98,10 @@ pub fn insert_reward(scope: &Scope, version: &RewardVersion, now: Instant) -> Re
 
 /// Every version of every reward of these programs: a JSON list of ids.
 pub fn rewards_of(scope: &Scope, program_ids: &[String]) -> Result<Statement, DbError> {
-    Ok(
-        Statement::new("SELECT body FROM reward_versions WHERE program_id IN (SELECT value FROM json_each(?))")
-            .bind(super::to_json(&program_ids)?)
-            .push(" AND workspace_id = ?")
-            .bind(scope.workspace_id.as_str())
-            .push(" AND mode = ? ORDER BY reward_id, version")
-            .bind(scope.mode),
-    )
+    Ok(Statement::new("SELECT body FROM reward_versions WHERE program_id IN (SELECT value FROM json_each(?))")
+        .bind(super::to_json(&program_ids)?)
+        .push(" AND workspace_id = ?")
+        .bind(scope.workspace_id.as_str())
+        .push(" AND mode = ? ORDER BY reward_id, version")
+        .bind(scope.mode))
 }

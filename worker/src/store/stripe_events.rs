@@ -41,9 +41,11 @@ pub fn connection(id: &str) -> Statement {
 
 /// A page of connections.
 pub fn list_connections(scope: &Scope, page: &Page) -> Statement {
-    page.bound(scope.bound(Statement::new(
-        "SELECT id, workspace_id, mode, signing_secret, created_at FROM stripe_connections ",
-    )))
+    page.bound(
+        scope.bound(Statement::new(
+            "SELECT id, workspace_id, mode, signing_secret, created_at FROM stripe_connections ",
+        )),
+    )
 }
 
 /// Reads a connection.
@@ -164,6 +166,15 @@ pub fn conclude(id: &StripeEventId, outcome: StripeOutcome, reason: Option<&str>
     .bind(outcome.as_str())
     .bind(reason)
     .bind(id.as_str())
+}
+
+/// Events that were parked and whose sale is known now.
+pub fn unpark(ids: &[&String]) -> Result<Statement, DbError> {
+    Ok(Statement::new(
+        "UPDATE stripe_events SET outcome = 'processed', reason = NULL WHERE outcome = 'parked' AND id IN \
+         (SELECT value FROM json_each(?))",
+    )
+    .bind(super::to_json(&ids)?))
 }
 
 /// Puts an event that waits off until later: one whose write landed unreported is settled, and not to be taken up again.

@@ -19,11 +19,7 @@ pub struct Limits {
 impl Default for Limits {
     /// Contract, section 4.
     fn default() -> Self {
-        Self {
-            clicks: 1_000,
-            conversions: 120,
-            other: 300,
-        }
+        Self { clicks: 1_000, conversions: 120, other: 300 }
     }
 }
 

@@ -2,6 +2,7 @@
 //! the migrations that D1 gets. The clock is moved by hand; writes are lost, or land unreported, when a test says so.
 
 mod ports;
+pub mod shop;
 mod sqlite;
 mod stripe;
 
@@ -18,7 +19,9 @@ use serde_json::{Value as Json, json};
 
 pub use self::ports::{FilesInMemory, Hand, Seeded, TableLimiter};
 pub use self::sqlite::{NextWrite, Sqlite};
-pub use self::stripe::{invoice_paid, session_completed};
+pub use self::stripe::{
+    charge, dispute, invoice_paid, invoice_payment, refund, session_completed, subscription_deleted,
+};
 use crate::app::{self, App, Config};
 use crate::call::{AfterAnswer, Peer};
 use crate::jobs::{self, Message};
@@ -47,18 +50,11 @@ impl Answer {
     }
 
     pub fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or("")
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
     }
 
     pub fn text(&self, pointer: &str) -> String {
-        self.body
-            .pointer(pointer)
-            .and_then(Json::as_str)
-            .unwrap_or("")
-            .to_owned()
+        self.body.pointer(pointer).and_then(Json::as_str).unwrap_or("").to_owned()
     }
 }
 
@@ -107,18 +103,10 @@ impl World {
             keys: Default::default(),
             nonce: Default::default(),
             secrets: Secrets::read(&secret(1), &secret(2), &secret(3), OPERATOR_TOKEN).unwrap(),
-            config: Config {
-                mounts: vec!["/_s".to_owned()],
-                dev,
-            },
+            config: Config { mounts: vec!["/_s".to_owned()], dev },
         });
         let none = String::new;
-        let keys = Keys {
-            pk_test: none(),
-            sk_test: none(),
-            pk_live: none(),
-            sk_live: none(),
-        };
+        let keys = Keys { pk_test: none(), sk_test: none(), pk_live: none(), sk_live: none() };
         let router = app::router(app.clone());
         let mut world = Self {
             app,
@@ -152,21 +140,14 @@ impl World {
 
     /// Sends a JSON body (none for GET).
     pub fn send(&self, line: &str, headers: &[(&str, &str)], body: Json) -> Answer {
-        let bytes = if body.is_null() {
-            Vec::new()
-        } else {
-            body.to_string().into_bytes()
-        };
+        let bytes = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
         self.send_bytes(line, headers, bytes)
     }
 
     /// Sends bytes as they are. `line` is a method and a path.
     pub fn send_bytes(&self, line: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
         let request = request(line, headers, body);
-        let peer = Peer {
-            address: self.address.lock().unwrap().clone(),
-            country: Some("DE".to_owned()),
-        };
+        let peer = Peer { address: self.address.lock().unwrap().clone(), country: Some("DE".to_owned()) };
         let mut response = pollster::block_on(app::answer(&self.app, &self.router, request, peer));
         if let Some(AfterAnswer(messages)) = response.extensions_mut().remove::<AfterAnswer>() {
             self.queue.lock().unwrap().extend(messages);
@@ -174,12 +155,7 @@ impl World {
         let (parts, body) = response.into_parts();
         let bytes = pollster::block_on(body.collect()).unwrap().to_bytes();
         let body = serde_json::from_slice(&bytes).unwrap_or(Json::Null);
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body,
-            raw: String::from_utf8_lossy(&bytes).into_owned(),
-        }
+        Answer { status: parts.status, headers: parts.headers, body, raw: String::from_utf8_lossy(&bytes).into_owned() }
     }
 
     /// The address from which the next requests come.
@@ -241,16 +217,10 @@ impl World {
     /// A program of 30 days as described, with an approved participant and a link.
     pub fn program_with(&self, key: &str, link_ref: &str, described: Json) -> Program {
         let mut program = json!({"name": "Friends", "status": "active", "attribution_window_days": 30});
-        program
-            .as_object_mut()
-            .unwrap()
-            .extend(described.as_object().unwrap().clone());
+        program.as_object_mut().unwrap().extend(described.as_object().unwrap().clone());
         let program_id = self.make(key, "programs", program);
-        let partner_id = self.make(
-            key,
-            "partners",
-            json!({"name": "Anna", "email": format!("{link_ref}@partner.test")}),
-        );
+        let partner_id =
+            self.make(key, "partners", json!({"name": "Anna", "email": format!("{link_ref}@partner.test")}));
         let participant_id = self.make(
             key,
             "participants",
@@ -260,11 +230,7 @@ impl World {
         self.api_as(key, "POST /api/v1/hosts", host);
         let link = json!({"participant_id": participant_id, "ref": link_ref, "landing_url": "https://shop.test/", "name": "x"});
         let link_id = self.make(key, "links", link);
-        Program {
-            program_id,
-            participant_id,
-            link_id,
-        }
+        Program { program_id, participant_id, link_id }
     }
 
     /// Registers a click and gives its id.
@@ -310,11 +276,7 @@ impl World {
 
     /// Registers a Stripe connection and gives its id; the secret is `whsec_test`.
     pub fn stripe_connection(&self, key: &str) -> String {
-        self.make(
-            key,
-            "stripe-connections",
-            json!({"signing_secret": "whsec_test_0123456789"}),
-        )
+        self.make(key, "stripe-connections", json!({"signing_secret": "whsec_test_0123456789"}))
     }
 
     /// Sends a correctly signed event.
@@ -332,11 +294,7 @@ impl World {
 /// A request as data: `POST /path` at the API's host, or at a URL; JSON unless a header says otherwise.
 fn request(line: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Request {
     let (method, path) = line.split_once(' ').unwrap();
-    let uri = if path.starts_with("http") {
-        path.to_owned()
-    } else {
-        format!("https://api.selgeo.test{path}")
-    };
+    let uri = if path.starts_with("http") { path.to_owned() } else { format!("https://api.selgeo.test{path}") };
     let mut request = Request::builder().method(method).uri(uri);
     if !body.is_empty() && !headers.iter().any(|(name, _)| *name == "content-type") {
         request = request.header("content-type", "application/json");

@@ -46,10 +46,7 @@ impl Seeded {
 impl Random for Seeded {
     fn fill(&self, buffer: &mut [u8]) {
         for chunk in buffer.chunks_mut(8) {
-            let mut z = self
-                .0
-                .fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst)
-                .wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut z = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst).wrapping_add(0x9e37_79b9_7f4a_7c15);
             z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
             z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
             z ^= z >> 31;
@@ -71,13 +68,7 @@ impl Limiter for TableLimiter {
         let answer = if self.unreachable.load(Ordering::SeqCst) {
             Err(Unreachable("put out of reach".to_owned()))
         } else {
-            Ok(self
-                .windows
-                .lock()
-                .unwrap()
-                .entry(bucket.clone())
-                .or_default()
-                .take(limit, now))
+            Ok(self.windows.lock().unwrap().entry(bucket.clone()).or_default().take(limit, now))
         };
         Box::pin(std::future::ready(answer))
     }

@@ -38,15 +38,10 @@ impl Sqlite {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch("PRAGMA foreign_keys = ON").unwrap();
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
-        let mut files: Vec<_> = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .collect();
+        let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.sort();
         for file in files {
-            connection
-                .execute_batch(&std::fs::read_to_string(&file).unwrap())
-                .unwrap();
+            connection.execute_batch(&std::fs::read_to_string(&file).unwrap()).unwrap();
         }
         Self {
             connection: Mutex::new(connection),
@@ -85,11 +80,7 @@ impl Sqlite {
 
     /// The one number that a query gives.
     pub fn count(&self, sql: &str) -> i64 {
-        self.connection
-            .lock()
-            .unwrap()
-            .query_row(sql, [], |row| row.get(0))
-            .unwrap()
+        self.connection.lock().unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
     }
 
     fn run(&self, statements: &[Statement]) -> Result<Vec<Vec<Row>>, DbError> {
@@ -100,9 +91,7 @@ impl Sqlite {
                 *longest = text.len().max(*longest);
             }
         }
-        let writes = statements
-            .iter()
-            .any(|statement| !statement.sql().trim_start().starts_with("SELECT"));
+        let writes = statements.iter().any(|statement| !statement.sql().trim_start().starts_with("SELECT"));
         let meanwhile = writes.then(|| self.before_next_write.lock().unwrap().take()).flatten();
         if let Some(meanwhile) = meanwhile {
             meanwhile();
@@ -117,10 +106,7 @@ impl Sqlite {
         }
         let mut connection = self.connection.lock().unwrap();
         let transaction = connection.transaction().unwrap();
-        let results = statements
-            .iter()
-            .map(|statement| one(&transaction, statement))
-            .collect::<Result<Vec<_>, _>>()?;
+        let results = statements.iter().map(|statement| one(&transaction, statement)).collect::<Result<Vec<_>, _>>()?;
         transaction.commit().map_err(sorted)?;
         if fate == NextWrite::LandsButReportsFailure {
             return Err(DbError::Failed("the connection broke after the write".to_owned()));

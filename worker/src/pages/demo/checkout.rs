@@ -88,12 +88,8 @@ pub async fn pay(
         };
         return page(StatusCode::UNPROCESSABLE_ENTITY, &template, POLICY);
     }
-    let purchase = Purchase {
-        product,
-        client_reference_id: taken_reference(given.as_deref()),
-        email: &email,
-        now: call.now,
-    };
+    let purchase =
+        Purchase { product, client_reference_id: taken_reference(given.as_deref()), email: &email, now: call.now };
     let sent = purchase.events(&*app.random);
     let sender = Sender::of_shop(&app, &call, &scope(&app).await?).await?;
     let mut messages = Vec::new();
@@ -106,9 +102,9 @@ pub async fn pay(
 /// Only this page's own form pays. A client that says no origin is no browser, and has no visitor to deceive.
 fn must_be_own_form(headers: &HeaderMap, call: &Call) -> Result<(), ApiError> {
     match headers.get(header::ORIGIN) {
-        Some(origin) if origin.as_bytes() != call.origin.as_bytes() => Err(ApiError::Forbidden(
-            "The checkout takes its own form only, not one of another origin.".to_owned(),
-        )),
+        Some(origin) if origin.as_bytes() != call.origin.as_bytes() => {
+            Err(ApiError::Forbidden("The checkout takes its own form only, not one of another origin.".to_owned()))
+        }
         _ => Ok(()),
     }
 }
@@ -136,21 +132,14 @@ impl<'a> Sender<'a> {
     async fn of_shop(app: &'a Arc<App>, call: &'a Call, scope: &Scope) -> Result<Self, ApiError> {
         let newest = Page { limit: 1, after: None };
         let rows = app.db.rows(table::list_connections(scope, &newest)).await?;
-        let row = rows
-            .first()
-            .ok_or(ApiError::NotFound("Stripe connection of the demo shop"))?;
+        let row = rows.first().ok_or(ApiError::NotFound("Stripe connection of the demo shop"))?;
         let connection = table::decode_connection(row)?;
         let secret = app
             .secrets
             .open(&secret_purpose(&connection.id), &connection.signing_secret)
             .and_then(|bytes| String::from_utf8(bytes).ok())
             .ok_or_else(|| ApiError::Internal(format!("the signing secret of {} does not open", connection.id)))?;
-        Ok(Self {
-            app,
-            call,
-            connection,
-            secret,
-        })
+        Ok(Self { app, call, connection, secret })
     }
 
     /// Sends one event, and gives what is to be queued once this request is answered.

@@ -120,14 +120,11 @@ pub async fn show(State(app): State<Arc<App>>, request: Request) -> Result<Respo
 async fn load(app: &App, scope: &Scope, refreshes: bool) -> Result<Ledger, ApiError> {
     let newest = |limit| Page { limit, after: None };
     let page = newest(SHOWN_MAX);
-    let clicks = app
-        .db
-        .rows(clicks::list(scope, &clicks::Filter::default(), None, SHOWN_MAX));
+    let clicks = app.db.rows(clicks::list(scope, &clicks::Filter::default(), None, SHOWN_MAX));
     let clicks = clicks.await?;
     let events = stripe_events::list(scope, &stripe_events::Filter::default(), &page);
-    let events: Vec<EventLine> = shown(&app.db.rows(events).await?, |row| {
-        Ok(stripe_event(stripe_events::decode(row)?))
-    })?;
+    let events: Vec<EventLine> =
+        shown(&app.db.rows(events).await?, |row| Ok(stripe_event(stripe_events::decode(row)?)))?;
     let conversions = app.db.rows(conversions::list(scope, &page)).await?;
     let commissions = app.db.rows(commissions::list(scope, &page)).await?;
     let commissions = shown(&commissions, commissions::decode)?;
@@ -140,10 +137,7 @@ async fn load(app: &App, scope: &Scope, refreshes: bool) -> Result<Ledger, ApiEr
     };
     Ok(Ledger {
         refreshes,
-        waiting: events
-            .iter()
-            .filter(|event| event.outcome == StripeOutcome::Pending.as_str())
-            .count(),
+        waiting: events.iter().filter(|event| event.outcome == StripeOutcome::Pending.as_str()).count(),
         clicks: shown(&clicks, |row| Ok(names.click(clicks::decode(row)?)))?,
         stripe_events: events,
         conversions: shown(&conversions, |row| {
@@ -228,12 +222,7 @@ impl Names {
         request_id: Option<String>,
     ) -> ConversionLine {
         let stripe = conversion.stripe;
-        let stripe_ids = [
-            stripe.session,
-            stripe.payment_intent,
-            stripe.invoice,
-            stripe.subscription,
-        ];
+        let stripe_ids = [stripe.session, stripe.payment_intent, stripe.invoice, stripe.subscription];
         ConversionLine {
             at: Moment::of(conversion.created_at),
             id: conversion.id.to_string(),

@@ -43,10 +43,7 @@ pub fn router() -> Router<Arc<App>> {
 async fn scope(app: &App) -> Result<Scope, ApiError> {
     let rows = app.db.rows(workspaces::oldest_named(WORKSPACE)).await?;
     let oldest = rows.first().ok_or(ApiError::NotFound("workspace as \"Demo shop\""))?;
-    Ok(Scope {
-        workspace_id: workspaces::decode_id(oldest)?,
-        mode: Mode::Test,
-    })
+    Ok(Scope { workspace_id: workspaces::decode_id(oldest)?, mode: Mode::Test })
 }
 
 /// The same Worker under loopback's other name: another origin, as Stripe's is to a shop. Elsewhere there is only one.

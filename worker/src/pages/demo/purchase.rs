@@ -24,20 +24,11 @@ pub struct Product {
 }
 
 /// Bought once.
-pub const NOTEBOOK: Product = Product {
-    slug: "notebook",
-    name: "The Lane Notebook",
-    amount_cents: 2_400,
-    monthly: false,
-};
+pub const NOTEBOOK: Product =
+    Product { slug: "notebook", name: "The Lane Notebook", amount_cents: 2_400, monthly: false };
 
 /// A subscription.
-pub const CLUB: Product = Product {
-    slug: "notebook-club",
-    name: "Notebook Club",
-    amount_cents: 1_800,
-    monthly: true,
-};
+pub const CLUB: Product = Product { slug: "notebook-club", name: "Notebook Club", amount_cents: 1_800, monthly: true };
 
 impl Product {
     /// The product of a Payment Link.
@@ -75,9 +66,7 @@ pub struct Sent {
 pub fn taken_reference(given: Option<&str>) -> Option<&str> {
     given.filter(|text| {
         (1..=REFERENCE_CHARS_MAX).contains(&text.len())
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     })
 }
 
@@ -94,11 +83,7 @@ impl Purchase<'_> {
         let mut session = self.session(&session_id);
         let mut events = Vec::new();
         if self.product.monthly {
-            let subscription = Subscription {
-                invoice: id("in"),
-                subscription: id("sub"),
-                customer: id("cus"),
-            };
+            let subscription = Subscription { invoice: id("in"), subscription: id("sub"), customer: id("cus") };
             session["invoice"] = json!(subscription.invoice);
             session["subscription"] = json!(subscription.subscription);
             session["customer"] = json!(subscription.customer);

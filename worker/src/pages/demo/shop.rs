@@ -87,10 +87,7 @@ pub async fn product(State(app): State<Arc<App>>, Extension(call): Extension<Cal
 /// `GET /demo/thanks`: where Stripe sends the buyer after the payment.
 pub async fn thanks(State(app): State<Arc<App>>, request: Request) -> Result<Response, ApiError> {
     let scope = scope(&app).await?;
-    let template = Thanks {
-        merchant: public_key(&app, &scope).await?,
-        session_id: query(&request, "session_id"),
-    };
+    let template = Thanks { merchant: public_key(&app, &scope).await?, session_id: query(&request, "session_id") };
     page(StatusCode::OK, &template, POLICY)
 }
 
@@ -103,10 +100,7 @@ async fn public_key(app: &App, scope: &Scope) -> Result<String, ApiError> {
 /// The active links, oldest first, each with the name of the partner whose it is.
 async fn partner_links(app: &App, scope: &Scope) -> Result<Vec<PartnerLink>, ApiError> {
     let names = partners::decode_names(&app.db.rows(partners::names(scope)).await?)?;
-    let all = Page {
-        limit: LINKS_MAX,
-        after: None,
-    };
+    let all = Page { limit: LINKS_MAX, after: None };
     let mut found = Vec::new();
     for row in app.db.rows(links::list(scope, &all)).await?.iter().rev() {
         let link = links::decode(row)?;

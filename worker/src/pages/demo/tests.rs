@@ -33,11 +33,7 @@ fn page(world: &World, url: &str) -> String {
 
 fn pay(world: &World, product: &str, form: &str, headers: &[(&str, &str)]) -> Answer {
     let headers = [&[FORM], headers].concat();
-    world.send_bytes(
-        &format!("POST {CHECKOUT}/demo/checkout/{product}"),
-        &headers,
-        form.as_bytes().to_vec(),
-    )
+    world.send_bytes(&format!("POST {CHECKOUT}/demo/checkout/{product}"), &headers, form.as_bytes().to_vec())
 }
 
 #[track_caller]
@@ -50,14 +46,8 @@ fn check(html: &str, expected: &[&str]) {
 #[test]
 fn a_click_becomes_a_commission_that_the_ledger_explains() {
     let (world, keys) = demo();
-    let tag = format!(
-        r#"<script src="/v1/selgeo.js" data-merchant="{}" async></script>"#,
-        keys.pk_test
-    );
-    check(
-        &page(&world, &format!("{SHOP}/demo?ref=demo")),
-        &[&tag, "a link of <strong>Anna</strong>"],
-    );
+    let tag = format!(r#"<script src="/v1/selgeo.js" data-merchant="{}" async></script>"#, keys.pk_test);
+    check(&page(&world, &format!("{SHOP}/demo?ref=demo")), &[&tag, "a link of <strong>Anna</strong>"]);
     let click = world.click(&keys.pk_test, "demo");
 
     let product = page(&world, &format!("{SHOP}/demo/product"));
@@ -70,39 +60,20 @@ fn a_click_becomes_a_commission_that_the_ledger_explains() {
         ],
     );
     let link = format!("{CHECKOUT}/demo/checkout/notebook?client_reference_id={click}");
-    check(
-        &page(&world, &link),
-        &["The Lane Notebook", "Pay 24.00 EUR", &format!(r#"value="{click}""#)],
-    );
+    check(&page(&world, &link), &["The Lane Notebook", "Pay 24.00 EUR", &format!(r#"value="{click}""#)]);
 
     let form = format!("email=buyer%40example.com&client_reference_id={click}");
     let paid = pay(&world, "notebook", &form, &[("origin", CHECKOUT)]);
     assert_eq!(paid.status, 303, "{}", paid.raw);
     let thanks = paid.header("location").to_owned();
-    assert!(
-        thanks.starts_with(&format!("{SHOP}/demo/thanks?session_id=cs_test_")),
-        "{thanks}"
-    );
+    assert!(thanks.starts_with(&format!("{SHOP}/demo/thanks?session_id=cs_test_")), "{thanks}");
     check(&page(&world, &thanks), &["Thank you."]);
-    check(
-        &page(&world, &format!("{SHOP}/demo/ledger")),
-        &["1 Stripe event is stored"],
-    );
+    check(&page(&world, &format!("{SHOP}/demo/ledger")), &["1 Stripe event is stored"]);
     world.deliver();
 
     let commissions = world.api_as(&keys.sk_test, "GET /api/v1/commissions", json!(null)).body;
-    assert_eq!(
-        commissions.pointer("/data/0/amount_cents"),
-        Some(&json!(480)),
-        "{commissions}"
-    );
-    let id = |pointer: &str| {
-        commissions
-            .pointer(pointer)
-            .and_then(|id| id.as_str())
-            .unwrap()
-            .to_owned()
-    };
+    assert_eq!(commissions.pointer("/data/0/amount_cents"), Some(&json!(480)), "{commissions}");
+    let id = |pointer: &str| commissions.pointer(pointer).and_then(|id| id.as_str()).unwrap().to_owned();
     let ledger = page(&world, &format!("{SHOP}/demo/ledger"));
     check(
         &ledger,
@@ -114,10 +85,7 @@ fn a_click_becomes_a_commission_that_the_ledger_explains() {
             "4.80 EUR",
             "20 % of gross (sale)",
             &format!("<li>Click {click}: valid.</li>"),
-            &format!(
-                "<li>Credited to participant {} by click.</li>",
-                id("/data/0/participant_id")
-            ),
+            &format!("<li>Credited to participant {} by click.</li>", id("/data/0/participant_id")),
             paid.header("x-request-id"),
         ],
     );
@@ -142,18 +110,8 @@ fn a_subscription_is_one_conversion_though_two_events_tell_of_it() {
     let form = format!("email=buyer%40example.com&client_reference_id={click}");
     assert_eq!(pay(&world, "notebook-club", &form, &[]).status, 303);
     world.deliver();
-    assert_eq!(
-        world
-            .db
-            .count("SELECT count(*) FROM stripe_events WHERE outcome = 'processed'"),
-        2
-    );
-    assert_eq!(
-        world
-            .db
-            .count("SELECT count(*) FROM conversions WHERE amount_cents = 1800"),
-        1
-    );
+    assert_eq!(world.db.count("SELECT count(*) FROM stripe_events WHERE outcome = 'processed'"), 2);
+    assert_eq!(world.db.count("SELECT count(*) FROM conversions WHERE amount_cents = 1800"), 1);
     assert_eq!(world.db.count("SELECT sum(amount_cents) FROM entries"), 360);
 }
 
@@ -166,10 +124,7 @@ fn a_purchase_without_a_click_credits_nobody() {
     world.deliver();
     check(
         &page(&world, &format!("{SHOP}/demo/ledger")),
-        &[
-            "Credited to nobody",
-            "Not credited: nothing said who is to be credited.",
-        ],
+        &["Credited to nobody", "Not credited: nothing said who is to be credited."],
     );
 }
 
@@ -186,11 +141,7 @@ fn outside_dev_there_is_no_demo() {
         "GET /demo/thanks",
         "GET /demo/ledger",
     ] {
-        assert_eq!(
-            world.send_bytes(line, &[], Vec::new()).summary(),
-            "404 NOT_FOUND",
-            "{line}"
-        );
+        assert_eq!(world.send_bytes(line, &[], Vec::new()).summary(), "404 NOT_FOUND", "{line}");
     }
 }
 
@@ -206,11 +157,7 @@ fn what_a_checkout_refuses() {
     let (world, _) = demo();
     let good = "email=buyer%40example.com";
     let check = |product: &str, form: &str, headers: &[(&str, &str)], expected: &str| {
-        assert_eq!(
-            pay(&world, product, form, headers).summary(),
-            expected,
-            "{product} {form}"
-        );
+        assert_eq!(pay(&world, product, form, headers).summary(), expected, "{product} {form}");
     };
     check("pencil", good, &[], "404 NOT_FOUND");
     check("notebook", good, &[("origin", SHOP)], "403 FORBIDDEN");
@@ -244,10 +191,7 @@ fn what_came_from_outside_is_shown_as_text() {
         page(&world, &format!("{SHOP}/demo/ledger")),
         page(&world, &format!("{SHOP}/demo?ref={encoded}")),
         page(&world, &format!("{SHOP}/demo/thanks?session_id={encoded}")),
-        page(
-            &world,
-            &format!("{CHECKOUT}/demo/checkout/notebook?client_reference_id={encoded}"),
-        ),
+        page(&world, &format!("{CHECKOUT}/demo/checkout/notebook?client_reference_id={encoded}")),
     ];
     for html in pages {
         assert!(!html.contains(evil), "{html}");
@@ -258,10 +202,7 @@ fn what_came_from_outside_is_shown_as_text() {
 #[test]
 fn a_visitor_without_a_ref_is_shown_the_partners_links() {
     let (world, _) = demo();
-    check(
-        &page(&world, "/demo/"),
-        &[r#"href="/demo?ref=demo""#, "by a link of Anna"],
-    );
+    check(&page(&world, "/demo/"), &[r#"href="/demo?ref=demo""#, "by a link of Anna"]);
     check(&page(&world, "/demo?ref=nobody"), &["no active link has this ref"]);
 }
 

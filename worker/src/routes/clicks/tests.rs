@@ -9,11 +9,7 @@ const CHROME: &str =
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537.36";
 
 fn register(world: &World, body: Json) -> Answer {
-    world.send(
-        "POST /v1/clicks",
-        &[("content-type", "text/plain"), ("user-agent", CHROME)],
-        body,
-    )
+    world.send("POST /v1/clicks", &[("content-type", "text/plain"), ("user-agent", CHROME)], body)
 }
 
 /// A world with the link `anna` in test mode.
@@ -33,18 +29,9 @@ fn has_cors(answer: &Answer) {
 #[test]
 fn a_click_gets_an_id_that_looks_like_version_4_and_a_token() {
     let world = world();
-    for media in [
-        "application/json",
-        "text/plain",
-        "text/plain;charset=UTF-8",
-        "Application/JSON",
-    ] {
+    for media in ["application/json", "text/plain", "text/plain;charset=UTF-8", "Application/JSON"] {
         let headers = [("content-type", media)];
-        let answer = world.send(
-            "POST /v1/clicks",
-            &headers,
-            json!({"merchant": world.keys.pk_test, "ref": "anna"}),
-        );
+        let answer = world.send("POST /v1/clicks", &headers, json!({"merchant": world.keys.pk_test, "ref": "anna"}));
         assert_eq!(answer.status, 201, "{media}");
         assert_eq!(answer.body.as_object().unwrap().len(), 2);
         let id = answer.text("/click_id");
@@ -52,26 +39,14 @@ fn a_click_gets_an_id_that_looks_like_version_4_and_a_token() {
         assert!("89ab".contains(&id[19..20]) && id == id.to_lowercase(), "{id}");
         let token = answer.text("/visitor_token");
         assert!((1..=64).contains(&token.len()));
-        assert!(
-            token
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
-        );
+        assert!(token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)));
         assert_eq!(answer.header("x-ratelimit-limit"), "1000");
         has_cors(&answer);
     }
     let bearer = format!("Bearer {}", world.keys.pk_test);
-    let answer = world.send(
-        "POST /v1/clicks",
-        &[("authorization", &bearer)],
-        json!({"ref": "anna", "merchant": null}),
-    );
+    let answer = world.send("POST /v1/clicks", &[("authorization", &bearer)], json!({"ref": "anna", "merchant": null}));
     assert_eq!(answer.status, 201);
-    let mounted = world.send(
-        "POST /_s/v1/clicks",
-        &[],
-        json!({"merchant": world.keys.pk_test, "ref": "anna"}),
-    );
+    let mounted = world.send("POST /_s/v1/clicks", &[], json!({"merchant": world.keys.pk_test, "ref": "anna"}));
     assert_eq!(mounted.status, 201);
 }
 
@@ -90,39 +65,15 @@ fn refusals_come_in_order_413_415_malformed_401_429_other_400_404_all_with_cors(
     check(send("image/png", vec![b'{'; 70_000]), "413 PAYLOAD_TOO_LARGE", false);
     check(send("image/png", b"{".to_vec()), "415 UNSUPPORTED_MEDIA_TYPE", false);
     check(send("text/plain", b"{".to_vec()), "400 VALIDATION_ERROR", false);
-    check(
-        send("text/plain", body(json!({"ref": 7}))),
-        "401 INVALID_API_KEY",
-        false,
-    );
-    check(
-        send("text/plain", body(json!({"merchant": "pk_x", "ref": 7}))),
-        "401 INVALID_API_KEY",
-        false,
-    );
-    check(
-        send("text/plain", body(json!({"merchant": pk, "ref": 7}))),
-        "400 VALIDATION_ERROR",
-        true,
-    );
-    check(
-        send("text/plain", body(json!({"merchant": pk, "ref": "nobody"}))),
-        "404 REFERRAL_NOT_FOUND",
-        true,
-    );
+    check(send("text/plain", body(json!({"ref": 7}))), "401 INVALID_API_KEY", false);
+    check(send("text/plain", body(json!({"merchant": "pk_x", "ref": 7}))), "401 INVALID_API_KEY", false);
+    check(send("text/plain", body(json!({"merchant": pk, "ref": 7}))), "400 VALIDATION_ERROR", true);
+    check(send("text/plain", body(json!({"merchant": pk, "ref": "nobody"}))), "404 REFERRAL_NOT_FOUND", true);
     let last = send("text/plain", body(json!({"merchant": pk, "ref": "anna"})));
     assert_eq!(last.header("x-ratelimit-remaining"), "997");
     while register(&world, json!({"merchant": pk, "ref": "nobody"})).status != 429 {}
-    check(
-        send("text/plain", body(json!({"merchant": pk, "ref": 7}))),
-        "429 RATE_LIMIT_EXCEEDED",
-        true,
-    );
-    check(
-        send("text/plain", body(json!({"merchant": "pk_x", "ref": 7}))),
-        "401 INVALID_API_KEY",
-        false,
-    );
+    check(send("text/plain", body(json!({"merchant": pk, "ref": 7}))), "429 RATE_LIMIT_EXCEEDED", true);
+    check(send("text/plain", body(json!({"merchant": "pk_x", "ref": 7}))), "401 INVALID_API_KEY", false);
     assert_eq!(world.queued().len(), 1);
 }
 
@@ -130,11 +81,7 @@ fn refusals_come_in_order_413_415_malformed_401_429_other_400_404_all_with_cors(
 fn a_preflight_is_answered_for_any_origin_and_for_long() {
     let world = World::new();
     for path in ["/v1/clicks", "/_s/v1/clicks"] {
-        let answer = world.send(
-            &format!("OPTIONS {path}"),
-            &[("origin", "https://shop.test")],
-            json!(null),
-        );
+        let answer = world.send(&format!("OPTIONS {path}"), &[("origin", "https://shop.test")], json!(null));
         assert_eq!(answer.status, 204);
         has_cors(&answer);
         assert!(answer.header("access-control-max-age").parse::<u32>().unwrap() >= 3_600);
@@ -157,38 +104,16 @@ fn keys_of_the_wrong_kind_or_in_the_wrong_place_are_refused() {
     check(json!({"merchant": "", "ref": "anna"}), &[], unauthorized);
     check(json!({"merchant": [pk], "ref": "anna"}), &[], unauthorized);
     check(json!({"merchant": format!(" {pk}"), "ref": "anna"}), &[], unauthorized);
-    check(
-        json!({"merchant": format!("pk_test_{}", "z".repeat(32)), "ref": "anna"}),
-        &[],
-        unauthorized,
-    );
-    check(
-        json!({"ref": "anna"}),
-        &[("authorization", &format!("Bearer {sk}"))],
-        unauthorized,
-    );
+    check(json!({"merchant": format!("pk_test_{}", "z".repeat(32)), "ref": "anna"}), &[], unauthorized);
+    check(json!({"ref": "anna"}), &[("authorization", &format!("Bearer {sk}"))], unauthorized);
     check(json!({"ref": "anna"}), &[("x-publishable-key", pk)], unauthorized);
     let in_query = world.send(&format!("POST /v1/clicks?merchant={pk}"), &[], json!({"ref": "anna"}));
     assert_eq!(in_query.summary(), unauthorized);
     // Another workspace's link, and the other mode's.
-    check(
-        json!({"merchant": other.pk_test, "ref": "anna"}),
-        &[],
-        "404 REFERRAL_NOT_FOUND",
-    );
-    check(
-        json!({"merchant": world.keys.pk_live, "ref": "anna"}),
-        &[],
-        "404 REFERRAL_NOT_FOUND",
-    );
+    check(json!({"merchant": other.pk_test, "ref": "anna"}), &[], "404 REFERRAL_NOT_FOUND");
+    check(json!({"merchant": world.keys.pk_live, "ref": "anna"}), &[], "404 REFERRAL_NOT_FOUND");
     check(json!({"merchant": pk, "ref": "anna"}), &[], "201");
-    assert!(
-        !world
-            .send("POST /v1/clicks", &[], json!({"merchant": sk}))
-            .body
-            .to_string()
-            .contains(sk)
-    );
+    assert!(!world.send("POST /v1/clicks", &[], json!({"merchant": sk})).body.to_string().contains(sk));
 }
 
 #[test]
@@ -196,21 +121,11 @@ fn bad_fields_are_400_and_odd_ones_are_borne() {
     let world = world();
     let check = |changes: Json, expected: &str| {
         let mut body = json!({"merchant": world.keys.pk_test, "ref": "anna"});
-        body.as_object_mut()
-            .unwrap()
-            .extend(changes.as_object().unwrap().clone());
+        body.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
         assert_eq!(register(&world, body).summary(), expected, "{changes}");
     };
     let (bad, unknown) = ("400 VALIDATION_ERROR", "404 REFERRAL_NOT_FOUND");
-    for wrong in [
-        json!(null),
-        json!(""),
-        json!(7),
-        json!(["anna"]),
-        json!({"a": 1}),
-        json!(true),
-        json!("an\0na"),
-    ] {
+    for wrong in [json!(null), json!(""), json!(7), json!(["anna"]), json!({"a": 1}), json!(true), json!("an\0na")] {
         check(json!({"ref": wrong}), bad);
     }
     check(json!({"ref": "r".repeat(255)}), unknown);
@@ -225,10 +140,7 @@ fn bad_fields_are_400_and_odd_ones_are_borne() {
     check(json!({"url": 7}), bad);
     check(json!({"referrer": "ü".repeat(2_048)}), "201");
     check(json!({"referrer": "ü".repeat(2_049)}), bad);
-    check(
-        json!({"url": null, "referrer": null, "visitor_token": null, "else": {"x": [1]}}),
-        "201",
-    );
+    check(json!({"url": null, "referrer": null, "visitor_token": null, "else": {"x": [1]}}), "201");
     for token in [json!(7), json!(""), json!([]), json!("x".repeat(60_000)), json!("😀\0")] {
         check(json!({"visitor_token": token}), "201");
     }
@@ -303,15 +215,9 @@ fn a_link_that_is_paused_or_archived_takes_no_clicks_and_nothing_is_stored() {
 fn a_participant_who_is_not_approved_and_a_paused_program_still_record_clicks() {
     let world = World::new();
     let program = world.program(&world.keys.sk_test, "anna");
-    world.api(
-        &format!("POST /api/v1/participants/{}/suspend", program.participant_id),
-        json!(null),
-    );
+    world.api(&format!("POST /api/v1/participants/{}/suspend", program.participant_id), json!(null));
     world.click(&world.keys.pk_test, "anna");
-    world.api(
-        &format!("POST /api/v1/programs/{}/pause", program.program_id),
-        json!(null),
-    );
+    world.api(&format!("POST /api/v1/programs/{}/pause", program.program_id), json!(null));
     world.click(&world.keys.pk_test, "anna");
     world.deliver();
     assert_eq!(world.db.count("SELECT count(*) FROM clicks"), 2);
@@ -346,33 +252,19 @@ fn a_click_is_listed_without_fragment_address_and_user_agent() {
 fn machines_are_answered_alike_and_labelled() {
     let world = world();
     let check = |headers: &[(&str, &str)], flag: Option<&str>| {
-        let answer = world.send(
-            "POST /v1/clicks",
-            headers,
-            json!({"merchant": world.keys.pk_test, "ref": "anna"}),
-        );
+        let answer = world.send("POST /v1/clicks", headers, json!({"merchant": world.keys.pk_test, "ref": "anna"}));
         assert_eq!(answer.status, 201, "{headers:?}");
         world.deliver();
         let click = world.api(&format!("GET /api/v1/clicks/{}", answer.text("/click_id")), json!(null));
         assert_eq!(click.body["human"], flag.is_none(), "{headers:?}");
-        assert_eq!(
-            click.body["flags"],
-            json!(flag.into_iter().collect::<Vec<_>>()),
-            "{headers:?}"
-        );
+        assert_eq!(click.body["flags"], json!(flag.into_iter().collect::<Vec<_>>()), "{headers:?}");
     };
     check(&[("user-agent", CHROME)], None);
-    check(
-        &[("user-agent", "Mozilla/5.0 (compatible; Googlebot/2.1)")],
-        Some("crawler"),
-    );
+    check(&[("user-agent", "Mozilla/5.0 (compatible; Googlebot/2.1)")], Some("crawler"));
     check(&[("user-agent", "curl/8.5.0")], Some("crawler"));
     check(&[("user-agent", "facebookexternalhit/1.1")], Some("preview"));
     check(&[("user-agent", "WhatsApp/2.23")], Some("preview"));
-    check(
-        &[("user-agent", CHROME), ("sec-purpose", "prefetch;prerender")],
-        Some("prefetch"),
-    );
+    check(&[("user-agent", CHROME), ("sec-purpose", "prefetch;prerender")], Some("prefetch"));
     check(&[("user-agent", CHROME), ("purpose", "prefetch")], Some("prefetch"));
     check(&[], Some("no_agent"));
     let humans = world.api("GET /api/v1/clicks?human=true", json!(null));
@@ -391,15 +283,8 @@ fn exactly_the_limit_of_clicks_is_admitted_per_key() {
     let mut ids: Vec<String> = answers.iter().map(|answer| answer.text("/click_id")).collect();
     ids.sort();
     ids.dedup();
-    assert_eq!(
-        ids.len(),
-        1_001,
-        "no two clicks of one link and millisecond have one id; the refused have none"
-    );
-    assert_eq!(
-        register(&world, json!({"merchant": world.keys.pk_live, "ref": "anna"})).status,
-        201
-    );
+    assert_eq!(ids.len(), 1_001, "no two clicks of one link and millisecond have one id; the refused have none");
+    assert_eq!(register(&world, json!({"merchant": world.keys.pk_live, "ref": "anna"})).status, 201);
     world.deliver();
     assert_eq!(world.db.count("SELECT count(*) FROM clicks"), 1_001);
 }
@@ -411,18 +296,9 @@ fn while_the_limiter_cannot_answer_a_few_clicks_are_admitted_unmetered() {
     let body = json!({"merchant": world.keys.pk_test, "ref": "anna"});
     let answers: Vec<Answer> = (0..60).map(|_| register(&world, body.clone())).collect();
     assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 20);
-    assert!(
-        answers[20..]
-            .iter()
-            .all(|answer| answer.summary() == "429 RATE_LIMIT_EXCEEDED")
-    );
+    assert!(answers[20..].iter().all(|answer| answer.summary() == "429 RATE_LIMIT_EXCEEDED"));
     world.deliver();
-    assert_eq!(
-        world
-            .db
-            .count("SELECT count(*) FROM clicks WHERE flags = '[\"unmetered\"]' AND human = 1"),
-        20
-    );
+    assert_eq!(world.db.count("SELECT count(*) FROM clicks WHERE flags = '[\"unmetered\"]' AND human = 1"), 20);
     world.limiter.unreachable.store(false, Ordering::SeqCst);
     assert_eq!(register(&world, body).header("x-ratelimit-remaining"), "999");
 }
@@ -464,11 +340,7 @@ fn a_batch_of_the_largest_clicks_stays_under_what_the_database_binds() {
     }
     // D1 binds at most 2,000,000 bytes.
     assert!(world.handle(world.queued()).iter().all(|handled| *handled));
-    assert!(
-        world.db.longest_argument() < 2_000_000,
-        "{}",
-        world.db.longest_argument()
-    );
+    assert!(world.db.longest_argument() < 2_000_000, "{}", world.db.longest_argument());
 }
 
 #[test]
@@ -497,9 +369,7 @@ fn clicks_are_filtered_and_paged_while_new_ones_come() {
         assert_eq!(answer.status, 200, "{query}");
         let data = answer.body["data"].as_array().unwrap().clone();
         (
-            data.iter()
-                .map(|click| click["id"].as_str().unwrap().to_owned())
-                .collect::<Vec<_>>(),
+            data.iter().map(|click| click["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>(),
             answer.text("/next_cursor"),
         )
     };
@@ -517,15 +387,7 @@ fn clicks_are_filtered_and_paged_while_new_ones_come() {
     assert_eq!(count("?from=2026-06-01T12:00:02Z&to=2026-06-01T12:00:04Z"), 2);
     assert_eq!(count("?human=false"), 8);
     assert_eq!(count("?link_id="), 8);
-    for bad in [
-        "human=maybe",
-        "from=now",
-        "limit=0",
-        "cursor=x",
-        "cursor=!",
-        "cursor=YWJj",
-        "cursor=MTIzIHg",
-    ] {
+    for bad in ["human=maybe", "from=now", "limit=0", "cursor=x", "cursor=!", "cursor=YWJj", "cursor=MTIzIHg"] {
         let answer = world.api(&format!("GET /api/v1/clicks?{bad}"), json!(null));
         assert_eq!(answer.summary(), "400 VALIDATION_ERROR", "{bad}");
     }

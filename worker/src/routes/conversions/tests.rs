@@ -26,11 +26,7 @@ fn world() -> (World, Program) {
 /// `attributed attributed_click`, or a refusal's summary.
 fn outcome(answer: &Answer) -> String {
     match answer.status.as_u16() {
-        201 => format!(
-            "{} {}",
-            answer.text("/attribution/status"),
-            answer.text("/attribution/reason")
-        ),
+        201 => format!("{} {}", answer.text("/attribution/status"), answer.text("/attribution/reason")),
         _ => answer.summary(),
     }
 }
@@ -56,10 +52,7 @@ fn a_click_becomes_a_conversion_with_a_commission() {
             "prospect_email": "Ann@Example.com", "something_else": 7}),
     );
     let headers = [("authorization", format!("Bearer {}", world.keys.sk_test))];
-    let headers = [
-        (headers[0].0, headers[0].1.as_str()),
-        ("x-request-id", "req-of-the-report"),
-    ];
+    let headers = [(headers[0].0, headers[0].1.as_str()), ("x-request-id", "req-of-the-report")];
     let answer = world.send(REPORT, &headers, body);
     let told = &answer.body;
     let expected = json!({
@@ -78,10 +71,7 @@ fn a_click_becomes_a_conversion_with_a_commission() {
     assert_eq!(answer.header("x-ratelimit-limit"), "120");
     let read = world.api(&format!("GET /api/v1/conversions/{}", answer.text("/id")), json!(null));
     assert_eq!(read.body, expected);
-    assert_eq!(
-        data(&world, &world.keys.sk_test, "conversions"),
-        std::slice::from_ref(&expected)
-    );
+    assert_eq!(data(&world, &world.keys.sk_test, "conversions"), std::slice::from_ref(&expected));
 
     let line = format!("GET /api/v1/commissions/{}", answer.text("/commission_id"));
     let commission = world.api(&line, json!(null)).body;
@@ -104,10 +94,7 @@ fn a_click_becomes_a_conversion_with_a_commission() {
         .filter(|event| !event.starts_with("participant"))
         .collect();
     events.sort();
-    assert_eq!(
-        events,
-        ["commission.approved 2", "commission.created 1", "conversion.created 1"]
-    );
+    assert_eq!(events, ["commission.approved 2", "commission.created 1", "conversion.created 1"]);
     // The buyer's address is nowhere, and the request's id is where it was stored.
     for table in ["facts", "conversions", "decisions", "events"] {
         let column = if table == "conversions" {
@@ -156,24 +143,13 @@ fn explain_adds_what_the_decision_looked_at_and_its_steps() {
         })
     );
     let steps = answer.body["explanation"]["steps"].as_array().unwrap();
-    assert!(
-        steps.len() == 3 && steps.iter().all(|step| step.as_str().unwrap().ends_with('.')),
-        "{steps:?}"
-    );
-    let audit = world.api(
-        &format!("GET /api/v1/attribution-audit/{}", answer.text("/id")),
-        json!(null),
-    );
+    assert!(steps.len() == 3 && steps.iter().all(|step| step.as_str().unwrap().ends_with('.')), "{steps:?}");
+    let audit = world.api(&format!("GET /api/v1/attribution-audit/{}", answer.text("/id")), json!(null));
     assert_eq!(audit.body["explanation"], answer.body["explanation"]);
-    let plain = world.api(
-        "POST /api/v1/conversions?explain=0",
-        purchase("txn_2", json!({"promo_code": "Anna10"})),
-    );
+    let plain = world.api("POST /api/v1/conversions?explain=0", purchase("txn_2", json!({"promo_code": "Anna10"})));
     assert_eq!(plain.body.get("explanation"), None);
-    let by_code = world.api(
-        "POST /api/v1/conversions?explain=true",
-        purchase("txn_3", json!({"promo_code": "Anna10"})),
-    );
+    let by_code =
+        world.api("POST /api/v1/conversions?explain=true", purchase("txn_3", json!({"promo_code": "Anna10"})));
     assert_eq!(by_code.body["explanation"]["inputs"].get("clicks"), None);
 }
 
@@ -186,9 +162,7 @@ fn fields_are_taken_within_their_limits() {
         number.set(number.get() + 1);
         let transaction = format!("txn_{}", number.get());
         let mut body = purchase(&transaction, json!({"click_id": click_id}));
-        body.as_object_mut()
-            .unwrap()
-            .extend(changes.as_object().unwrap().clone());
+        body.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
         let shown: String = changes.to_string().chars().take(120).collect();
         world.pass_ms(1_000);
         assert_eq!(world.api(REPORT, body).summary(), expected, "{shown}");
@@ -239,13 +213,9 @@ fn fields_are_taken_within_their_limits() {
     check(json!({"occurred_at": null}), good);
     check(json!({"occurred_at": "0000-01-01T00:00:00Z"}), good);
     check(json!({"occurred_at": "9999-01-01T00:00:00Z"}), bad);
-    for wrong in [
-        json!("no-uuid"),
-        json!(""),
-        json!(7),
-        json!(format!("{click_id}0")),
-        json!(click_id.replace('-', "")),
-    ] {
+    for wrong in
+        [json!("no-uuid"), json!(""), json!(7), json!(format!("{click_id}0")), json!(click_id.replace('-', ""))]
+    {
         check(json!({"click_id": wrong}), bad);
     }
     check(json!({"promo_code": "c".repeat(100)}), good);
@@ -256,11 +226,7 @@ fn fields_are_taken_within_their_limits() {
     check(json!({"prospect_email": null}), good);
     check(json!({"customer_external_id": "c".repeat(255)}), good);
     check(json!({"customer_external_id": "c".repeat(256)}), bad);
-    let keys = |count: usize| {
-        (0..count)
-            .map(|key| (format!("k{key}"), json!(key)))
-            .collect::<serde_json::Map<_, _>>()
-    };
+    let keys = |count: usize| (0..count).map(|key| (format!("k{key}"), json!(key))).collect::<serde_json::Map<_, _>>();
     check(json!({"metadata": keys(50)}), good);
     check(json!({"metadata": keys(51)}), bad);
     for wrong in [json!([]), json!("x"), json!(7)] {
@@ -276,19 +242,13 @@ fn a_conversion_may_be_dated_five_minutes_ahead_and_no_more() {
     let (world, _) = world();
     let click_id = world.click(&world.keys.pk_test, "anna");
     let check = |transaction: &str, ahead_ms: i64, expected: &str| {
-        let body = purchase(
-            transaction,
-            json!({"click_id": click_id, "occurred_at": iso(&world, ahead_ms)}),
-        );
+        let body = purchase(transaction, json!({"click_id": click_id, "occurred_at": iso(&world, ahead_ms)}));
         assert_eq!(world.api(REPORT, body).summary(), expected, "{ahead_ms}");
     };
     check("txn_1", 5 * MINUTE_MS, "201");
     check("txn_2", 5 * MINUTE_MS + 1, "400 VALIDATION_ERROR");
     let offset = json!({"click_id": click_id, "occurred_at": "2026-06-01T14:00:00.123456+02:00"});
-    assert_eq!(
-        world.api(REPORT, purchase("txn_3", offset)).text("/occurred_at"),
-        "2026-06-01T12:00:00.123Z"
-    );
+    assert_eq!(world.api(REPORT, purchase("txn_3", offset)).text("/occurred_at"), "2026-06-01T12:00:00.123Z");
 }
 
 #[test]
@@ -332,16 +292,8 @@ fn a_click_that_is_not_ours_here_is_not_found() {
     check("txn_1", &ours, "attributed attributed_click");
     check("txn_2", &theirs, "unattributed click_not_found");
     check("txn_3", &changed, "unattributed click_not_found");
-    check(
-        "txn_4",
-        "0190f3c1-5e5a-4c3e-9b1a-0123456789ab",
-        "unattributed click_not_found",
-    );
-    check(
-        "txn_5",
-        "00000000-0000-0000-0000-000000000000",
-        "unattributed click_not_found",
-    );
+    check("txn_4", "0190f3c1-5e5a-4c3e-9b1a-0123456789ab", "unattributed click_not_found");
+    check("txn_5", "00000000-0000-0000-0000-000000000000", "unattributed click_not_found");
     assert_eq!(world.db.count("SELECT count(*) FROM commissions"), 1);
 }
 
@@ -355,44 +307,20 @@ fn a_promo_code_beats_the_click_and_one_that_fails_gives_way() {
         number.set(number.get() + 1);
         let answer = world.api(REPORT, purchase(&format!("txn_{}", number.get()), more.clone()));
         assert_eq!(outcome(&answer), expected, "{more}");
-        assert_eq!(
-            answer.body["attribution"]["participant_id"].as_str(),
-            participant,
-            "{more}"
-        );
+        assert_eq!(answer.body["attribution"]["participant_id"].as_str(), participant, "{more}");
     };
     let (anna, bert) = (Some(anna.participant_id.as_str()), Some(bert.participant_id.as_str()));
     for code in ["Anna10", "anna10", "ANNA10", " anna10 "] {
         check(json!({"promo_code": code}), "attributed attributed_promo_code", anna);
-        check(
-            json!({"promo_code": code, "click_id": click_id}),
-            "attributed attributed_promo_code",
-            anna,
-        );
+        check(json!({"promo_code": code, "click_id": click_id}), "attributed attributed_promo_code", anna);
     }
-    check(
-        json!({"promo_code": "nobody", "click_id": click_id}),
-        "attributed attributed_click",
-        bert,
-    );
-    check(
-        json!({"promo_code": "nobody"}),
-        "unattributed promo_code_not_found",
-        None,
-    );
+    check(json!({"promo_code": "nobody", "click_id": click_id}), "attributed attributed_click", bert);
+    check(json!({"promo_code": "nobody"}), "unattributed promo_code_not_found", None);
     let unknown = "0190f3c1-5e5a-4c3e-9b1a-0123456789ab";
-    check(
-        json!({"promo_code": "nobody", "click_id": unknown}),
-        "unattributed promo_code_not_found",
-        None,
-    );
+    check(json!({"promo_code": "nobody", "click_id": unknown}), "unattributed promo_code_not_found", None);
     // The window does not apply to codes.
     let long_ago = iso(&world, -400 * DAY_MS);
-    check(
-        json!({"promo_code": "anna10", "occurred_at": long_ago}),
-        "attributed attributed_promo_code",
-        anna,
-    );
+    check(json!({"promo_code": "anna10", "occurred_at": long_ago}), "attributed attributed_promo_code", anna);
 }
 
 #[test]
@@ -404,29 +332,18 @@ fn who_may_not_earn_now_is_recorded_without_a_commission() {
         let acted = world.api(&format!("POST /api/v1/{act}"), json!(null));
         assert_eq!(acted.status, 200, "{act} {}", acted.body);
         number.set(number.get() + 1);
-        let answer = world.api(
-            REPORT,
-            purchase(&format!("txn_{}", number.get()), json!({"click_id": click_id})),
-        );
+        let answer = world.api(REPORT, purchase(&format!("txn_{}", number.get()), json!({"click_id": click_id})));
         assert_eq!(outcome(&answer), expected, "{act}");
         assert_eq!(answer.body["commission_id"].is_null(), expected.starts_with("un"));
     };
-    let (participant, campaign) = (
-        format!("participants/{}", program.participant_id),
-        format!("programs/{}", program.program_id),
-    );
-    check(
-        &format!("{participant}/suspend"),
-        "unattributed participant_not_approved",
-    );
+    let (participant, campaign) =
+        (format!("participants/{}", program.participant_id), format!("programs/{}", program.program_id));
+    check(&format!("{participant}/suspend"), "unattributed participant_not_approved");
     check(&format!("{participant}/approve"), "attributed attributed_click");
     check(&format!("{campaign}/pause"), "unattributed program_inactive");
     check(&format!("{campaign}/activate"), "attributed attributed_click");
     // A link that takes no clicks any more does not undo those it took.
-    check(
-        &format!("links/{}/archive", program.link_id),
-        "attributed attributed_click",
-    );
+    check(&format!("links/{}/archive", program.link_id), "attributed attributed_click");
     check(&format!("{campaign}/archive"), "unattributed program_inactive");
     let draft = world.program_with(
         &world.keys.sk_test,
@@ -436,10 +353,7 @@ fn who_may_not_earn_now_is_recorded_without_a_commission() {
     let click_id = world.click(&world.keys.pk_test, "carl");
     let answer = world.api(REPORT, purchase("txn_draft", json!({"click_id": click_id})));
     assert_eq!(answer.text("/attribution/participant_id"), draft.participant_id);
-    let commission = world.api(
-        &format!("GET /api/v1/commissions/{}", answer.text("/commission_id")),
-        json!(null),
-    );
+    let commission = world.api(&format!("GET /api/v1/commissions/{}", answer.text("/commission_id")), json!(null));
     assert_eq!(commission.body["amount_cents"], 1);
 }
 
@@ -467,10 +381,7 @@ fn an_amount_of_0_is_a_lead_and_rewards_go_by_trigger_and_event_type() {
         assert_eq!(answer.status, 201, "{}", answer.body);
         let line = format!("GET /api/v1/commissions/{}", answer.text("/commission_id"));
         let c = world.api(&line, json!(null)).body;
-        let told = format!(
-            "{} {} {} {}",
-            c["amount_cents"], c["currency"], c["state"], c["review_reasons"]
-        );
+        let told = format!("{} {} {} {}", c["amount_cents"], c["currency"], c["state"], c["review_reasons"]);
         assert_eq!(told.replace('"', ""), expected, "{event_type} {amount_cents}");
     };
     check("signup", 0, "500 EUR approved []");
@@ -489,17 +400,9 @@ fn an_amount_of_0_is_a_lead_and_rewards_go_by_trigger_and_event_type() {
     world.sweep();
     world.sweep();
     assert_eq!(world.db.count(approved), 4);
-    assert_eq!(
-        world
-            .db
-            .count("SELECT count(*) FROM events WHERE type = 'commission.approved'"),
-        4
-    );
+    assert_eq!(world.db.count("SELECT count(*) FROM events WHERE type = 'commission.approved'"), 4);
     let late = data(&world, &world.keys.sk_test, "events?type=commission.approved");
-    assert_eq!(
-        (&late[0]["sequence"], &late[0]["data"]["state"]),
-        (&json!(2), &json!("approved"))
-    );
+    assert_eq!((&late[0]["sequence"], &late[0]["data"]["state"]), (&json!(2), &json!("approved")));
     assert_eq!(late[0]["data"]["id"], late[0]["subject"]);
 }
 
@@ -512,10 +415,7 @@ fn a_program_without_a_fitting_reward_attributes_and_pays_nothing() {
     assert_eq!(outcome(&answer), "attributed attributed_click");
     assert_eq!(answer.text("/attribution/participant_id"), program.participant_id);
     assert_eq!(answer.body["commission_id"], json!(null));
-    assert_eq!(
-        (&answer.body["amount_cents"], &answer.body["currency"]),
-        (&json!(0), &json!(null))
-    );
+    assert_eq!((&answer.body["amount_cents"], &answer.body["currency"]), (&json!(0), &json!(null)));
 }
 
 #[test]
@@ -531,18 +431,8 @@ fn two_sweeps_at_once_approve_once() {
         pollster::block_on(crate::jobs::sweep(&app)).unwrap();
     });
     world.sweep();
-    assert_eq!(
-        world
-            .db
-            .count("SELECT count(*) FROM commissions WHERE state = 'approved'"),
-        1
-    );
-    assert_eq!(
-        world
-            .db
-            .count("SELECT count(*) FROM events WHERE type = 'commission.approved'"),
-        1
-    );
+    assert_eq!(world.db.count("SELECT count(*) FROM commissions WHERE state = 'approved'"), 1);
+    assert_eq!(world.db.count("SELECT count(*) FROM events WHERE type = 'commission.approved'"), 1);
 }
 
 #[test]
@@ -561,25 +451,14 @@ fn a_refused_report_leaves_only_its_decision_and_its_id_stays_usable() {
         assert_eq!(answer.header("x-ratelimit-limit"), "120");
         decisions += 1;
         assert_eq!(world.db.count("SELECT count(*) FROM decisions"), decisions, "{more}");
-        for table in ["conversions", "facts", "sales", "sale_keys", "commissions", "clicks"] {
-            assert_eq!(
-                world.db.count(&format!("SELECT count(*) FROM {table}")),
-                0,
-                "{table} after {more}"
-            );
+        for table in ["conversions", "facts", "families", "family_keys", "commissions", "clicks"] {
+            assert_eq!(world.db.count(&format!("SELECT count(*) FROM {table}")), 0, "{table} after {more}");
         }
         world.pass_ms(1);
-        let audit = world.api(
-            "GET /api/v1/attribution-audit?external_transaction_id=txn_1&limit=1",
-            json!(null),
-        );
+        let audit = world.api("GET /api/v1/attribution-audit?external_transaction_id=txn_1&limit=1", json!(null));
         let newest = &audit.body["data"][0];
         assert_eq!(newest["refused"], expected.split_once(' ').unwrap().1, "{more}");
-        assert_eq!(
-            (&newest["reason"], &newest["conversion_id"]),
-            (&json!(reason), &json!(null)),
-            "{more}"
-        );
+        assert_eq!((&newest["reason"], &newest["conversion_id"]), (&json!(reason), &json!(null)), "{more}");
     };
     let no_signal = "422 NO_ATTRIBUTION_SIGNAL";
     check(json!({}), no_signal, "no_signal");
@@ -589,16 +468,8 @@ fn a_refused_report_leaves_only_its_decision_and_its_id_stays_usable() {
     let mismatch = "422 MODE_MISMATCH";
     check(json!({"click_id": live}), mismatch, "mode_mismatch");
     check(json!({"promo_code": "live10"}), mismatch, "mode_mismatch");
-    check(
-        json!({"promo_code": "live10", "click_id": ours}),
-        mismatch,
-        "attributed_click",
-    );
-    check(
-        json!({"promo_code": "nobody", "click_id": live}),
-        mismatch,
-        "promo_code_not_found",
-    );
+    check(json!({"promo_code": "live10", "click_id": ours}), mismatch, "attributed_click");
+    check(json!({"promo_code": "nobody", "click_id": live}), mismatch, "promo_code_not_found");
     let answer = world.api(REPORT, purchase("txn_1", json!({"click_id": ours})));
     assert_eq!(outcome(&answer), "attributed attributed_click");
     // A code that both modes have is this mode's.
@@ -628,18 +499,8 @@ fn a_repeat_is_refused_with_the_first_ones_id() {
         assert_eq!(world.db.count(&format!("SELECT count(*) FROM {table}")), 1, "{table}");
     }
     // An id is compared as it is written.
-    assert_eq!(
-        world
-            .api(REPORT, purchase("TXN_1", json!({"click_id": click_id})))
-            .status,
-        201
-    );
-    assert_eq!(
-        world
-            .api(REPORT, purchase("txn_1 ", json!({"click_id": click_id})))
-            .status,
-        201
-    );
+    assert_eq!(world.api(REPORT, purchase("TXN_1", json!({"click_id": click_id}))).status, 201);
+    assert_eq!(world.api(REPORT, purchase("txn_1 ", json!({"click_id": click_id}))).status, 201);
 }
 
 #[test]
@@ -676,10 +537,7 @@ fn a_write_that_landed_but_reported_failure_is_not_counted_twice() {
     let again = world.api(REPORT, body);
     assert_eq!(again.summary(), "409 CONVERSION_DUPLICATE");
     let listed = data(&world, &world.keys.sk_test, "conversions");
-    assert_eq!(
-        (listed.len(), listed[0]["id"].as_str()),
-        (1, again.body["error"]["conversion_id"].as_str())
-    );
+    assert_eq!((listed.len(), listed[0]["id"].as_str()), (1, again.body["error"]["conversion_id"].as_str()));
     assert_eq!(world.db.count("SELECT count(*) FROM entries"), 1);
 }
 
@@ -695,10 +553,8 @@ fn a_click_is_never_used_up() {
         outcome(&world.api(REPORT, purchase("txn_1", json!({"click_id": click_id})))),
         "attributed attributed_click"
     );
-    let amounts: Vec<_> = data(&world, &world.keys.sk_test, "commissions")
-        .iter()
-        .map(|c| c["amount_cents"].as_i64().unwrap())
-        .collect();
+    let amounts: Vec<_> =
+        data(&world, &world.keys.sk_test, "commissions").iter().map(|c| c["amount_cents"].as_i64().unwrap()).collect();
     assert_eq!(amounts.iter().sum::<i64>(), 2_500);
 }
 
@@ -721,15 +577,9 @@ fn a_click_whose_record_was_lost_is_recovered_by_its_conversion() {
     );
     // The click's own record comes late, twice; then another conversion.
     world.handle([own.clone(), own].concat());
-    assert_eq!(
-        (&click()["flags"], &click()["country"]),
-        (&json!(["no_agent"]), &json!("DE"))
-    );
+    assert_eq!((&click()["flags"], &click()["country"]), (&json!(["no_agent"]), &json!("DE")));
     world.api(REPORT, purchase("txn_2", json!({"click_id": click_id})));
-    assert_eq!(
-        (&click()["flags"], &click()["country"]),
-        (&json!(["no_agent"]), &json!("DE"))
-    );
+    assert_eq!((&click()["flags"], &click()["country"]), (&json!(["no_agent"]), &json!("DE")));
     assert_eq!(world.db.count("SELECT count(*) FROM clicks"), 1);
 }
 
@@ -737,27 +587,13 @@ fn a_click_whose_record_was_lost_is_recovered_by_its_conversion() {
 fn two_workspaces_and_two_modes_never_see_each_others_objects() {
     let world = World::new();
     let second = world.workspace("Second");
-    let keys = [
-        world.keys.sk_test.clone(),
-        world.keys.sk_live.clone(),
-        second.sk_test.clone(),
-        second.sk_live.clone(),
-    ];
-    let public = [
-        &world.keys.pk_test,
-        &world.keys.pk_live,
-        &second.pk_test,
-        &second.pk_live,
-    ];
+    let keys = [world.keys.sk_test.clone(), world.keys.sk_live.clone(), second.sk_test.clone(), second.sk_live.clone()];
+    let public = [&world.keys.pk_test, &world.keys.pk_live, &second.pk_test, &second.pk_live];
     let mut all: Vec<Vec<(String, String)>> = Vec::new();
     for (key, pk) in keys.iter().zip(public) {
         let program = world.program(key, "anna");
         // The same names everywhere.
-        world.make(
-            key,
-            "promo-codes",
-            json!({"participant_id": program.participant_id, "code": "ANNA10"}),
-        );
+        world.make(key, "promo-codes", json!({"participant_id": program.participant_id, "code": "ANNA10"}));
         let connection = world.stripe_connection(key);
         let livemode = key.starts_with("sk_live");
         let event = json!({"id": "evt_1", "object": "event", "type": "charge.expired", "created": 1, "livemode": livemode, "data": {"object": {}}});
@@ -784,27 +620,15 @@ fn two_workspaces_and_two_modes_never_see_each_others_objects() {
         ] {
             let rows = data(&world, key, list);
             assert!(rows.len() == 1 || list == "events", "{list}: {rows:?}");
-            assert!(
-                rows.iter()
-                    .all(|row| row["mode"] == json!(if livemode { "live" } else { "test" })),
-                "{list}"
-            );
-            let field = if list == "attribution-audit" {
-                "conversion_id"
-            } else {
-                "id"
-            };
-            objects.extend(
-                rows.iter()
-                    .map(|row| (list.to_owned(), row[field].as_str().unwrap().to_owned())),
-            );
+            assert!(rows.iter().all(|row| row["mode"] == json!(if livemode { "live" } else { "test" })), "{list}");
+            let field = if list == "attribution-audit" { "conversion_id" } else { "id" };
+            objects.extend(rows.iter().map(|row| (list.to_owned(), row[field].as_str().unwrap().to_owned())));
         }
         all.push(objects);
     }
     for (owner, objects) in all.iter().enumerate() {
-        for (list, id) in objects
-            .iter()
-            .filter(|(list, _)| !["hosts", "stripe-connections", "events"].contains(&list.as_str()))
+        for (list, id) in
+            objects.iter().filter(|(list, _)| !["hosts", "stripe-connections", "events"].contains(&list.as_str()))
         {
             for (asker, key) in keys.iter().enumerate() {
                 world.pass_ms(1_000);
@@ -816,13 +640,8 @@ fn two_workspaces_and_two_modes_never_see_each_others_objects() {
     }
     // Nor may one act on another's, or hang something of its own on it.
     let id = |list: &str| all[0].iter().find(|(held, _)| held == list).unwrap().1.clone();
-    let (program, partner, participant, link, host) = (
-        id("programs"),
-        id("partners"),
-        id("participants"),
-        id("links"),
-        id("hosts"),
-    );
+    let (program, partner, participant, link, host) =
+        (id("programs"), id("partners"), id("participants"), id("links"), id("hosts"));
     for key in &keys[1..] {
         let check = |line: String, body: Json| {
             world.pass_ms(1_000);
@@ -832,71 +651,37 @@ fn two_workspaces_and_two_modes_never_see_each_others_objects() {
         check(format!("POST /api/v1/participants/{participant}/suspend"), json!(null));
         check(format!("POST /api/v1/links/{link}/archive"), json!(null));
         check(format!("DELETE /api/v1/hosts/{host}"), json!(null));
-        check(
-            "POST /api/v1/participants".to_owned(),
-            json!({"program_id": program, "partner_id": partner}),
-        );
+        check("POST /api/v1/participants".to_owned(), json!({"program_id": program, "partner_id": partner}));
         check(
             "POST /api/v1/links".to_owned(),
             json!({"participant_id": participant, "ref": "x", "landing_url": "https://shop.test/"}),
         );
-        check(
-            "POST /api/v1/promo-codes".to_owned(),
-            json!({"participant_id": participant, "code": "X"}),
-        );
+        check("POST /api/v1/promo-codes".to_owned(), json!({"participant_id": participant, "code": "X"}));
     }
 }
 
 #[test]
 fn live_money_and_its_reasons_are_only_added_to() {
     let world = World::new();
-    for (sk, pk) in [
-        (&world.keys.sk_test, &world.keys.pk_test),
-        (&world.keys.sk_live, &world.keys.pk_live),
-    ] {
+    for (sk, pk) in [(&world.keys.sk_test, &world.keys.pk_test), (&world.keys.sk_live, &world.keys.pk_live)] {
         world.program(sk, "anna");
         let click_id = world.click(pk, "anna");
-        assert_eq!(
-            world
-                .api_as(sk, REPORT, purchase("txn_1", json!({"click_id": click_id})))
-                .status,
-            201
-        );
+        assert_eq!(world.api_as(sk, REPORT, purchase("txn_1", json!({"click_id": click_id}))).status, 201);
     }
     for table in ["entries", "facts", "decisions"] {
         for column in ["created_at", "workspace_id", "mode"] {
-            let column = if table == "facts" && column == "created_at" {
-                "recorded_at"
-            } else {
-                column
-            };
-            let refused = world
-                .db
-                .execute(&format!("UPDATE {table} SET {column} = {column}"))
-                .unwrap_err();
+            let column = if table == "facts" && column == "created_at" { "recorded_at" } else { column };
+            let refused = world.db.execute(&format!("UPDATE {table} SET {column} = {column}")).unwrap_err();
             assert_eq!(refused, format!("{table} are never changed"));
         }
     }
     for table in ["entries", "commissions", "decisions", "conversions", "facts"] {
-        let refused = world
-            .db
-            .execute(&format!("DELETE FROM {table} WHERE mode = 'live'"))
-            .unwrap_err();
+        let refused = world.db.execute(&format!("DELETE FROM {table} WHERE mode = 'live'")).unwrap_err();
         assert_eq!(refused, format!("live {table} are never deleted"));
         // Test mode's rows may be wiped.
-        assert_eq!(
-            world.db.execute(&format!("DELETE FROM {table} WHERE mode = 'test'")),
-            Ok(1),
-            "{table}"
-        );
+        assert_eq!(world.db.execute(&format!("DELETE FROM {table} WHERE mode = 'test'")), Ok(1), "{table}");
         assert_eq!(world.db.count(&format!("SELECT count(*) FROM {table}")), 1, "{table}");
     }
-    assert_eq!(
-        world.db.execute("UPDATE events SET type = type").unwrap_err(),
-        "events are never changed"
-    );
-    assert_eq!(
-        world.db.execute("DELETE FROM links").unwrap_err(),
-        "links are archived, never deleted"
-    );
+    assert_eq!(world.db.execute("UPDATE events SET type = type").unwrap_err(), "events are never changed");
+    assert_eq!(world.db.execute("DELETE FROM links").unwrap_err(), "links are archived, never deleted");
 }

@@ -59,10 +59,7 @@ fn programs_are_made_with_their_rewards_and_wrong_ones_refused() {
         (json!({"name": "n\0"}), BAD),
         (json!({"status": "open"}), BAD),
         (json!({"status": 7}), BAD),
-        (
-            json!({"status": null, "rewards": null, "attribution_window_days": null}),
-            "201",
-        ),
+        (json!({"status": null, "rewards": null, "attribution_window_days": null}), "201"),
         (json!({"attribution_window_days": 0}), BAD),
         (json!({"attribution_window_days": 366}), BAD),
         (json!({"attribution_window_days": 1.5}), BAD),
@@ -80,15 +77,9 @@ fn programs_are_made_with_their_rewards_and_wrong_ones_refused() {
         (rewards(json!({"percent_bps": 10_001})), BAD),
         (rewards(json!({"percent_bps": -1})), BAD),
         (rewards(json!({"flat": {"amount_cents": 1, "currency": "EUR"}})), BAD),
-        (
-            rewards(json!({"percent_bps": null, "flat": {"amount_cents": 1, "currency": "EUR"}})),
-            "201",
-        ),
+        (rewards(json!({"percent_bps": null, "flat": {"amount_cents": 1, "currency": "EUR"}})), "201"),
         (rewards(json!({"percent_bps": null, "flat": {"amount_cents": 1}})), BAD),
-        (
-            rewards(json!({"percent_bps": null, "flat": {"amount_cents": 1.5, "currency": "EUR"}})),
-            BAD,
-        ),
+        (rewards(json!({"percent_bps": null, "flat": {"amount_cents": 1.5, "currency": "EUR"}})), BAD),
         (rewards(json!({"percent_bps": null, "flat": 7})), BAD),
         (rewards(json!({"basis": "net"})), BAD),
         (rewards(json!({"hold_days": 366})), BAD),
@@ -97,10 +88,8 @@ fn programs_are_made_with_their_rewards_and_wrong_ones_refused() {
         (rewards(json!({"payments_max": 12, "trigger": "recurring"})), "201"),
     ];
     check(&world, "programs", &json!({"name": "Friends"}), &changes);
-    let made = world.api(
-        "POST /api/v1/programs",
-        with(&json!({"name": "Friends"}), &rewards(json!({"hold_days": 30}))),
-    );
+    let made =
+        world.api("POST /api/v1/programs", with(&json!({"name": "Friends"}), &rewards(json!({"hold_days": 30}))));
     let shape = json!({
         "id": made.body["id"], "mode": "test", "name": "Friends", "slug": made.body["slug"], "status": "draft",
         "attribution_window_days": 30, "attribution_model": "last_click", "created_at": world.now().to_string(),
@@ -112,20 +101,10 @@ fn programs_are_made_with_their_rewards_and_wrong_ones_refused() {
         }],
     });
     assert_eq!(made.body, shape);
-    assert_eq!(
-        world
-            .api(&format!("GET /api/v1/programs/{}", made.text("/id")), json!(null))
-            .body,
-        shape
-    );
-    let wrong = world.api(
-        "POST /api/v1/programs",
-        json!({"name": "x", "rewards": [reward, {"trigger": "sale", "flat": {}}]}),
-    );
-    assert_eq!(
-        wrong.body["error"]["details"][0]["field"],
-        "rewards[1].flat.amount_cents"
-    );
+    assert_eq!(world.api(&format!("GET /api/v1/programs/{}", made.text("/id")), json!(null)).body, shape);
+    let wrong =
+        world.api("POST /api/v1/programs", json!({"name": "x", "rewards": [reward, {"trigger": "sale", "flat": {}}]}));
+    assert_eq!(wrong.body["error"]["details"][0]["field"], "rewards[1].flat.amount_cents");
 }
 
 #[test]
@@ -133,11 +112,7 @@ fn partners_participants_links_codes_hosts_and_connections_refuse_what_is_wrong(
     let world = World::new();
     let anna = world.program(&world.keys.sk_test, "anna");
     let participant = json!({"participant_id": anna.participant_id});
-    let partner = world.make(
-        &world.keys.sk_test,
-        "partners",
-        json!({"name": "Bert", "email": "Bert@Partner.test"}),
-    );
+    let partner = world.make(&world.keys.sk_test, "partners", json!({"name": "Bert", "email": "Bert@Partner.test"}));
     check(
         &world,
         "partners",
@@ -245,32 +220,19 @@ fn partners_participants_links_codes_hosts_and_connections_refuse_what_is_wrong(
 fn a_connections_secret_is_stored_sealed_and_never_shown() {
     let world = World::new();
     let secret = "whsec_0123456789abcdef";
-    let made = world.api(
-        "POST /api/v1/stripe-connections",
-        json!({"signing_secret": format!(" {secret}\n")}),
-    );
+    let made = world.api("POST /api/v1/stripe-connections", json!({"signing_secret": format!(" {secret}\n")}));
     assert_eq!(made.status, 201);
-    assert_eq!(
-        made.text("/url"),
-        format!("https://api.selgeo.test/webhooks/stripe/{}", made.text("/id"))
-    );
+    assert_eq!(made.text("/url"), format!("https://api.selgeo.test/webhooks/stripe/{}", made.text("/id")));
     let listed = world.api("GET /api/v1/stripe-connections", json!(null));
     assert_eq!(listed.body["data"], json!([made.body]));
     assert!(!made.raw.contains("0123456789abcdef"));
     assert_eq!(
-        world
-            .db
-            .count("SELECT count(*) FROM stripe_connections WHERE signing_secret LIKE '%0123456789abcdef%'"),
+        world.db.count("SELECT count(*) FROM stripe_connections WHERE signing_secret LIKE '%0123456789abcdef%'"),
         0
     );
     // The key itself is stored as a digest only.
     let key = world.keys.sk_test.strip_prefix("sk_test_").unwrap();
-    assert_eq!(
-        world.db.count(&format!(
-            "SELECT count(*) FROM api_keys WHERE concat(digest, shown) LIKE '%{key}%'"
-        )),
-        0
-    );
+    assert_eq!(world.db.count(&format!("SELECT count(*) FROM api_keys WHERE concat(digest, shown) LIKE '%{key}%'")), 0);
 }
 
 #[test]
@@ -279,11 +241,7 @@ fn only_the_transitions_that_make_sense_are_made() {
     let anna = world.program(&world.keys.sk_test, "anna");
     let act = |path: &str, expected: &str| {
         let answer = world.api(&format!("POST /api/v1/{path}"), json!(null));
-        let told = if answer.status == 200 {
-            answer.text("/status")
-        } else {
-            answer.summary()
-        };
+        let told = if answer.status == 200 { answer.text("/status") } else { answer.summary() };
         assert_eq!(told, expected, "{path}");
     };
     let participant = format!("participants/{}", anna.participant_id);
@@ -322,12 +280,7 @@ fn of_two_acts_at_once_the_second_is_told_so() {
         assert_eq!(answer.summary(), CONFLICT, "{path}");
     };
     race(format!("participants/{}", anna.participant_id), "suspend", "suspend");
-    assert_eq!(
-        world
-            .db
-            .count("SELECT count(*) FROM events WHERE type = 'participant.suspended'"),
-        1
-    );
+    assert_eq!(world.db.count("SELECT count(*) FROM events WHERE type = 'participant.suspended'"), 1);
     race(format!("programs/{}", anna.program_id), "archive", "pause");
     let program = world.api(&format!("GET /api/v1/programs/{}", anna.program_id), json!(null));
     assert_eq!(program.text("/status"), "archived");
@@ -347,33 +300,19 @@ fn a_host_is_taken_away_once() {
 fn every_list_holds_its_limits_and_refuses_cursors_that_are_not_its_own() {
     let world = World::new();
     let not_an_id = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, "zzz");
-    let of_another_list = base64::Engine::encode(
-        &base64::engine::general_purpose::URL_SAFE_NO_PAD,
-        "nope_00000000000000000000000000",
-    );
+    let of_another_list =
+        base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, "nope_00000000000000000000000000");
     for list in LISTS {
         world.pass_ms(60_000);
         let check = |query: &str, expected: &str| {
             let answer = world.api(&format!("GET /api/v1/{list}{query}"), json!(null));
             assert_eq!(answer.summary(), expected, "{list}{query}");
             if expected == "200" {
-                assert!(
-                    answer.body["data"].is_array() && answer.body["next_cursor"].is_null(),
-                    "{}",
-                    answer.body
-                );
+                assert!(answer.body["data"].is_array() && answer.body["next_cursor"].is_null(), "{}", answer.body);
                 assert_eq!(answer.body.as_object().unwrap().len(), 2);
             }
         };
-        for good in [
-            "",
-            "?limit=1",
-            "?limit=100",
-            "?limit=",
-            "?cursor=",
-            "?unknown=7",
-            "?limit=50&limit=0",
-        ] {
+        for good in ["", "?limit=1", "?limit=100", "?limit=", "?cursor=", "?unknown=7", "?limit=50&limit=0"] {
             check(good, "200");
         }
         for bad in ["0", "101", "-1", "1.5", "x", "99999999999999999999"] {
@@ -400,12 +339,8 @@ fn a_list_is_newest_first_and_stays_stable_while_rows_are_added() {
     let page = |query: &str| {
         world.pass_ms(1_000);
         let answer = world.api(&format!("GET /api/v1/partners{query}"), json!(null));
-        let ids: Vec<String> = answer.body["data"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|row| row["id"].as_str().unwrap().to_owned())
-            .collect();
+        let ids: Vec<String> =
+            answer.body["data"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect();
         (ids, answer.text("/next_cursor"))
     };
     assert_eq!(page("").0.len(), 50);
@@ -428,32 +363,15 @@ fn events_are_narrowed_by_type_and_subject() {
     let world = World::new();
     let anna = world.program(&world.keys.sk_test, "anna");
     let count = |query: &str| {
-        world.api(&format!("GET /api/v1/events{query}"), json!(null)).body["data"]
-            .as_array()
-            .unwrap()
-            .len()
+        world.api(&format!("GET /api/v1/events{query}"), json!(null)).body["data"].as_array().unwrap().len()
     };
     assert_eq!(count(""), 2);
     assert_eq!(count("?type=participant.approved"), 1);
     assert_eq!(count(&format!("?subject={}", anna.participant_id)), 2);
     assert_eq!(count("?subject=else"), 0);
-    let event = &world
-        .api("GET /api/v1/events?type=participant.created", json!(null))
-        .body["data"][0];
+    let event = &world.api("GET /api/v1/events?type=participant.created", json!(null)).body["data"][0];
     let mut keys: Vec<_> = event.as_object().unwrap().keys().map(String::as_str).collect();
     keys.sort_unstable();
-    assert_eq!(
-        keys,
-        [
-            "api_version",
-            "created_at",
-            "data",
-            "id",
-            "mode",
-            "sequence",
-            "subject",
-            "type"
-        ]
-    );
+    assert_eq!(keys, ["api_version", "created_at", "data", "id", "mode", "sequence", "subject", "type"]);
     assert_eq!((&event["sequence"], &event["api_version"]), (&json!(1), &json!("v1")));
 }

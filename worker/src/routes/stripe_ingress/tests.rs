@@ -2,119 +2,12 @@ use domain::time::{DAY_MS, MINUTE_MS};
 use serde_json::{Value as Json, json};
 use stripe::signature::sign;
 
-use crate::testing::{Answer, NextWrite, Program, World, invoice_paid, session_completed};
+use crate::testing::shop::{orders, shop};
+use crate::testing::{NextWrite, invoice_paid, session_completed};
 
 const SECRET: &str = "whsec_test_0123456789";
 
-/// A world with a connection, the link `anna` and a click on it, all of test mode.
-struct Shop {
-    world: World,
-    connection: String,
-    program: Program,
-    click_id: String,
-}
-
-fn shop() -> Shop {
-    let world = World::new();
-    let program = world.program(&world.keys.sk_test, "anna");
-    let connection = world.stripe_connection(&world.keys.sk_test);
-    let click_id = world.click(&world.keys.pk_test, "anna");
-    world.pass_ms(MINUTE_MS);
-    Shop {
-        world,
-        connection,
-        program,
-        click_id,
-    }
-}
-
-impl Shop {
-    fn send(&self, event: &Json) -> Answer {
-        self.world.stripe(&self.connection, event)
-    }
-
-    /// Sends, and processes what was queued.
-    #[track_caller]
-    fn take(&self, event: &Json) -> Answer {
-        let answer = self.send(event);
-        assert_eq!(answer.status, 200, "{}", answer.body);
-        self.world.deliver();
-        answer
-    }
-
-    fn data(&self, path: &str) -> Vec<Json> {
-        self.world.pass_ms(1);
-        let answer = self.world.api(&format!("GET /api/v1/{path}"), json!(null));
-        assert_eq!(answer.status, 200, "{path} {}", answer.body);
-        answer.body["data"].as_array().unwrap().clone()
-    }
-
-    /// Each Stripe event's fate: `processed`, or `ignored: why`.
-    fn fates(&self) -> Vec<String> {
-        self.data("stripe-events")
-            .iter()
-            .map(|event| match event["reason"].as_str() {
-                Some(reason) => format!("{}: {reason}", event["outcome"].as_str().unwrap()),
-                None => event["outcome"].as_str().unwrap().to_owned(),
-            })
-            .collect()
-    }
-
-    /// One line that says all: each conversion with its source, amount and reason, and each commission with its entries.
-    fn books(&self) -> String {
-        let mut lines = Vec::new();
-        for c in self.data("conversions") {
-            lines.push(format!(
-                "{} {} {}",
-                c["source"], c["amount_cents"], c["attribution"]["reason"]
-            ));
-        }
-        for c in self.data("commissions") {
-            let entries: Vec<String> = c["entries"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|e| format!("{} {}", e["kind"], e["amount_cents"]))
-                .collect();
-            lines.push(format!("{} {} [{}]", c["amount_cents"], c["state"], entries.join(", ")));
-        }
-        lines.join("; ").replace('"', "")
-    }
-
-    fn now_s(&self) -> i64 {
-        self.world.now().seconds()
-    }
-
-    fn hint(&self) -> Json {
-        json!({"client_reference_id": self.click_id})
-    }
-
-    /// `checkout.session.completed` of a subscription that names its invoice or not.
-    fn subscription_session(&self, invoice: Option<&str>) -> Json {
-        let more = json!({"mode": "subscription", "payment_intent": null, "subscription": "sub_1", "invoice": invoice,
-            "customer": "cus_1", "client_reference_id": self.click_id});
-        session_completed("1", self.now_s(), more)
-    }
-}
-
 const ONE: &str = "stripe 10000 attributed_click; 2000 approved [earned 2000]";
-
-/// All orders of `items`.
-fn orders<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
-    if items.is_empty() {
-        return vec![Vec::new()];
-    }
-    let mut all = Vec::new();
-    for place in 0..items.len() {
-        let mut rest = items.to_vec();
-        let first = rest.remove(place);
-        for mut order in orders(&rest) {
-            order.insert(0, first.clone());
-            all.push(order);
-        }
-    }
-    all
-}
 
 #[test]
 fn only_what_stripe_signed_lately_is_taken() {
@@ -157,9 +50,7 @@ fn refusals_come_in_order_unknown_connection_too_large_signature_no_event() {
     let shop = shop();
     let signed = |path: &str, body: &[u8]| {
         let header = sign(SECRET, shop.now_s(), body);
-        shop.world
-            .send_bytes(&format!("POST {path}"), &[("stripe-signature", &header)], body.to_vec())
-            .summary()
+        shop.world.send_bytes(&format!("POST {path}"), &[("stripe-signature", &header)], body.to_vec()).summary()
     };
     let here = format!("/webhooks/stripe/{}", shop.connection);
     let large = vec![b' '; 1024 * 1024 + 1];
@@ -192,11 +83,7 @@ fn refusals_come_in_order_unknown_connection_too_large_signature_no_event() {
             String::from_utf8_lossy(&body[..body.len().min(50)])
         );
     }
-    let deep = format!(
-        "{{\"object\":\"event\",\"x\":{}1{}}}",
-        "[".repeat(10_000),
-        "]".repeat(10_000)
-    );
+    let deep = format!("{{\"object\":\"event\",\"x\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
     assert_eq!(signed(&here, deep.as_bytes()), "400 VALIDATION_ERROR");
     let thin = json!({"object": "v2.core.event", "id": "evt_1", "type": "x"});
     assert_eq!(signed(&here, thin.to_string().as_bytes()), "400 VALIDATION_ERROR");
@@ -214,10 +101,7 @@ fn what_becomes_of_an_event_is_answered_and_logged() {
     let shop = shop();
     let check = |event: &Json, answered: &str, fate: &str| {
         let answer = shop.take(event);
-        let told = format!(
-            "{} {} {}",
-            answer.body["outcome"], answer.body["reason"], answer.body["duplicate"]
-        );
+        let told = format!("{} {} {}", answer.body["outcome"], answer.body["reason"], answer.body["duplicate"]);
         assert_eq!(told.replace('"', ""), answered, "{event}");
         assert_eq!(answer.body["received"], true);
         assert_eq!(shop.fates()[0], fate, "{event}");
@@ -228,11 +112,7 @@ fn what_becomes_of_an_event_is_answered_and_logged() {
     check(&paid, "processed null true", "processed");
     let mut unused = session_completed("2", shop.now_s(), json!({}));
     unused["type"] = json!("customer.created");
-    check(
-        &unused,
-        "ignored events of this type are not used false",
-        "ignored: events of this type are not used",
-    );
+    check(&unused, "ignored events of this type are not used false", "ignored: events of this type are not used");
     let mut live = session_completed("3", shop.now_s(), shop.hint());
     live["livemode"] = json!(true);
     check(&live, "skipped mode_mismatch false", "skipped: mode_mismatch");
@@ -244,11 +124,7 @@ fn what_becomes_of_an_event_is_answered_and_logged() {
         "ignored: the session only saved a payment method",
     );
     let broken = session_completed("5", shop.now_s(), json!({"amount_total": 10.5}));
-    check(
-        &broken,
-        "pending null false",
-        "failed: `amount_total` is no integer from 0 to 9007199254740991",
-    );
+    check(&broken, "pending null false", "failed: `amount_total` is no integer from 0 to 9007199254740991");
     let mut refund = session_completed("6", shop.now_s(), json!({}));
     refund["type"] = json!("refund.created");
     refund["data"]["object"] = json!({"id": "re_1", "object": "refund", "amount": 5, "currency": "eur", "status": "succeeded", "charge": "ch_1"});
@@ -269,17 +145,7 @@ fn what_becomes_of_an_event_is_answered_and_logged() {
     let keys: Vec<_> = first.as_object().unwrap().keys().cloned().collect();
     assert_eq!(
         keys,
-        [
-            "connection_id",
-            "created_at",
-            "id",
-            "mode",
-            "outcome",
-            "reason",
-            "request_id",
-            "stripe_id",
-            "type"
-        ]
+        ["connection_id", "created_at", "id", "mode", "outcome", "reason", "request_id", "stripe_id", "type"]
     );
 }
 
@@ -292,18 +158,12 @@ fn a_payment_is_one_conversion_with_its_ids_times_and_money() {
     }
     assert_eq!(shop.books(), ONE);
     let conversion = &shop.data("conversions")[0];
-    assert_eq!(
-        conversion["stripe"],
-        json!({"session": "cs_test_1", "payment_intent": "pi_1"})
-    );
+    assert_eq!(conversion["stripe"], json!({"session": "cs_test_1", "payment_intent": "pi_1"}));
     assert_eq!(
         (&conversion["occurred_at"], &conversion["currency"]),
         (&json!("2026-06-01T12:00:40.000Z"), &json!("EUR"))
     );
-    assert_eq!(
-        (&conversion["event_type"], &conversion["external_transaction_id"]),
-        (&json!("purchase"), &json!(null))
-    );
+    assert_eq!((&conversion["event_type"], &conversion["external_transaction_id"]), (&json!("purchase"), &json!(null)));
     assert_eq!(conversion["attribution"]["participant_id"], shop.program.participant_id);
     assert_eq!(conversion["attribution"]["click_id"], shop.click_id);
     // The buyer's address stays sealed in the raw body.
@@ -318,12 +178,7 @@ fn a_click_is_read_from_wherever_stripe_carries_it() {
     let check = |place: fn(&str) -> Json, expected: &str| {
         let shop = shop();
         shop.take(&session_completed("1", shop.now_s(), place(&shop.click_id)));
-        assert_eq!(
-            shop.data("conversions")[0]["attribution"]["reason"],
-            expected,
-            "{}",
-            place("…")
-        );
+        assert_eq!(shop.data("conversions")[0]["attribution"]["reason"], expected, "{}", place("…"));
     };
     let (click, none, unknown) = ("attributed_click", "no_signal", "click_not_found");
     check(|click| json!({"client_reference_id": click}), click);
@@ -331,22 +186,13 @@ fn a_click_is_read_from_wherever_stripe_carries_it() {
     check(|click| json!({"metadata": {"aff_click_id": click}}), click);
     check(|click| json!({"metadata": {"tracClickId": click}}), click);
     check(|_| json!({}), none);
-    check(
-        |_| json!({"client_reference_id": "order 7", "metadata": {"aff_click_id": ""}}),
-        none,
-    );
-    check(
-        |_| json!({"client_reference_id": "0190f3c1-5e5a-4c3e-9b1a-0123456789ab"}),
-        unknown,
-    );
+    check(|_| json!({"client_reference_id": "order 7", "metadata": {"aff_click_id": ""}}), none);
+    check(|_| json!({"client_reference_id": "0190f3c1-5e5a-4c3e-9b1a-0123456789ab"}), unknown);
     check(
         |click| json!({"client_reference_id": click, "metadata": {"aff_click_id": "0190f3c1-5e5a-4c3e-9b1a-0123456789ab"}}),
         click,
     );
-    check(
-        |click| json!({"client_reference_id": click, "metadata": {"selgeo": "false"}}),
-        "opted_out",
-    );
+    check(|click| json!({"client_reference_id": click, "metadata": {"selgeo": "false"}}), "opted_out");
 }
 
 #[test]
@@ -403,9 +249,7 @@ fn a_session_and_its_invoice_are_one_sale_in_any_order_however_often_and_in_both
                     assert_eq!(shop.fates(), ["processed", "processed"], "{order:?}");
                     seen.push((
                         order,
-                        told.to_string()
-                            .replace(&shop.click_id, "click")
-                            .replace(&shop.program.participant_id, "ppt"),
+                        told.to_string().replace(&shop.click_id, "click").replace(&shop.program.participant_id, "ppt"),
                     ));
                 }
                 let first = seen[0].1.clone();
@@ -449,30 +293,18 @@ fn the_invoice_corrects_what_the_session_said() {
     shop.take(&shop.subscription_session(Some("in_1")));
     assert_eq!(shop.books(), ONE);
     shop.take(&invoice_paid("1", shop.now_s(), false, json!({"amount_paid": 11_900})));
-    assert_eq!(
-        shop.books(),
-        "stripe 11900 attributed_click; 2380 approved [earned 2000, corrected 380]"
-    );
+    assert_eq!(shop.books(), "stripe 11900 attributed_click; 2380 approved [earned 2000, corrected 380]");
     shop.take(&invoice_paid("1", shop.now_s(), true, json!({"amount_paid": 11_900})));
-    assert_eq!(
-        shop.books(),
-        "stripe 11900 attributed_click; 2380 approved [earned 2000, corrected 380]"
-    );
+    assert_eq!(shop.books(), "stripe 11900 attributed_click; 2380 approved [earned 2000, corrected 380]");
 }
 
 #[test]
 fn an_unpaid_session_waits_for_its_payment() {
     let shop = shop();
-    let unpaid = session_completed(
-        "1",
-        shop.now_s(),
-        json!({"payment_status": "unpaid", "client_reference_id": shop.click_id}),
-    );
+    let unpaid =
+        session_completed("1", shop.now_s(), json!({"payment_status": "unpaid", "client_reference_id": shop.click_id}));
     shop.take(&unpaid);
-    assert_eq!(
-        (shop.books(), shop.fates()),
-        (String::new(), vec!["processed".to_owned()])
-    );
+    assert_eq!((shop.books(), shop.fates()), (String::new(), vec!["processed".to_owned()]));
     shop.world.pass_ms(3 * DAY_MS);
     shop.world.sweep();
     assert_eq!(shop.books(), "");
@@ -483,10 +315,7 @@ fn an_unpaid_session_waits_for_its_payment() {
     assert_eq!(shop.books(), ONE);
     shop.take(&unpaid);
     assert_eq!(shop.books(), ONE);
-    assert_eq!(
-        shop.data("conversions")[0]["occurred_at"],
-        shop.world.now().to_string()[..19].to_owned() + ".000Z"
-    );
+    assert_eq!(shop.data("conversions")[0]["occurred_at"], shop.world.now().to_string()[..19].to_owned() + ".000Z");
 }
 
 #[test]
@@ -500,18 +329,10 @@ fn a_subscription_session_without_invoice_waits_ten_minutes_and_then_converts() 
     shop.world.sweep();
     shop.world.sweep();
     assert_eq!(shop.books(), ONE);
-    assert_eq!(
-        shop.world
-            .db
-            .count("SELECT count(*) FROM sales WHERE due_at IS NOT NULL"),
-        0
-    );
+    assert_eq!(shop.world.db.count("SELECT count(*) FROM families WHERE due_at IS NOT NULL"), 0);
     // The invoice that comes at last only corrects.
     shop.take(&invoice_paid("1", shop.now_s(), false, json!({"amount_paid": 9_000})));
-    assert_eq!(
-        shop.books(),
-        "stripe 9000 attributed_click; 1800 approved [earned 2000, corrected -200]"
-    );
+    assert_eq!(shop.books(), "stripe 9000 attributed_click; 1800 approved [earned 2000, corrected -200]");
 }
 
 #[test]
@@ -537,12 +358,7 @@ fn an_amount_of_0_is_recorded_and_earns_nothing() {
     trial["data"]["object"]["id"] = json!("cs_trial");
     trial["data"]["object"]["amount_total"] = json!(0);
     shop.take(&trial);
-    shop.take(&invoice_paid(
-        "1",
-        shop.now_s(),
-        false,
-        json!({"amount_paid": 0, "total": 0}),
-    ));
+    shop.take(&invoice_paid("1", shop.now_s(), false, json!({"amount_paid": 0, "total": 0})));
     assert_eq!(shop.books(), "stripe 0 attributed_click; stripe 0 attributed_click");
 }
 
@@ -565,10 +381,7 @@ fn an_event_whose_message_was_lost_is_processed_by_the_sweep() {
     assert_eq!(shop.fates(), ["pending"]);
     shop.world.pass_ms(1);
     shop.world.sweep();
-    assert_eq!(
-        (shop.books().as_str(), shop.fates()),
-        (ONE, vec!["processed".to_owned()])
-    );
+    assert_eq!((shop.books().as_str(), shop.fates()), (ONE, vec!["processed".to_owned()]));
 }
 
 #[test]
@@ -581,10 +394,7 @@ fn an_event_that_could_not_be_stored_is_refused_so_that_stripe_sends_it_again() 
     shop.world.db.next_write(NextWrite::LandsButReportsFailure);
     assert_eq!(shop.send(&event).summary(), "503 UNAVAILABLE");
     let again = shop.take(&event);
-    assert_eq!(
-        (&again.body["duplicate"], shop.fates()),
-        (&json!(true), vec!["pending".to_owned()])
-    );
+    assert_eq!((&again.body["duplicate"], shop.fates()), (&json!(true), vec!["pending".to_owned()]));
     shop.world.pass_ms(MINUTE_MS);
     shop.world.sweep();
     assert_eq!(shop.books(), ONE);
@@ -607,17 +417,8 @@ fn a_crash_while_processing_costs_time_and_counts_nothing_twice() {
         shop.world.sweep();
         shop.world.pass_ms(DAY_MS);
         shop.world.sweep();
-        assert_eq!(
-            (shop.books().as_str(), shop.fates()),
-            (ONE, vec!["processed".to_owned()]),
-            "{fate:?}"
-        );
-        assert_eq!(
-            shop.world
-                .db
-                .count("SELECT count(*) FROM stripe_events WHERE next_attempt_at IS NOT NULL"),
-            0
-        );
+        assert_eq!((shop.books().as_str(), shop.fates()), (ONE, vec!["processed".to_owned()]), "{fate:?}");
+        assert_eq!(shop.world.db.count("SELECT count(*) FROM stripe_events WHERE next_attempt_at IS NOT NULL"), 0);
     }
 }
 
@@ -642,11 +443,7 @@ fn an_event_that_fails_again_and_again_is_tried_later_and_later_and_then_left_fo
         }
     }
     assert_eq!(shop.fates(), ["failed: gave_up"]);
-    assert_eq!(
-        shop.world.db.count("SELECT count(*) FROM stripe_bodies"),
-        1,
-        "it can be replayed"
-    );
+    assert_eq!(shop.world.db.count("SELECT count(*) FROM stripe_bodies"), 1, "it can be replayed");
 }
 
 #[test]
@@ -661,20 +458,12 @@ fn two_events_of_one_sale_at_once_are_one_conversion() {
         assert_eq!(pollster::block_on(crate::jobs::handle(&app, vec![other])), [true]);
     });
     shop.world.handle(vec![queued[0].clone()]);
-    assert_eq!(
-        (shop.books().as_str(), shop.fates()),
-        (ONE, vec!["processed".to_owned(); 2])
-    );
+    assert_eq!((shop.books().as_str(), shop.fates()), (ONE, vec!["processed".to_owned(); 2]));
 }
 
 #[test]
 fn a_report_under_stripes_own_id_is_that_sale_before_and_after() {
-    for (id, subscription) in [
-        ("cs_test_1", false),
-        ("pi_1", false),
-        ("cs_test_1", true),
-        ("in_1", true),
-    ] {
+    for (id, subscription) in [("cs_test_1", false), ("pi_1", false), ("cs_test_1", true), ("in_1", true)] {
         for report_first in [true, false] {
             let shop = shop();
             let body = json!({"external_transaction_id": id, "event_type": "order", "amount_cents": 8_000, "currency": "EUR",
@@ -711,27 +500,9 @@ fn a_report_under_stripes_own_id_is_that_sale_before_and_after() {
             };
             assert_eq!(shop.data("conversions")[0]["id"], conversion_id, "{what}");
             assert_eq!(shop.data("conversions")[0]["stripe"]["session"], "cs_test_1", "{what}");
-            assert_eq!(
-                shop.fates(),
-                vec!["processed"; if subscription { 2 } else { 1 }],
-                "{what}"
-            );
+            assert_eq!(shop.fates(), vec!["processed"; if subscription { 2 } else { 1 }], "{what}");
         }
     }
-}
-
-#[test]
-fn facts_that_join_two_sales_are_parked_and_lose_nothing() {
-    let shop = shop();
-    let body = json!({"external_transaction_id": "pi_1", "event_type": "order", "amount_cents": 10_000, "currency": "EUR",
-        "click_id": shop.click_id});
-    assert_eq!(shop.world.api("POST /api/v1/conversions", body).status, 201);
-    shop.take(&shop.subscription_session(Some("in_1")));
-    shop.take(&invoice_paid("1", shop.now_s(), true, json!({})));
-    let mut fates = shop.fates();
-    fates.sort();
-    assert_eq!(fates, ["parked: joins_two_sales", "processed"]);
-    assert_eq!(shop.world.db.count("SELECT count(*) FROM stripe_bodies"), 2);
 }
 
 #[test]
@@ -744,14 +515,8 @@ fn a_decision_stands_when_a_later_fact_names_the_same_click() {
     assert_eq!(shop.world.api(&suspend, json!(null)).status, 200);
     shop.take(&session_completed("1", shop.now_s(), shop.hint()));
     assert_eq!(shop.books(), "api 10000 attributed_click; 2000 approved [earned 2000]");
-    let audit = shop.world.api(
-        &format!("GET /api/v1/attribution-audit/{}", made.text("/id")),
-        json!(null),
-    );
-    assert_eq!(
-        (&audit.body["id"], &audit.body["history"]),
-        (&made.body["decision_id"], &json!([]))
-    );
+    let audit = shop.world.api(&format!("GET /api/v1/attribution-audit/{}", made.text("/id")), json!(null));
+    assert_eq!((&audit.body["id"], &audit.body["history"]), (&made.body["decision_id"], &json!([])));
 }
 
 #[test]
@@ -768,19 +533,14 @@ fn a_later_fact_that_names_somebody_better_is_decided_anew_and_the_history_stays
     assert_eq!(after["attribution"]["participant_id"], bert.participant_id);
     assert_eq!(after["attribution"]["reason"], "attributed_promo_code");
     let commissions = shop.data("commissions");
-    let mut told: Vec<String> = commissions
-        .iter()
-        .map(|c| format!("{} {}", c["amount_cents"], c["state"]))
-        .collect();
+    let mut told: Vec<String> = commissions.iter().map(|c| format!("{} {}", c["amount_cents"], c["state"])).collect();
     told.sort();
     assert_eq!(told, ["0 \"reversed\"", "2000 \"approved\""]);
     let counts = commissions.iter().find(|c| c["id"] == after["commission_id"]).unwrap();
     assert_eq!(counts["participant_id"], bert.participant_id);
     // Both decisions were made in one millisecond or not: the one in force stands first.
-    let audit = shop.world.api(
-        &format!("GET /api/v1/attribution-audit/{}", after["id"].as_str().unwrap()),
-        json!(null),
-    );
+    let audit =
+        shop.world.api(&format!("GET /api/v1/attribution-audit/{}", after["id"].as_str().unwrap()), json!(null));
     assert_eq!(audit.body["id"], after["decision_id"]);
     assert_eq!(audit.body["history"][0]["id"], before["decision_id"]);
     assert_eq!(audit.body["history"].as_array().unwrap().len(), 1);
@@ -795,11 +555,7 @@ fn the_invoices_own_time_decides_the_window_in_either_order() {
         shop.world.pass_ms(30 * DAY_MS - MINUTE_MS);
         let session = shop.subscription_session(Some("in_1"));
         let invoice = invoice_paid("1", shop.now_s() + 60, false, json!({}));
-        let order = if invoice_first {
-            [&invoice, &session]
-        } else {
-            [&session, &invoice]
-        };
+        let order = if invoice_first { [&invoice, &session] } else { [&session, &invoice] };
         for event in order {
             shop.take(event);
         }
@@ -808,11 +564,7 @@ fn the_invoices_own_time_decides_the_window_in_either_order() {
             "window_expired",
             "invoice first {invoice_first}"
         );
-        let open: i64 = shop
-            .data("commissions")
-            .iter()
-            .map(|c| c["amount_cents"].as_i64().unwrap())
-            .sum();
+        let open: i64 = shop.data("commissions").iter().map(|c| c["amount_cents"].as_i64().unwrap()).sum();
         assert_eq!(open, 0, "invoice first {invoice_first}");
     }
 }
@@ -821,27 +573,16 @@ fn the_invoices_own_time_decides_the_window_in_either_order() {
 fn a_commission_on_hold_is_approved_when_its_payment_is_old_enough() {
     let shop = shop();
     let rewards = json!([{"trigger": "sale", "percent_bps": 1_000, "hold_days": 30}]);
-    shop.world
-        .program_with(&shop.world.keys.sk_test, "held", json!({"rewards": rewards}));
+    shop.world.program_with(&shop.world.keys.sk_test, "held", json!({"rewards": rewards}));
     let click_id = shop.world.click(&shop.world.keys.pk_test, "held");
-    shop.take(&session_completed(
-        "1",
-        shop.now_s(),
-        json!({"client_reference_id": click_id}),
-    ));
-    assert_eq!(
-        shop.books(),
-        "stripe 10000 attributed_click; 1000 pending [earned 1000]"
-    );
+    shop.take(&session_completed("1", shop.now_s(), json!({"client_reference_id": click_id})));
+    assert_eq!(shop.books(), "stripe 10000 attributed_click; 1000 pending [earned 1000]");
     shop.world.pass_ms(30 * DAY_MS - MINUTE_MS);
     shop.world.sweep();
     assert_eq!(shop.data("commissions")[0]["state"], "pending");
     shop.world.pass_ms(MINUTE_MS);
     shop.world.sweep();
-    assert_eq!(
-        shop.books(),
-        "stripe 10000 attributed_click; 1000 approved [earned 1000]"
-    );
+    assert_eq!(shop.books(), "stripe 10000 attributed_click; 1000 approved [earned 1000]");
     // An old payment that comes late is not held again.
     let click_id = shop.world.click(&shop.world.keys.pk_test, "held");
     shop.world.pass_ms(31 * DAY_MS);
@@ -865,8 +606,6 @@ fn one_event_at_two_connections_is_one_sale_and_other_workspaces_have_their_own(
     assert_eq!(shop.world.stripe(&theirs, &event).status, 200);
     shop.world.deliver();
     assert_eq!(shop.books(), ONE);
-    let answer = shop
-        .world
-        .api_as(&other.sk_test, "GET /api/v1/conversions", json!(null));
+    let answer = shop.world.api_as(&other.sk_test, "GET /api/v1/conversions", json!(null));
     assert_eq!(answer.body["data"][0]["attribution"]["reason"], "click_not_found");
 }
