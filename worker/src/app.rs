@@ -90,6 +90,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/commissions/{id}", get(r::commissions::read))
         .route("/conversions", post(r::conversions::report).get(r::conversions::list))
         .route("/conversions/{id}", get(r::conversions::read))
+        .route("/conversions/{id}/refunds", post(r::refunds::create))
         .route("/events", get(r::events::list))
         .route("/hosts", post(r::hosts::create).get(r::hosts::list))
         .route("/hosts/{id}", delete(r::hosts::delete))
@@ -108,7 +109,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/promo-codes/{id}", get(r::promo_codes::read))
         .route("/stripe-connections", post(r::stripe_connections::create).get(r::stripe_connections::list))
         .route("/stripe-events", get(r::stripe_events::list))
-        .route("/stripe-events/{id}", get(r::stripe_events::read));
+        .route("/stripe-events/{id}", get(r::stripe_events::read))
+        .route("/stripe-events/{id}/replay", post(r::stripe_events::replay));
     // Not there at all in a deployment, so that nothing of it can be asked for.
     let demo = if app.config.dev { pages::demo::router() } else { Router::new() };
     Router::new()

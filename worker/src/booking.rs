@@ -15,6 +15,7 @@ pub use self::load::mentions;
 
 use domain::attribution::{Inputs, Refusal, Verdict};
 use domain::ids::StripeEventId;
+use domain::sale::family::ReportedRefund;
 use domain::time::Instant;
 
 use crate::app::App;
@@ -37,6 +38,8 @@ pub struct Booking {
     /// What a merchant's report holds beside the money, and its transaction id; such a booking is refused when the sale has a
     /// conversion.
     pub report: Option<Reported>,
+    /// A refund that a merchant reports: at most what is left of its conversion.
+    pub refund: Option<ReportedRefund>,
     /// The one `now`.
     pub now: Instant,
     /// Kept with what is stored.
@@ -58,6 +61,13 @@ pub enum Booked {
     },
     /// The report may not be recorded; its decision is.
     Refused(Refusal),
+    /// Every fact was told before.
+    Repeated,
+    /// The refund is more than what is left.
+    OverTheRest {
+        /// What is left, in the minor unit.
+        rest_cents: i64,
+    },
 }
 
 /// A conversion with its decision in force.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use domain::attribution::{self, Inherited, Inputs, Refusal, Verdict};
 use domain::ledger::{self, Due, EntryKind, Step};
 use domain::reward;
-use domain::sale::family::{self, Member};
+use domain::sale::family::{self, Member, ReportedRefund};
 use domain::sale::{self, Report, State};
 use domain::time::Instant;
 
@@ -21,6 +21,13 @@ pub enum Decided {
     Duplicate {
         /// The first one's id.
         conversion_id: String,
+    },
+    /// A refund that was reported before.
+    Repeated,
+    /// A refund of more than what is left.
+    OverTheRest {
+        /// What is left, in the minor unit.
+        rest_cents: i64,
     },
     /// A report that may not be recorded.
     Refused {
@@ -78,6 +85,14 @@ pub fn decide(app: &App, booking: &Booking, loaded: Loaded) -> Decided {
         let conversion_id = first.id.to_string();
         return Decided::Duplicate { conversion_id };
     }
+    if let Some(refund) = &booking.refund {
+        if loaded.repeated {
+            return Decided::Repeated;
+        }
+        if let Some(rest_cents) = over_the_rest(&members, refund) {
+            return Decided::OverTheRest { rest_cents };
+        }
+    }
     let mut conversions = Vec::new();
     let mut credits: HashMap<String, Inherited> = HashMap::new();
     for (place, state) in in_order(&members) {
@@ -115,6 +130,15 @@ pub fn decide(app: &App, booking: &Booking, loaded: Loaded) -> Decided {
     }
     let due_at = members.iter().filter_map(|member| waits_until(&member.state)).min();
     Decided::Family(Box::new(Family { loaded, members, conversions, due_at }))
+}
+
+/// What was left before this refund, should the refund be more.
+fn over_the_rest(members: &[Member], refund: &ReportedRefund) -> Option<i64> {
+    let member = members.iter().find(|member| member.keys.contains(&refund.external_transaction_id))?;
+    let State::Converted(state) = &member.state else { return None };
+    let over = member.returned.refunded_cents > state.money.paid_cents;
+    let before = member.returned.refunded_cents.saturating_sub(refund.amount_cents);
+    over.then(|| state.money.paid_cents.saturating_sub(before).max(0))
 }
 
 fn waits_until(state: &State) -> Option<Instant> {

@@ -28,6 +28,8 @@ pub struct Loaded {
     pub keys: BTreeSet<String>,
     /// All facts.
     pub facts: FamilyFacts,
+    /// There were new facts, and every one of them was stored before.
+    pub repeated: bool,
     /// The Stripe events whose facts were stored before, each with its fact's keys.
     pub events: Vec<(String, BTreeSet<String>)>,
     /// The conversions, the oldest first.
@@ -49,7 +51,7 @@ pub async fn load(app: &App, booking: &Booking) -> Result<Loaded, ApiError> {
     let mut next = || results.next().unwrap_or_default();
     let families = next().iter().map(families::decode).collect::<Result<_, _>>()?;
     let keys = next().iter().map(|row| row.text("key")).collect::<Result<_, _>>()?;
-    let (facts, events) = facts(&next(), booking)?;
+    let (facts, events, repeated) = facts(&next(), booking)?;
     let mut conversions = Vec::new();
     for row in &next() {
         conversions.push(conversions::decode(row)?.0);
@@ -61,7 +63,7 @@ pub async fn load(app: &App, booking: &Booking) -> Result<Loaded, ApiError> {
     let commissions = next().iter().map(commissions::decode_held).collect::<Result<_, _>>()?;
     let directory = Directory::read(&booking.scope, &next(), &next())?;
     let rewards = next().iter().map(|row| row.json("body")).collect::<Result<_, _>>()?;
-    Ok(Loaded { families, keys, facts, events, conversions, decisions, commissions, directory, rewards })
+    Ok(Loaded { families, keys, facts, repeated, events, conversions, decisions, commissions, directory, rewards })
 }
 
 fn merged<'a>(all: impl Iterator<Item = &'a Mentions>) -> Mentions {
@@ -74,8 +76,8 @@ fn merged<'a>(all: impl Iterator<Item = &'a Mentions>) -> Mentions {
     merged
 }
 
-/// Facts, and which stored Stripe event brought which keys.
-type FactsAndEvents = (FamilyFacts, Vec<(String, BTreeSet<String>)>);
+/// Facts, which stored Stripe event brought which keys, and whether there was nothing new.
+type FactsAndEvents = (FamilyFacts, Vec<(String, BTreeSet<String>)>, bool);
 
 /// Stored facts and new ones; one that was stored before is taken once.
 fn facts(stored: &[Row], booking: &Booking) -> Result<FactsAndEvents, DbError> {
@@ -93,12 +95,14 @@ fn facts(stored: &[Row], booking: &Booking) -> Result<FactsAndEvents, DbError> {
         }
         add(&mut facts, row.instant("said_at")?, body);
     }
+    let mut repeated = !booking.facts.is_empty();
     for new in &booking.facts {
         if sources.insert(new.source.clone()) {
+            repeated = false;
             add(&mut facts, new.said_at, new.body.clone());
         }
     }
-    Ok((facts, events))
+    Ok((facts, events, repeated))
 }
 
 fn add(facts: &mut FamilyFacts, at: Instant, body: StoredFact) {

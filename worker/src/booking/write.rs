@@ -27,6 +27,8 @@ pub fn write(app: &App, booking: &Booking, decided: Decided) -> Result<(Vec<Stat
     let writer = Writer { app, booking };
     match decided {
         Decided::Duplicate { conversion_id } => Ok((Vec::new(), Booked::Duplicate { conversion_id })),
+        Decided::Repeated => Ok((Vec::new(), Booked::Repeated)),
+        Decided::OverTheRest { rest_cents } => Ok((Vec::new(), Booked::OverTheRest { rest_cents })),
         Decided::Refused { refusal, inputs, verdict } => {
             let decision = Decision {
                 id: app.fresh(booking.now),

@@ -61,6 +61,7 @@ pub async fn report(
         keys: vec![report.external_transaction_id],
         facts: vec![fact],
         report: Some(reported),
+        refund: None,
         now: call.now,
         request_id: Some(call.request_id.clone()),
         stripe_event: None,
@@ -80,7 +81,9 @@ pub async fn report(
             "This click or promo code exists in the other mode only; this key is of {} mode.",
             booking.scope.mode
         ))),
-        Booked::Recorded => Err(ApiError::Internal("a report always makes a conversion".to_owned())),
+        Booked::Recorded | Booked::Repeated | Booked::OverTheRest { .. } => {
+            Err(ApiError::Internal("a report always makes a conversion".to_owned()))
+        }
     }
 }
 

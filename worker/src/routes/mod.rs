@@ -14,6 +14,7 @@ pub mod participants;
 pub mod partners;
 pub mod programs;
 pub mod promo_codes;
+pub mod refunds;
 pub mod stripe_connections;
 pub mod stripe_events;
 pub mod stripe_ingress;

@@ -14,6 +14,7 @@ use super::management;
 use crate::app::App;
 use crate::call::{self, Call};
 use crate::error::ApiError;
+use crate::jobs::Message;
 use crate::shapes;
 use crate::store::stripe_events::{self as table, Filter};
 
@@ -53,5 +54,53 @@ pub async fn read(
     match app.db.rows(table::by_id(&scope, &id)).await?.first() {
         Some(row) => Ok(call::json(StatusCode::OK, &shapes::stripe_event(&table::decode(row)?))),
         None => Err(ApiError::NotFound("Stripe event")),
+    }
+}
+
+/// `POST …/{id}/replay`: processes a kept event again. Its facts are recorded once, however often it is processed.
+pub async fn replay(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let scope = management::enter(&app, &call, request.headers()).await?;
+    let taken = app.db.batch(vec![table::replay(&scope, &id, call.now), table::by_id(&scope, &id)]).await?;
+    let mut taken = taken.into_iter();
+    let (replayed, found) = (taken.next().unwrap_or_default(), taken.next().unwrap_or_default());
+    let event = found.first().map(table::decode).transpose()?.ok_or(ApiError::NotFound("Stripe event"))?;
+    if replayed.is_empty() {
+        return Err(ApiError::Conflict("Nothing of this event is kept that could be processed again.".to_owned()));
+    }
+    let response = call::json(StatusCode::OK, &shapes::stripe_event(&event));
+    Ok(call::after(response, [Message::StripeEvent { id: event.id }]))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::testing::session_completed;
+    use crate::testing::shop::shop;
+
+    #[test]
+    fn an_event_processed_again_changes_nothing_and_one_without_body_is_a_conflict() {
+        let shop = shop();
+        shop.take(&session_completed("1", shop.now_s(), shop.hint()));
+        let books = shop.books();
+        let id = shop.data("stripe-events")[0]["id"].as_str().unwrap().to_owned();
+        let line = format!("POST /api/v1/stripe-events/{id}/replay");
+        let replayed = shop.world.api(&line, json!(null));
+        assert_eq!((replayed.status.as_u16(), replayed.text("/outcome").as_str()), (200, "pending"));
+        shop.world.deliver();
+        assert_eq!((shop.fates(), shop.books()), (vec!["processed".to_owned()], books));
+        let foreign = shop.world.api_as(&shop.world.keys.sk_live, &line, json!(null));
+        assert_eq!(foreign.summary(), "404 NOT_FOUND");
+        let mut ignored = session_completed("2", shop.now_s(), json!({}));
+        ignored["type"] = json!("customer.created");
+        shop.take(&ignored);
+        let id = shop.data("stripe-events?outcome=ignored")[0]["id"].as_str().unwrap().to_owned();
+        let line = format!("POST /api/v1/stripe-events/{id}/replay");
+        assert_eq!(shop.world.api(&line, json!(null)).summary(), "409 CONFLICT");
     }
 }

@@ -251,6 +251,19 @@ pub fn insert_fact(
     .bind(request_id))
 }
 
+/// A fact by its source, in whatever was joined to the family that the keys name.
+pub fn fact_by_source(scope: &Scope, keys: &[String], source: &str) -> Result<Statement, DbError> {
+    Ok(Statement::new(concat!(
+        "SELECT id, body, recorded_at FROM facts WHERE family_id IN ",
+        all!(),
+        " AND source = ?4"
+    ))
+    .bind(scope.workspace_id.as_str())
+    .bind(scope.mode)
+    .bind(super::to_json(&keys)?)
+    .bind(source))
+}
+
 /// Families whose time has come: workspace, mode and any one key of each.
 pub fn due(now: Instant, limit: i64) -> Statement {
     Statement::new(

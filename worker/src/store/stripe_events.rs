@@ -177,6 +177,18 @@ pub fn unpark(ids: &[&String]) -> Result<Statement, DbError> {
     .bind(super::to_json(&ids)?))
 }
 
+/// Takes an event up again; gives its id if its body is still kept.
+pub fn replay(scope: &Scope, id: &str, now: Instant) -> Statement {
+    let update = Statement::new(
+        "UPDATE stripe_events SET outcome = 'pending', reason = NULL, attempts = 0, next_attempt_at = ? ",
+    )
+    .bind(now);
+    scope
+        .bound(update)
+        .push(" AND id = ? AND EXISTS (SELECT 1 FROM stripe_bodies b WHERE b.stripe_event_id = stripe_events.id) RETURNING id")
+        .bind(id)
+}
+
 /// Puts an event that waits off until later: one whose write landed unreported is settled, and not to be taken up again.
 pub fn put_off(id: &StripeEventId, until: Instant) -> Statement {
     Statement::new(
