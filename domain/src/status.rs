@@ -124,6 +124,26 @@ words! {
     }
 }
 
+/// What a person does to a commission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommissionAct {
+    /// Lets it be paid, whatever the hold.
+    Approve,
+    /// Turns it down.
+    Reject,
+}
+
+impl CommissionState {
+    /// The state after an act, or `None` where the act is not allowed. What is paid or reversed is changed by facts only.
+    pub const fn after(self, act: CommissionAct) -> Option<Self> {
+        match (self, act) {
+            (Self::Pending | Self::Rejected, CommissionAct::Approve) => Some(Self::Approved),
+            (Self::Pending | Self::Approved, CommissionAct::Reject) => Some(Self::Rejected),
+            _ => None,
+        }
+    }
+}
+
 words! {
     /// What became of a stored Stripe event.
     StripeOutcome {
@@ -156,6 +176,19 @@ mod tests {
         assert_eq!(S::Approved.after(A::Approve), None);
         assert_eq!(S::Approved.after(A::Reject), None);
         assert_eq!(S::Suspended.after(A::Suspend), None);
+    }
+
+    #[test]
+    fn a_person_approves_or_rejects_what_is_neither_paid_nor_reversed() {
+        use CommissionAct as A;
+        use CommissionState as S;
+        assert_eq!(S::Pending.after(A::Approve), Some(S::Approved));
+        assert_eq!(S::Rejected.after(A::Approve), Some(S::Approved));
+        assert_eq!(S::Approved.after(A::Reject), Some(S::Rejected));
+        for state in [S::Paid, S::Reversed] {
+            assert_eq!((state.after(A::Approve), state.after(A::Reject)), (None, None));
+        }
+        assert_eq!(S::Approved.after(A::Approve), None);
     }
 
     #[test]

@@ -155,6 +155,19 @@ CREATE TABLE entries (
 ) STRICT;
 CREATE INDEX entries_by_commission ON entries (commission_id);
 
+-- What a person decided, and why; the request that brought it tells who.
+CREATE TABLE acts (
+  id TEXT PRIMARY KEY,
+  workspace_id TEXT NOT NULL,
+  mode TEXT NOT NULL CHECK (mode IN ('test', 'live')),
+  kind TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  reason TEXT,
+  request_id TEXT,
+  created_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX acts_by_subject ON acts (subject, id);
+
 -- The outbox: what has happened, in the batch in which it happened.
 CREATE TABLE events (
   id TEXT PRIMARY KEY,
@@ -173,6 +186,10 @@ CREATE INDEX events_by_workspace ON events (workspace_id, mode, id);
 CREATE TRIGGER entries_are_final BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT, 'entries are never changed'); END;
 CREATE TRIGGER entries_are_kept BEFORE DELETE ON entries WHEN OLD.mode = 'live' BEGIN
   SELECT RAISE(ABORT, 'live entries are never deleted');
+END;
+CREATE TRIGGER acts_are_final BEFORE UPDATE ON acts BEGIN SELECT RAISE(ABORT, 'acts are never changed'); END;
+CREATE TRIGGER acts_are_kept BEFORE DELETE ON acts WHEN OLD.mode = 'live' BEGIN
+  SELECT RAISE(ABORT, 'live acts are never deleted');
 END;
 CREATE TRIGGER facts_are_final BEFORE UPDATE ON facts BEGIN SELECT RAISE(ABORT, 'facts are never changed'); END;
 CREATE TRIGGER facts_are_kept BEFORE DELETE ON facts WHEN OLD.mode = 'live' BEGIN

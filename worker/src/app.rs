@@ -88,6 +88,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/clicks/{id}", get(r::clicks::read))
         .route("/commissions", get(r::commissions::list))
         .route("/commissions/{id}", get(r::commissions::read))
+        .route("/commissions/{id}/{verb}", post(r::commissions::act))
         .route("/conversions", post(r::conversions::report).get(r::conversions::list))
         .route("/conversions/{id}", get(r::conversions::read))
         .route("/conversions/{id}/refunds", post(r::refunds::create))

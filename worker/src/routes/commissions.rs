@@ -1,20 +1,27 @@
-//! `GET /api/v1/commissions`.
+//! `/api/v1/commissions`: listed, read, approved and rejected.
 
 use std::sync::Arc;
 
 use axum::Extension;
+use axum::body::HttpBody as _;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use domain::ids;
+use domain::status::CommissionAct;
 use http::StatusCode;
+use serde_json::Map;
 
 use super::listing::{self, Query};
 use super::management;
 use crate::app::App;
 use crate::call::{self, Call};
 use crate::error::ApiError;
+use crate::fields::Fields;
 use crate::shapes;
+use crate::store::DbError;
+use crate::store::acts::{self, NewAct};
 use crate::store::commissions as table;
+use crate::store::events::{self, Event};
 
 /// A page of commissions.
 pub async fn list(
@@ -45,5 +52,113 @@ pub async fn read(
     match app.db.rows(table::by_id(&scope, &id)).await?.first() {
         Some(row) => Ok(call::json(StatusCode::OK, &shapes::commission(&table::decode(row)?, scope.mode))),
         None => Err(ApiError::NotFound("commission")),
+    }
+}
+
+/// `POST …/{id}/{verb}`: `approve`, or `reject` with a `reason`. A person's word ends the hold and the review.
+pub async fn act(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    Path((id, verb)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let scope = management::enter(&app, &call, request.headers()).await?;
+    let (act, kind, told) = match verb.as_str() {
+        "approve" => (CommissionAct::Approve, "commission.approve", "commission.approved"),
+        "reject" => (CommissionAct::Reject, "commission.reject", "commission.rejected"),
+        _ => return Err(ApiError::NotFound("action")),
+    };
+    let reason = reason(request, act).await?;
+    let rows = app.db.rows(table::by_id(&scope, &id)).await?;
+    let mut commission = rows.first().map(table::decode).transpose()?.ok_or(ApiError::NotFound("commission"))?;
+    let from = commission.state;
+    let allowed = from.after(act).filter(|_| act == CommissionAct::Reject || !commission.disputed);
+    let Some(to) = allowed else {
+        let why = if commission.disputed { "disputed" } else { from.as_str() };
+        return Err(ApiError::Conflict(format!("A commission that is {why} cannot be changed so.")));
+    };
+    commission.state = to;
+    commission.needs_review.clear();
+    let mut data = shapes::commission(&commission, scope.mode);
+    data["reason"] = serde_json::json!(reason);
+    let event = Event { id: app.fresh(call.now), kind: told, subject: id.clone(), data };
+    let recorded =
+        NewAct { id: app.fresh(call.now), kind, subject: &id, reason: reason.as_deref(), request_id: &call.request_id };
+    let batch = vec![
+        table::move_by_act(&scope, &id, from, to),
+        acts::insert(&scope, &recorded, call.now),
+        events::insert(&scope, &event, call.now)?,
+    ];
+    match app.db.batch(batch).await {
+        Ok(_) => Ok(call::json(StatusCode::OK, &shapes::commission(&commission, scope.mode))),
+        Err(DbError::Constraint(_)) => {
+            Err(ApiError::Conflict("The commission was changed at the same time; look again.".to_owned()))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A reason, which a rejection must have. An approval may come without a body.
+async fn reason(request: Request, act: CommissionAct) -> Result<Option<String>, ApiError> {
+    let empty = request.headers().get(http::header::CONTENT_TYPE).is_none() && request.body().is_end_stream();
+    let mut fields = if empty { Fields::of(Map::new()) } else { management::json_body(request).await? };
+    let reason = match act {
+        CommissionAct::Reject => Some(fields.required_text("reason", 500)),
+        CommissionAct::Approve => fields.text("reason", 500),
+    };
+    fields.finish()?;
+    Ok(reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::time::DAY_MS;
+    use serde_json::{Value as Json, json};
+
+    use crate::testing::shop::{Shop, shop};
+    use crate::testing::{dispute, refund, session_completed};
+
+    fn held(rewards: Json) -> (Shop, String) {
+        let shop = shop();
+        shop.world.program_with(&shop.world.keys.sk_test, "held", json!({"rewards": [rewards]}));
+        let click_id = shop.world.click(&shop.world.keys.pk_test, "held");
+        shop.take(&session_completed("1", shop.now_s(), json!({"client_reference_id": click_id})));
+        let id = shop.data("commissions")[0]["id"].as_str().unwrap().to_owned();
+        (shop, format!("POST /api/v1/commissions/{id}"))
+    }
+
+    #[test]
+    fn a_person_approves_what_nobody_approves_by_itself_and_rejects_with_a_reason() {
+        let (shop, line) = held(json!({"trigger": "sale", "percent_bps": 2000, "auto_approve": false}));
+        shop.world.sweep();
+        assert_eq!(shop.data("commissions")[0]["state"], "pending");
+        let act = |verb: &str, body: Json| shop.world.api(&format!("{line}/{verb}"), body);
+        assert_eq!(act("approve", json!(null)).text("/state"), "approved");
+        assert_eq!(act("approve", json!(null)).summary(), "409 CONFLICT");
+        assert_eq!(act("reject", json!({})).summary(), "400 VALIDATION_ERROR");
+        assert_eq!(act("reject", json!({"reason": "bought for himself"})).text("/state"), "rejected");
+        assert_eq!(act("pay", json!({})).summary(), "404 NOT_FOUND");
+        let told = shop.data("events?type=commission.rejected");
+        assert_eq!(told[0]["data"]["reason"], "bought for himself");
+        assert_eq!(shop.world.db.count("SELECT count(*) FROM acts"), 2);
+        // A later refund changes the amount, not what the person decided.
+        shop.take(&refund("1", "1", shop.now_s(), 5_000, "succeeded"));
+        let commission = shop.data("commissions").remove(0);
+        assert_eq!((&commission["state"], &commission["amount_cents"]), (&json!("rejected"), &json!(1_000)));
+    }
+
+    #[test]
+    fn review_ends_with_a_persons_word_and_a_dispute_does_not() {
+        let (shop, line) = held(json!({"trigger": "sale", "percent_bps": 2000, "basis": "net_of_fees"}));
+        shop.world.pass_ms(DAY_MS);
+        shop.world.sweep();
+        let commission = shop.data("commissions").remove(0);
+        assert_eq!((&commission["state"], &commission["needs_review"]), (&json!("pending"), &json!(true)));
+        shop.take(&dispute("1", shop.now_s(), "needs_response"));
+        let approve = || shop.world.api(&format!("{line}/approve"), json!(null));
+        assert_eq!(approve().text("/error/message"), "A commission that is disputed cannot be changed so.");
+        shop.take(&dispute("1", shop.now_s() + 1, "won"));
+        let approved = approve();
+        assert_eq!((approved.text("/state").as_str(), &approved.body["needs_review"]), ("approved", &json!(false)));
     }
 }

@@ -110,6 +110,16 @@ pub fn set_disputed(id: &CommissionId, disputed: bool) -> Statement {
     Statement::new("UPDATE commissions SET disputed = ? WHERE id = ?").bind(disputed).bind(id.as_str())
 }
 
+/// Moves a commission on from where it was seen, by a person who has looked. If it stands elsewhere by now, or is disputed and
+/// to be approved, the CHECK fails, and the batch with it.
+pub fn move_by_act(scope: &Scope, id: &str, from: CommissionState, to: CommissionState) -> Statement {
+    let update = Statement::new(
+        "UPDATE commissions SET state = CASE WHEN state = ?1 AND (disputed = 0 OR ?2 = 'rejected') THEN ?2 ELSE 'raced' END, \
+         needs_review = '[]' WHERE workspace_id = ?3 AND mode = ?4 AND id = ?5",
+    );
+    update.bind(from.as_str()).bind(to.as_str()).bind(scope.workspace_id.as_str()).bind(scope.mode).bind(id)
+}
+
 /// Reads a commission as a booking needs it.
 pub fn decode_held(row: &Row) -> Result<Held, DbError> {
     Ok(Held {

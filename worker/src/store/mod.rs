@@ -9,6 +9,7 @@ use domain::time::Instant;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value as Json};
 
+pub mod acts;
 pub mod clicks;
 pub mod commissions;
 pub mod conversions;
