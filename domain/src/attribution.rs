@@ -260,7 +260,7 @@ pub fn admit(inputs: &Inputs) -> Result<(), Refusal> {
     if elsewhere { Err(Refusal::ModeMismatch) } else { Ok(()) }
 }
 
-/// Decides who earns for a conversion. Candidates in order: promo codes, clicks; one that fails gives way to the next, and
+/// Decides who earns for a conversion. Candidates in order: for a renewal its subscription's credit, then promo codes, clicks; one that fails gives way to the next, and
 /// if none is left, the reason is the first one's.
 pub fn attribute(inputs: &Inputs) -> Verdict {
     if inputs.opted_out {
@@ -271,7 +271,7 @@ pub fn attribute(inputs: &Inputs) -> Verdict {
     let inherited = inputs.inherited.iter().map(judge_inherited);
     let mut candidates = Vec::new();
     let mut credit: Option<Credit> = None;
-    for judged in promo_codes.chain(clicks).chain(inherited) {
+    for judged in inherited.chain(promo_codes).chain(clicks) {
         let outcome = match (&credit, judged.standing) {
             (Some(_), _) => Outcome::NotNeeded,
             (None, Err(reason)) => Outcome::Lost(reason),

@@ -109,13 +109,16 @@ pub fn choose<'a>(
     occurred_at: Instant,
 ) -> Option<&'a RewardVersion> {
     let valid = valid_at(versions, occurred_at);
-    let of = |trigger: Trigger| best(valid.iter().copied().filter(|v| v.trigger == trigger), participant, event_type);
+    let of = |trigger: Trigger| {
+        best(valid.iter().copied().filter(|v| v.trigger == trigger), participant, event_type, occurred_at)
+    };
     match occasion {
         Occasion::Free => None,
         Occasion::Lead => of(Trigger::Lead),
         Occasion::Payment => of(Trigger::Sale),
         Occasion::SubscriptionPayment(ordinal) => {
-            if valid.iter().any(|version| version.trigger == Trigger::Recurring) {
+            let own = |v: &RewardVersion| v.participant_id.as_ref().is_none_or(|own| own == participant);
+            if valid.iter().any(|version| version.trigger == Trigger::Recurring && own(version)) {
                 of(Trigger::Recurring).filter(|v| v.payments_max.is_none_or(|max| i64::from(ordinal) <= max))
             } else if ordinal == 1 {
                 of(Trigger::Sale)
@@ -140,16 +143,21 @@ fn valid_at(versions: &[RewardVersion], at: Instant) -> Vec<&RewardVersion> {
         .collect()
 }
 
-/// A participant's override first; then the one that names the event type; then the newest.
+/// What was there at the time before what came later and only covers the time before it by being a first version; then a
+/// participant's override; then the one that names the event type; then the newest.
 fn best<'a>(
     candidates: impl Iterator<Item = &'a RewardVersion>,
     participant: &ParticipantId,
     event_type: &str,
+    at: Instant,
 ) -> Option<&'a RewardVersion> {
     candidates
         .filter(|v| v.participant_id.as_ref().is_none_or(|own| own == participant))
         .filter(|v| v.event_type.as_deref().is_none_or(|wanted| wanted == event_type))
-        .max_by_key(|v| (v.participant_id.is_some(), v.event_type.is_some(), v.valid_from, v.reward_id.clone()))
+        .max_by_key(|v| {
+            let was_there = v.valid_from <= at;
+            (was_there, v.participant_id.is_some(), v.event_type.is_some(), v.valid_from, v.reward_id.clone())
+        })
 }
 
 /// The money of one conversion.
@@ -271,6 +279,20 @@ mod tests {
         assert_eq!(chosen(&versions, Occasion::Payment, NOW.plus_ms(-1)), Some((1, 1)));
         assert_eq!(chosen(&versions, Occasion::Payment, NOW.plus_ms(999)), Some((1, 1)));
         assert_eq!(chosen(&versions, Occasion::Payment, NOW.plus_ms(1_000)), Some((1, 2)));
+    }
+
+    #[test]
+    fn a_reward_that_came_later_does_not_price_the_past_and_a_foreign_override_takes_nothing_away() {
+        let mut later = version(2, 1, Trigger::Sale);
+        later.valid_from = NOW.plus_ms(1_000);
+        let both = [version(1, 1, Trigger::Sale), later];
+        assert_eq!(chosen(&both, Occasion::Payment, NOW), Some((1, 1)));
+        assert_eq!(chosen(&both, Occasion::Payment, NOW.plus_ms(1_000)), Some((2, 1)));
+        assert_eq!(chosen(&both[1..], Occasion::Payment, NOW), Some((2, 1)));
+        let mut foreign = version(3, 1, Trigger::Recurring);
+        foreign.participant_id = Some(ParticipantId::make(NOW, [9; 10]));
+        let with_foreign = [version(1, 1, Trigger::Sale), foreign];
+        assert_eq!(chosen(&with_foreign, Occasion::SubscriptionPayment(1), NOW), Some((1, 1)));
     }
 
     #[test]

@@ -202,6 +202,9 @@ CREATE TRIGGER decisions_are_kept BEFORE DELETE ON decisions WHEN OLD.mode = 'li
   SELECT RAISE(ABORT, 'live decisions are never deleted');
 END;
 CREATE TRIGGER events_are_final BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
+CREATE TRIGGER events_are_kept BEFORE DELETE ON events WHEN OLD.mode = 'live' BEGIN
+  SELECT RAISE(ABORT, 'live events are never deleted');
+END;
 CREATE TRIGGER conversions_are_kept BEFORE DELETE ON conversions WHEN OLD.mode = 'live' BEGIN
   SELECT RAISE(ABORT, 'live conversions are never deleted');
 END;

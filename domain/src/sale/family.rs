@@ -113,7 +113,9 @@ fn keep_first(held: &mut Option<Report>, report: &Report) {
 
 fn member(keys: BTreeSet<String>, part: &Part, now: Instant) -> Member {
     let mut returned = returned(&part.sale.stripe);
-    returned.refunded_cents = returned.refunded_cents.saturating_add(reported(&part.refunds));
+    let told_by_stripe = refund_ids(&part.sale.stripe);
+    let reported = reported(&part.refunds, &told_by_stripe);
+    returned.refunded_cents = returned.refunded_cents.saturating_add(reported);
     let mut state = state(&part.sale, now);
     if let State::Converted(conversion) = &mut state {
         let money = &mut conversion.money;
@@ -125,14 +127,29 @@ fn member(keys: BTreeSet<String>, part: &Part, now: Instant) -> Member {
     Member { keys, state, returned, unknown: !names_a_sale }
 }
 
-/// Each reported refund once; of two reports of one id, the larger amount, so that order does not matter.
-fn reported(refunds: &[ReportedRefund]) -> i64 {
+/// Each reported refund once, and none that Stripe tells of itself; of two reports of one id, the larger amount, so that order
+/// does not matter.
+fn reported(refunds: &[ReportedRefund], told_by_stripe: &BTreeSet<&str>) -> i64 {
     let mut by_id: BTreeMap<&str, i64> = BTreeMap::new();
-    for refund in refunds {
+    for refund in refunds.iter().filter(|refund| !told_by_stripe.contains(refund.external_refund_id.as_str())) {
         let held = by_id.entry(&refund.external_refund_id).or_default();
         *held = (*held).max(refund.amount_cents);
     }
     by_id.values().fold(0, |sum, amount| sum.saturating_add(*amount))
+}
+
+fn refund_ids(facts: &[Observed]) -> BTreeSet<&str> {
+    let mut ids = BTreeSet::new();
+    for observed in facts {
+        match &observed.fact {
+            StripeFact::Refund(refund) => {
+                ids.insert(refund.refund.as_str());
+            }
+            StripeFact::Charge(charge) => ids.extend(charge.refunds.iter().map(|refund| refund.refund.as_str())),
+            _ => {}
+        }
+    }
+    ids
 }
 
 /// The n-th payment of a subscription is the n-th that was paid, by the payments' own times.
@@ -368,6 +385,19 @@ mod tests {
             conversions(&facts(vec![back("r1", 9_000), back("r2", 9_000)])),
             [(10_000, 10_000, Occasion::Payment)]
         );
+    }
+
+    #[test]
+    fn a_refund_that_stripe_tells_of_and_the_merchant_reports_under_stripes_id_is_one() {
+        let back = ReportedRefund {
+            external_transaction_id: "in_a".to_owned(),
+            external_refund_id: "re_1".to_owned(),
+            amount_cents: 2_500,
+        };
+        let paid = invoice(2, "a", BillingReason::SubscriptionCreate, 10_000);
+        let stripe = vec![paid, invoice_payment(3), refund(4, "re_1", 2_500)];
+        let facts = FamilyFacts { refunds: vec![back], stripe, ..FamilyFacts::default() };
+        assert_eq!(conversions(&facts), [(10_000, 2_500, Occasion::SubscriptionPayment(1))]);
     }
 
     #[test]

@@ -110,7 +110,7 @@ pub fn decide(app: &App, booking: &Booking, loaded: Loaded) -> Decided {
             }
         };
         if reported == Some(place)
-            && let Err(refusal) = attribution::admit(&inputs)
+            && let Err(refusal) = attribution::admit(&of_report(app, &loaded, member, state.occurred_at))
         {
             return Decided::Refused { refusal, inputs: Box::new(inputs), verdict: Box::new(verdict) };
         }
@@ -203,6 +203,20 @@ fn inputs(
         inputs.clicks.insert(0, reported);
     }
     inputs
+}
+
+/// What a report itself names: it is not refused for what Stripe said, nor let in by it.
+fn of_report(app: &App, loaded: &Loaded, member: &Member, occurred_at: Instant) -> Inputs {
+    let report = report(loaded, member);
+    let code = report.and_then(|report| report.promo_code.as_deref());
+    let click = report.and_then(|report| report.click_id.as_deref());
+    Inputs {
+        occurred_at,
+        promo_codes: code.map(|code| loaded.directory.code(code)).into_iter().collect(),
+        clicks: click.map(|id| loaded.directory.click(app, id, None)).into_iter().collect(),
+        inherited: None,
+        opted_out: false,
+    }
 }
 
 /// The report that speaks for a sale.

@@ -325,9 +325,7 @@ impl Writer<'_> {
         let Some(held) = all.iter().find(|held| held.standing.id == *commission_id) else { return Ok(()) };
         let standing = &held.standing;
         batch.push(self.entry(commission_id, *amount_cents, standing.currency, *kind));
-        if *state != standing.state {
-            batch.push(commissions::set_state(commission_id, *state));
-        }
+        batch.push(commissions::move_by_booking(commission_id, standing.state, *state));
         if matches!(kind, EntryKind::Refunded | EntryKind::Disputed) {
             let data = json!({
                 "id": commission_id, "conversion_id": held.conversion_id, "participant_id": standing.participant_id,

@@ -16,6 +16,8 @@ pub async fn approve_due(app: &App, now: Instant, limit: i64) -> Result<(), DbEr
             Ok(()) => {}
             // It was approved, reversed or flagged since it was looked for.
             Err(DbError::Constraint(_)) => {}
+            // One row that cannot be must not hold up everybody else's.
+            Err(error @ DbError::Row { .. }) => crate::log(&format!("approval: {error}")),
             Err(error) => return Err(error),
         }
     }

@@ -148,6 +148,18 @@ mod tests {
     }
 
     #[test]
+    fn a_rejection_between_a_refunds_decision_and_its_write_is_not_overwritten() {
+        let (shop, line) = held(json!({"trigger": "sale", "percent_bps": 2000, "auto_approve": false}));
+        let reject: &'static str = Box::leak(format!("{line}/reject").into_boxed_str());
+        let sent = refund("1", "1", shop.now_s(), 10_000, "succeeded");
+        assert_eq!(shop.send(&sent).status, 200);
+        shop.world.before_next_write(reject, json!({"reason": "no"}));
+        shop.world.deliver();
+        let commission = shop.data("commissions").remove(0);
+        assert_eq!((&commission["state"], &commission["amount_cents"]), (&json!("rejected"), &json!(0)));
+    }
+
+    #[test]
     fn review_ends_with_a_persons_word_and_a_dispute_does_not() {
         let (shop, line) = held(json!({"trigger": "sale", "percent_bps": 2000, "basis": "net_of_fees"}));
         shop.world.pass_ms(DAY_MS);

@@ -71,9 +71,13 @@ pub fn append(scope: &Scope, entry: &NewEntry<'_>, now: Instant) -> Statement {
     .bind(now)
 }
 
-/// Sets a commission's state.
-pub fn set_state(id: &CommissionId, state: CommissionState) -> Statement {
-    Statement::new("UPDATE commissions SET state = ? WHERE id = ?").bind(state.as_str()).bind(id.as_str())
+/// Moves a commission on from the state that the booking saw. Acts and approvals do not move the family's revision: if one of
+/// them came between, the CHECK fails, and the batch with it. To be said with every entry, also where the state stays.
+pub fn move_by_booking(id: &CommissionId, from: CommissionState, to: CommissionState) -> Statement {
+    Statement::new("UPDATE commissions SET state = CASE WHEN state = ? THEN ? ELSE 'raced' END WHERE id = ?")
+        .bind(from.as_str())
+        .bind(to.as_str())
+        .bind(id.as_str())
 }
 
 /// Commissions whose hold is over and that nobody has to look at.
