@@ -90,19 +90,13 @@ pub async fn list(
     let mut query = Query::of(request.uri());
     let page = query.page::<ids::Link>();
     query.finish()?;
-    let mut shown = Vec::new();
-    for row in &app.db.rows(table::list(&scope, &page)).await? {
-        let link = table::decode(row)?;
-        shown.push((link.id.to_string(), shapes::link(&link, scope.mode, &call.origin)));
-    }
-    Ok(listing::answer(shown, page.limit))
+    let rows = table::list(&scope, &page);
+    listing::page(&app, rows, &page, |row| Ok(shapes::link(&table::decode(row)?, scope.mode, &call.origin))).await
 }
 
 async fn answer_one(app: &App, call: &Call, scope: &Scope, id: &str) -> Result<Response, ApiError> {
-    match app.db.rows(table::by_id(scope, id)).await?.first() {
-        Some(row) => Ok(call::json(StatusCode::OK, &shapes::link(&table::decode(row)?, scope.mode, &call.origin))),
-        None => Err(ApiError::NotFound("link")),
-    }
+    let link = listing::one(app, table::by_id(scope, id), table::decode, "link").await?;
+    Ok(call::json(StatusCode::OK, &shapes::link(&link, scope.mode, &call.origin)))
 }
 
 /// One link.

@@ -88,17 +88,12 @@ pub async fn list(
     let mut query = Query::of(request.uri());
     let page = query.page::<ids::Participant>();
     query.finish()?;
-    let mut shown = Vec::new();
-    for row in &app.db.rows(table::list_participants(&scope, &page)).await? {
-        let participant = table::decode_participant(row)?;
-        shown.push((participant.id.to_string(), shapes::participant(&participant, scope.mode)));
-    }
-    Ok(listing::answer(shown, page.limit))
+    let rows = table::list_participants(&scope, &page);
+    listing::page(&app, rows, &page, |row| Ok(shapes::participant(&table::decode_participant(row)?, scope.mode))).await
 }
 
 async fn one(app: &App, scope: &Scope, id: &str) -> Result<Participant, ApiError> {
-    let rows = app.db.rows(table::participant_by_id(scope, id)).await?;
-    rows.first().map(table::decode_participant).transpose()?.ok_or(ApiError::NotFound("participant"))
+    listing::one(app, table::participant_by_id(scope, id), table::decode_participant, "participant").await
 }
 
 /// One participant.

@@ -48,12 +48,8 @@ pub async fn list(
     let mut query = Query::of(request.uri());
     let page = query.page::<ids::Partner>();
     query.finish()?;
-    let mut shown = Vec::new();
-    for row in &app.db.rows(table::list(&scope, &page)).await? {
-        let partner = table::decode(row)?;
-        shown.push((partner.id.to_string(), shapes::partner(&partner, scope.mode)));
-    }
-    Ok(listing::answer(shown, page.limit))
+    let rows = table::list(&scope, &page);
+    listing::page(&app, rows, &page, |row| Ok(shapes::partner(&table::decode(row)?, scope.mode))).await
 }
 
 /// One partner.
@@ -64,8 +60,6 @@ pub async fn read(
     request: Request,
 ) -> Result<Response, ApiError> {
     let scope = management::enter(&app, &call, request.headers()).await?;
-    match app.db.rows(table::by_id(&scope, &id)).await?.first() {
-        Some(row) => Ok(call::json(StatusCode::OK, &shapes::partner(&table::decode(row)?, scope.mode))),
-        None => Err(ApiError::NotFound("partner")),
-    }
+    let partner = listing::one(&app, table::by_id(&scope, &id), table::decode, "partner").await?;
+    Ok(call::json(StatusCode::OK, &shapes::partner(&partner, scope.mode)))
 }

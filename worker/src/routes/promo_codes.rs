@@ -63,12 +63,8 @@ pub async fn list(
     let mut query = Query::of(request.uri());
     let page = query.page::<ids::PromoCode>();
     query.finish()?;
-    let mut shown = Vec::new();
-    for row in &app.db.rows(table::list_promo_codes(&scope, &page)).await? {
-        let promo = table::decode_promo_code(row)?;
-        shown.push((promo.id.to_string(), shapes::promo_code(&promo, scope.mode)));
-    }
-    Ok(listing::answer(shown, page.limit))
+    let rows = table::list_promo_codes(&scope, &page);
+    listing::page(&app, rows, &page, |row| Ok(shapes::promo_code(&table::decode_promo_code(row)?, scope.mode))).await
 }
 
 /// One promo code.
@@ -79,11 +75,7 @@ pub async fn read(
     request: Request,
 ) -> Result<Response, ApiError> {
     let scope = management::enter(&app, &call, request.headers()).await?;
-    match app.db.rows(table::promo_code_by_id(&scope, &id)).await?.first() {
-        Some(row) => {
-            let promo = table::decode_promo_code(row)?;
-            Ok(call::json(StatusCode::OK, &shapes::promo_code(&promo, scope.mode)))
-        }
-        None => Err(ApiError::NotFound("promo code")),
-    }
+    let promo =
+        listing::one(&app, table::promo_code_by_id(&scope, &id), table::decode_promo_code, "promo code").await?;
+    Ok(call::json(StatusCode::OK, &shapes::promo_code(&promo, scope.mode)))
 }
