@@ -144,7 +144,8 @@ fn valid_at(versions: &[RewardVersion], at: Instant) -> Vec<&RewardVersion> {
 }
 
 /// What was there at the time before what came later and only covers the time before it by being a first version; then a
-/// participant's override; then the one that names the event type; then the newest.
+/// participant's override; then the one that names the event type; then the newest reward, by its id: a change of an older
+/// one does not make it newer.
 fn best<'a>(
     candidates: impl Iterator<Item = &'a RewardVersion>,
     participant: &ParticipantId,
@@ -156,7 +157,7 @@ fn best<'a>(
         .filter(|v| v.event_type.as_deref().is_none_or(|wanted| wanted == event_type))
         .max_by_key(|v| {
             let was_there = v.valid_from <= at;
-            (was_there, v.participant_id.is_some(), v.event_type.is_some(), v.valid_from, v.reward_id.clone())
+            (was_there, v.participant_id.is_some(), v.event_type.is_some(), v.reward_id.clone())
         })
 }
 
@@ -326,6 +327,34 @@ mod tests {
         assert_eq!(chosen(&versions[..2], Occasion::Payment, NOW), Some((2, 1)));
         assert_eq!(chosen(&versions[..1], Occasion::Payment, NOW), Some((1, 1)));
         assert_eq!(chosen(&versions[..1], Occasion::Lead, NOW), None);
+    }
+
+    #[test]
+    fn a_change_makes_no_reward_newer() {
+        let mut changed = version(1, 2, Trigger::Sale);
+        changed.valid_from = NOW.plus_ms(1_000);
+        let versions = [version(1, 1, Trigger::Sale), version(2, 1, Trigger::Sale), changed];
+        assert_eq!(chosen(&versions, Occasion::Payment, NOW.plus_ms(1_000)), Some((2, 1)));
+    }
+
+    #[test]
+    fn an_override_takes_its_trigger_over_whole_and_a_retired_one_gives_it_back() {
+        let mut common = version(1, 1, Trigger::Recurring);
+        common.event_type = Some("purchase".to_owned());
+        let mut own = version(2, 1, Trigger::Recurring);
+        own.participant_id = Some(participant());
+        own.payments_max = Some(1);
+        let mut end = RewardVersion { version: 2, retired: true, ..own.clone() };
+        end.valid_from = NOW.plus_ms(1_000);
+        let versions = [common, own, end, version(3, 1, Trigger::Sale)];
+        let check = |ordinal, at, expected| {
+            assert_eq!(chosen(&versions, Occasion::SubscriptionPayment(ordinal), at), expected);
+        };
+        check(1, NOW, Some((2, 1)));
+        // Its cap is the participant's: neither the program's recurring reward nor a sale's takes over.
+        check(2, NOW, None);
+        check(2, NOW.plus_ms(1_000), Some((1, 1)));
+        assert_eq!(chosen(&versions, Occasion::Payment, NOW), Some((3, 1)));
     }
 
     #[test]
