@@ -13,6 +13,7 @@ use crate::store::events::Listed as Event;
 use crate::store::links::{Link, PromoCode};
 use crate::store::partners::{Participant, Partner};
 use crate::store::programs::Program;
+use crate::store::rewards::Reward;
 use crate::store::stripe_events::{Connection, Listed as StripeEvent};
 
 /// A refusal's error code.
@@ -184,14 +185,24 @@ pub fn reward(version: &RewardVersion) -> Json {
         "auto_approve": version.auto_approve,
         "payments_max": version.payments_max,
         "valid_from": version.valid_from.to_string(),
+        "retired": version.retired,
     })
 }
 
-/// A program with the newest version of each of its rewards.
+/// A reward, outside its program.
+pub fn reward_of_its_own(of_its_own: &Reward, mode: Mode) -> Json {
+    let mut shape = reward(&of_its_own.current);
+    shape["mode"] = json!(mode);
+    shape["program_id"] = json!(of_its_own.current.program_id);
+    shape["created_at"] = json!(of_its_own.created_at.to_string());
+    shape
+}
+
+/// A program with the newest version of each of its rewards; participants' own and retired ones are listed under rewards.
 pub fn program(program: &Program, versions: &[RewardVersion], mode: Mode) -> Json {
     let newest = versions.iter().filter(|version| {
         let superseded = versions.iter().any(|v| v.reward_id == version.reward_id && v.version > version.version);
-        version.program_id == program.id && !superseded && !version.retired
+        version.program_id == program.id && version.participant_id.is_none() && !superseded && !version.retired
     });
     json!({
         "id": program.id,

@@ -9,7 +9,7 @@ use domain::attribution::Refusal;
 use domain::click_id::ClickId;
 use domain::email;
 use domain::ids;
-use domain::sale::Report;
+use domain::sale::{ConversionStatus, Report, Source};
 use domain::time::{Instant, MINUTE_MS};
 use http::StatusCode;
 use serde_json::Value as Json;
@@ -24,7 +24,7 @@ use crate::error::ApiError;
 use crate::fields::Fields;
 use crate::shapes;
 use crate::store::Scope;
-use crate::store::conversions::{self as table, Reported};
+use crate::store::conversions::{self as table, Filter, Reported};
 use crate::store::families::{NewFact, StoredFact};
 
 const TRANSACTION_CHARS_MAX: usize = 255;
@@ -155,10 +155,19 @@ pub async fn list(
 ) -> Result<Response, ApiError> {
     let scope = management::enter(&app, &call, request.headers()).await?;
     let mut query = Query::of(request.uri());
+    let filter = Filter {
+        participant_id: query.text("participant_id"),
+        program_id: query.text("program_id"),
+        status: query.word("status", ConversionStatus::WORDS),
+        source: query.word("source", Source::WORDS),
+        external_transaction_id: query.text("external_transaction_id"),
+        from: query.instant("from"),
+        to: query.instant("to"),
+    };
     let page = query.page::<ids::Conversion>();
     query.finish()?;
     let mut shown = Vec::new();
-    for row in &app.db.rows(table::list(&scope, &page)).await? {
+    for row in &app.db.rows(table::list(&scope, &filter, &page)).await? {
         let (conversion, commission_id) = table::decode(row)?;
         let shape = shapes::conversion(&conversion, scope.mode, commission_id.as_deref());
         shown.push((conversion.id.to_string(), shape));

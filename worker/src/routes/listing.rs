@@ -169,3 +169,6 @@ pub fn answer(rows: Vec<(String, Json)>, limit: i64) -> Response {
     let data: Vec<Json> = rows.into_iter().take(limit).map(|(_, shape)| shape).collect();
     call::json(StatusCode::OK, &json!({ "data": data, "next_cursor": next_cursor }))
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,7 @@ pub mod partners;
 pub mod programs;
 pub mod promo_codes;
 pub mod refunds;
+pub mod rewards;
 pub mod stripe_connections;
 pub mod stripe_events;
 pub mod stripe_ingress;

@@ -61,9 +61,10 @@ pub async fn list(
 ) -> Result<Response, ApiError> {
     let scope = management::enter(&app, &call, request.headers()).await?;
     let mut query = Query::of(request.uri());
+    let participant_id = query.text("participant_id");
     let page = query.page::<ids::PromoCode>();
     query.finish()?;
-    let rows = table::list_promo_codes(&scope, &page);
+    let rows = table::list_promo_codes(&scope, participant_id.as_ref(), &page);
     listing::page(&app, rows, &page, |row| Ok(shapes::promo_code(&table::decode_promo_code(row)?, scope.mode))).await
 }
 

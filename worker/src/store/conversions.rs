@@ -145,9 +145,48 @@ pub fn by_id(scope: &Scope, id: &str) -> Statement {
     scope.bound(Statement::new(COLUMNS)).push(" AND id = ?").bind(id)
 }
 
-/// A page of conversions.
-pub fn list(scope: &Scope, page: &Page) -> Statement {
-    page.bound(scope.bound(Statement::new(COLUMNS)))
+/// What a list of conversions is narrowed to.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Credited to one participant.
+    pub participant_id: Option<String>,
+    /// Credited in one program.
+    pub program_id: Option<String>,
+    /// Of one status.
+    pub status: Option<String>,
+    /// Of one source.
+    pub source: Option<String>,
+    /// One transaction.
+    pub external_transaction_id: Option<String>,
+    /// Not recorded before.
+    pub from: Option<Instant>,
+    /// Recorded before.
+    pub to: Option<Instant>,
+}
+
+/// A page of conversions. A transaction is found by its sale's keys, and a time by the ids, which sort by it.
+pub fn list(scope: &Scope, filter: &Filter, page: &Page) -> Statement {
+    let least = |at: Instant| String::from(ConversionId::least(at));
+    let mut statement = scope
+        .bound(Statement::new(COLUMNS))
+        .push_if(" AND participant_id = ?", filter.participant_id.as_ref())
+        .push_if(" AND program_id = ?", filter.program_id.as_ref())
+        .push_if(" AND status = ?", filter.status.as_ref())
+        .push_if(" AND source = ?", filter.source.as_ref())
+        .push_if(" AND id >= ?", filter.from.map(least))
+        .push_if(" AND id < ?", filter.to.map(least));
+    if let Some(transaction) = &filter.external_transaction_id {
+        statement = statement
+            .push(
+                " AND id IN (SELECT c.id FROM family_keys k JOIN families f ON f.id = k.family_id \
+                 OR f.merged_into = k.family_id JOIN conversions c ON c.family_id = f.id \
+                 WHERE k.workspace_id = ? AND k.mode = ? AND k.key = ? AND c.external_transaction_id = k.key)",
+            )
+            .bind(scope.workspace_id.as_str())
+            .bind(scope.mode)
+            .bind(transaction);
+    }
+    page.bound(statement)
 }
 
 /// Reads a conversion, and its commission's id.

@@ -20,6 +20,7 @@ pub mod links;
 pub mod page;
 pub mod partners;
 pub mod programs;
+pub mod rewards;
 pub mod stripe_events;
 pub mod workspaces;
 

@@ -45,6 +45,14 @@ pub fn list(scope: &Scope, page: &Page) -> Statement {
     page.bound(scope.bound(Statement::new(PARTNER)))
 }
 
+/// Changes what is given of a partner. Each is written alone, so that of two changes at once neither undoes the other.
+pub fn change(scope: &Scope, id: &str, name: Option<&String>, email: Option<&String>) -> Statement {
+    let update = Statement::new("UPDATE partners SET name = COALESCE(?, name), email = COALESCE(?, email) ")
+        .bind(name)
+        .bind(email);
+    scope.bound(update).push(" AND id = ?").bind(id)
+}
+
 /// Reads a partner.
 pub fn decode(row: &Row) -> Result<Partner, DbError> {
     Ok(Partner {
@@ -92,9 +100,25 @@ pub fn participant_by_id(scope: &Scope, id: &str) -> Statement {
     scope.bound(Statement::new(PARTICIPANT)).push(" AND id = ?").bind(id)
 }
 
+/// What a list of participants is narrowed to.
+#[derive(Clone, Debug, Default)]
+pub struct ParticipantFilter {
+    /// One program's.
+    pub program_id: Option<String>,
+    /// One partner's.
+    pub partner_id: Option<String>,
+    /// Of one status.
+    pub status: Option<String>,
+}
+
 /// A page of participants.
-pub fn list_participants(scope: &Scope, page: &Page) -> Statement {
-    page.bound(scope.bound(Statement::new(PARTICIPANT)))
+pub fn list_participants(scope: &Scope, filter: &ParticipantFilter, page: &Page) -> Statement {
+    let statement = scope
+        .bound(Statement::new(PARTICIPANT))
+        .push_if(" AND program_id = ?", filter.program_id.as_ref())
+        .push_if(" AND partner_id = ?", filter.partner_id.as_ref())
+        .push_if(" AND status = ?", filter.status.as_ref());
+    page.bound(statement)
 }
 
 /// Moves a participant on from where it was seen. If it stands elsewhere by now, the CHECK fails, and the batch with it.

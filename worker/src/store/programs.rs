@@ -1,7 +1,6 @@
 //! `programs` and `reward_versions`.
 
 use domain::ids::{Id, ProgramId};
-use domain::reward::RewardVersion;
 use domain::status::{AttributionModel, ProgramStatus};
 use domain::time::Instant;
 
@@ -52,9 +51,32 @@ pub fn by_id(scope: &Scope, id: &str) -> Statement {
     scope.bound(Statement::new(COLUMNS)).push(" AND id = ?").bind(id)
 }
 
-/// A page of programs.
-pub fn list(scope: &Scope, page: &Page) -> Statement {
-    page.bound(scope.bound(Statement::new(COLUMNS)))
+/// A page of programs, of one status where one is given.
+pub fn list(scope: &Scope, status: Option<&String>, page: &Page) -> Statement {
+    page.bound(scope.bound(Statement::new(COLUMNS)).push_if(" AND status = ?", status))
+}
+
+/// Settings of a program that change; the others stay.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// Its name.
+    pub name: Option<String>,
+    /// How long a click counts.
+    pub attribution_window_days: Option<i64>,
+    /// How a bound customer is treated.
+    pub attribution_model: Option<AttributionModel>,
+}
+
+/// Changes settings of a program. Each is written alone, so that of two changes at once neither undoes the other.
+pub fn change(scope: &Scope, id: &str, change: &Change) -> Statement {
+    let update = Statement::new(
+        "UPDATE programs SET name = COALESCE(?, name), attribution_window_days = COALESCE(?, attribution_window_days), \
+         attribution_model = COALESCE(?, attribution_model) ",
+    )
+    .bind(change.name.as_ref())
+    .bind(change.attribution_window_days)
+    .bind(change.attribution_model.map(AttributionModel::as_str));
+    scope.bound(update).push(" AND id = ?").bind(id)
 }
 
 /// Moves a program on from where it was seen. If it stands elsewhere by now, the CHECK fails, and the batch with it.
@@ -76,32 +98,4 @@ pub fn decode(row: &Row) -> Result<Program, DbError> {
         attribution_model: row.parsed("attribution_model", AttributionModel::parse, "an attribution model")?,
         created_at: row.instant("created_at")?,
     })
-}
-
-/// A new version of a reward.
-pub fn insert_reward(scope: &Scope, version: &RewardVersion, now: Instant) -> Result<Statement, DbError> {
-    let body = super::to_json(version)?;
-    Ok(Statement::new(
-        "INSERT INTO reward_versions (id, workspace_id, mode, program_id, reward_id, version, valid_from, body, created_at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(version.id.as_str())
-    .bind(scope.workspace_id.as_str())
-    .bind(scope.mode)
-    .bind(version.program_id.as_str())
-    .bind(version.reward_id.as_str())
-    .bind(version.version)
-    .bind(version.valid_from)
-    .bind(body)
-    .bind(now))
-}
-
-/// Every version of every reward of these programs: a JSON list of ids.
-pub fn rewards_of(scope: &Scope, program_ids: &[String]) -> Result<Statement, DbError> {
-    Ok(Statement::new("SELECT body FROM reward_versions WHERE program_id IN (SELECT value FROM json_each(?))")
-        .bind(super::to_json(&program_ids)?)
-        .push(" AND workspace_id = ?")
-        .bind(scope.workspace_id.as_str())
-        .push(" AND mode = ? ORDER BY reward_id, version")
-        .bind(scope.mode))
 }
