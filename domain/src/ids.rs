@@ -152,6 +152,8 @@ kinds! {
     Commission = "com", CommissionId;
     /// An entry.
     Entry = "ent", EntryId;
+    /// A payout.
+    Payout = "payout", PayoutId;
     /// A recorded human step.
     Act = "act", ActId;
     /// An event of the outbox.

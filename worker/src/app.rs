@@ -103,6 +103,12 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/participants/{id}/{verb}", post(r::participants::act))
         .route("/partners", post(r::partners::create).get(r::partners::list))
         .route("/partners/{id}", get(r::partners::read))
+        .route("/payouts", post(r::payouts::drafts::create).get(r::payouts::list))
+        .route("/payouts/balances", get(r::payouts::balances))
+        .route("/payouts/csv", get(r::payouts::csv::list))
+        .route("/payouts/{id}", get(r::payouts::read))
+        .route("/payouts/{id}/csv", get(r::payouts::csv::read))
+        .route("/payouts/{id}/{verb}", post(r::payouts::act))
         .route("/programs", post(r::programs::create).get(r::programs::list))
         .route("/programs/{id}", get(r::programs::read))
         .route("/programs/{id}/{verb}", post(r::programs::act))
@@ -111,7 +117,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/stripe-connections", post(r::stripe_connections::create).get(r::stripe_connections::list))
         .route("/stripe-events", get(r::stripe_events::list))
         .route("/stripe-events/{id}", get(r::stripe_events::read))
-        .route("/stripe-events/{id}/replay", post(r::stripe_events::replay));
+        .route("/stripe-events/{id}/replay", post(r::stripe_events::replay))
+        .route("/workspace/wipe-test-data", post(r::workspace::wipe_test_data));
     // Not there at all in a deployment, so that nothing of it can be asked for.
     let demo = if app.config.dev { pages::demo::router() } else { Router::new() };
     Router::new()

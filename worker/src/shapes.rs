@@ -1,5 +1,7 @@
 //! The JSON shapes of objects, as clients see them: in answers, and in the events of the outbox.
 
+pub mod payouts;
+
 use domain::attribution::{Inputs, Refusal, Verdict};
 use domain::mode::Mode;
 use domain::reward::{Rate, RewardVersion};
@@ -201,6 +203,7 @@ pub fn program(program: &Program, versions: &[RewardVersion], mode: Mode) -> Jso
         "status": program.status.as_str(),
         "attribution_window_days": program.attribution_window_days,
         "attribution_model": program.attribution_model.as_str(),
+        "minimum_payout_cents": program.minimum_payout_cents,
         "rewards": newest.map(reward).collect::<Vec<_>>(),
         "created_at": program.created_at.to_string(),
     })

@@ -12,12 +12,14 @@ pub mod links;
 pub mod operator;
 pub mod participants;
 pub mod partners;
+pub mod payouts;
 pub mod programs;
 pub mod promo_codes;
 pub mod refunds;
 pub mod stripe_connections;
 pub mod stripe_events;
 pub mod stripe_ingress;
+pub mod workspace;
 
 mod listing;
 mod management;

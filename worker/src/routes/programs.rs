@@ -50,6 +50,7 @@ pub async fn create(
         attribution_model: fields
             .word("attribution_model", AttributionModel::WORDS, AttributionModel::parse)
             .unwrap_or(AttributionModel::LastClick),
+        minimum_payout_cents: fields.amount("minimum_payout_cents").unwrap_or(0),
         created_at: call.now,
         id,
     };

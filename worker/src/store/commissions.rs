@@ -195,9 +195,52 @@ pub fn by_id(scope: &Scope, id: &str) -> Statement {
     scope.bound(Statement::new(COLUMNS)).push(" AND id = ?").bind(id)
 }
 
+/// What a list is narrowed to.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// One state.
+    pub state: Option<String>,
+    /// One participant.
+    pub participant_id: Option<String>,
+    /// One program.
+    pub program_id: Option<String>,
+    /// One conversion.
+    pub conversion_id: Option<String>,
+    /// Those that a person has to look at, or the others.
+    pub needs_review: Option<bool>,
+}
+
 /// A page of commissions.
-pub fn list(scope: &Scope, page: &Page) -> Statement {
-    page.bound(scope.bound(Statement::new(COLUMNS)))
+pub fn list(scope: &Scope, filter: &Filter, page: &Page) -> Statement {
+    let statement = scope
+        .bound(Statement::new(COLUMNS))
+        .push_if(" AND state = ?", filter.state.as_ref())
+        .push_if(" AND participant_id = ?", filter.participant_id.as_ref())
+        .push_if(" AND program_id = ?", filter.program_id.as_ref())
+        .push_if(" AND conversion_id = ?", filter.conversion_id.as_ref())
+        .push_if(" AND (needs_review <> '[]') = ?", filter.needs_review);
+    page.bound(statement)
+}
+
+/// The commissions whose entries a payout settles.
+pub fn of_payout(scope: &Scope, payout_id: &str) -> Statement {
+    scope
+        .bound(Statement::new(COLUMNS))
+        .push(
+            " AND id IN (SELECT e.commission_id FROM payout_entries s JOIN entries e ON e.id = s.entry_id \
+             WHERE s.payout_id = ?) ORDER BY id",
+        )
+        .bind(payout_id)
+}
+
+/// Marks commissions as paid that were seen in one state. If one of them stands elsewhere by now, or is disputed, the CHECK
+/// fails, and the batch with it.
+pub fn pay(scope: &Scope, ids: &[&str], seen: CommissionState) -> Result<Statement, DbError> {
+    let update = Statement::new(
+        "UPDATE commissions SET state = CASE WHEN state = ? AND disputed = 0 THEN 'paid' ELSE 'raced' END ",
+    )
+    .bind(seen.as_str());
+    Ok(scope.bound(update).push(" AND id IN (SELECT value FROM json_each(?))").bind(super::to_json(&ids)?))
 }
 
 /// Reads a commission.

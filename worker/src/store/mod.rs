@@ -19,8 +19,10 @@ pub mod keys;
 pub mod links;
 pub mod page;
 pub mod partners;
+pub mod payouts;
 pub mod programs;
 pub mod stripe_events;
+pub mod wipe;
 pub mod workspaces;
 
 #[cfg(target_arch = "wasm32")]

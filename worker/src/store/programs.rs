@@ -23,18 +23,20 @@ pub struct Program {
     pub attribution_window_days: i64,
     /// How a bound customer is treated.
     pub attribution_model: AttributionModel,
+    /// What a payout must reach, in the minor unit of its currency, whichever that is.
+    pub minimum_payout_cents: i64,
     /// When it was made.
     pub created_at: Instant,
 }
 
-const COLUMNS: &str =
-    "SELECT id, name, slug, status, attribution_window_days, attribution_model, created_at FROM programs ";
+const COLUMNS: &str = "SELECT id, name, slug, status, attribution_window_days, attribution_model, minimum_payout_cents, created_at \
+     FROM programs ";
 
 /// A new program.
 pub fn insert(scope: &Scope, program: &Program) -> Statement {
     Statement::new(
         "INSERT INTO programs (id, workspace_id, mode, name, slug, status, attribution_window_days, attribution_model, \
-         created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         minimum_payout_cents, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(program.id.as_str())
     .bind(scope.workspace_id.as_str())
@@ -44,6 +46,7 @@ pub fn insert(scope: &Scope, program: &Program) -> Statement {
     .bind(program.status.as_str())
     .bind(program.attribution_window_days)
     .bind(program.attribution_model.as_str())
+    .bind(program.minimum_payout_cents)
     .bind(program.created_at)
 }
 
@@ -74,6 +77,7 @@ pub fn decode(row: &Row) -> Result<Program, DbError> {
         status: row.parsed("status", ProgramStatus::parse, "a program's status")?,
         attribution_window_days: row.integer("attribution_window_days")?,
         attribution_model: row.parsed("attribution_model", AttributionModel::parse, "an attribution model")?,
+        minimum_payout_cents: row.integer("minimum_payout_cents")?,
         created_at: row.instant("created_at")?,
     })
 }

@@ -165,10 +165,15 @@ impl World {
 
     /// The next write is decided on, then this request of the same merchant is faster, and only then it is written.
     pub fn before_next_write(&self, line: &'static str, body: Json) {
-        let (app, router, key) = (self.app.clone(), self.router.clone(), self.keys.sk_test.clone());
+        self.before_next_write_as(&self.keys.sk_test, line, body);
+    }
+
+    /// The same, with a secret key.
+    pub fn before_next_write_as(&self, key: &str, line: &str, body: Json) {
+        let (app, router, key, line) = (self.app.clone(), self.router.clone(), key.to_owned(), line.to_owned());
         self.db.before_next_write(move || {
             let bearer = format!("Bearer {key}");
-            let request = request(line, &[("authorization", &bearer)], body.to_string().into_bytes());
+            let request = request(&line, &[("authorization", &bearer)], body.to_string().into_bytes());
             let answer = pollster::block_on(app::answer(&app, &router, request, Peer::default()));
             assert!(answer.status().is_success(), "{}", answer.status());
         });

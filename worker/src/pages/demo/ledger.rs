@@ -126,7 +126,7 @@ async fn load(app: &App, scope: &Scope, refreshes: bool) -> Result<Ledger, ApiEr
     let events: Vec<EventLine> =
         shown(&app.db.rows(events).await?, |row| Ok(stripe_event(stripe_events::decode(row)?)))?;
     let conversions = app.db.rows(conversions::list(scope, &page)).await?;
-    let commissions = app.db.rows(commissions::list(scope, &page)).await?;
+    let commissions = app.db.rows(commissions::list(scope, &Default::default(), &page)).await?;
     let commissions = shown(&commissions, commissions::decode)?;
     let audit = conversions::audit(scope, &AuditFilter::default(), &page);
     let decisions = app.db.rows(audit).await?;

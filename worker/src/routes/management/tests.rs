@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use crate::testing::World;
 
-const LISTS: [&str; 13] = [
+const LISTS: [&str; 15] = [
     "programs",
     "partners",
     "participants",
@@ -18,6 +18,8 @@ const LISTS: [&str; 13] = [
     "stripe-connections",
     "stripe-events",
     "attribution-audit",
+    "payouts",
+    "payouts/balances",
 ];
 
 /// `body` with the keys of `more` put over it.
@@ -66,6 +68,9 @@ fn programs_are_made_with_their_rewards_and_wrong_ones_refused() {
         (json!({"attribution_window_days": 365}), "201"),
         (json!({"attribution_model": "first"}), BAD),
         (json!({"attribution_model": "first_click"}), "201"),
+        (json!({"minimum_payout_cents": -1}), BAD),
+        (json!({"minimum_payout_cents": 0.5}), BAD),
+        (json!({"minimum_payout_cents": 5_000}), "201"),
         (json!({"rewards": {}}), BAD),
         (json!({"rewards": [7]}), BAD),
         (json!({"rewards": vec![reward.clone(); 20]}), "201"),
@@ -93,7 +98,7 @@ fn programs_are_made_with_their_rewards_and_wrong_ones_refused() {
     let shape = json!({
         "id": made.body["id"], "mode": "test", "name": "Friends", "slug": made.body["slug"], "status": "draft",
         "attribution_window_days": 30, "attribution_model": "last_click", "created_at": world.now().to_string(),
-        "rewards": [{
+        "minimum_payout_cents": 0, "rewards": [{
             "id": made.body["rewards"][0]["id"], "version_id": made.body["rewards"][0]["version_id"], "version": 1,
             "participant_id": null, "trigger": "sale", "event_type": null, "percent_bps": 2_000, "flat": null,
             "basis": "gross", "hold_days": 30, "auto_approve": true, "payments_max": null,
