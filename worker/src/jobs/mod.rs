@@ -3,7 +3,7 @@
 mod approvals;
 mod stripe_event;
 
-use domain::time::Instant;
+use domain::time::{DAY_MS, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
@@ -13,6 +13,8 @@ use crate::store::{DbError, stripe_events};
 
 /// Rows that one sweep takes up.
 const SWEEP_ROWS_MAX: i64 = 200;
+/// Raw Stripe bodies are kept this long (contract, section 10).
+const BODIES_KEPT_DAYS: i64 = 90;
 /// Clicks that one statement writes. D1 binds at most 2 MB, and a record, its every character escaped, is under 30 kB.
 const CLICKS_PER_STATEMENT: usize = 50;
 
@@ -87,7 +89,8 @@ async fn write_clicks(app: &App, records: &[ClickRecord]) -> bool {
     }
 }
 
-/// Finds work by state: what a lost message was for, and what only time brings. Approves what is due.
+/// Finds work by state: what a lost message was for, and what only time brings. Approves what is due, and
+/// purges what was kept long enough.
 pub async fn sweep(app: &App) -> Result<Vec<Message>, DbError> {
     let now: Instant = app.clock.now();
     let mut messages = Vec::new();
@@ -101,6 +104,10 @@ pub async fn sweep(app: &App) -> Result<Vec<Message>, DbError> {
     // What was found goes on all the same: one commission that cannot be approved holds up no sale.
     if let Err(error) = approvals::approve_due(app, now, SWEEP_ROWS_MAX).await {
         crate::log(&format!("approvals: {error}"));
+    }
+    let purge = stripe_events::purge_bodies(now.plus_ms(-BODIES_KEPT_DAYS * DAY_MS), SWEEP_ROWS_MAX);
+    if let Err(error) = app.db.rows(purge).await {
+        crate::log(&format!("purge of bodies: {error}"));
     }
     Ok(messages)
 }

@@ -189,6 +189,16 @@ pub fn replay(scope: &Scope, id: &str, now: Instant) -> Statement {
         .bind(id)
 }
 
+/// Deletes bodies of events that came before this. Ids sort by when they were made, so the primary key finds them.
+pub fn purge_bodies(before: Instant, limit: i64) -> Statement {
+    Statement::new(
+        "DELETE FROM stripe_bodies WHERE stripe_event_id IN (SELECT stripe_event_id FROM stripe_bodies \
+         WHERE stripe_event_id < ? ORDER BY stripe_event_id LIMIT ?)",
+    )
+    .bind(StripeEventId::make(before, [0; 10]).as_str())
+    .bind(limit)
+}
+
 /// Puts an event that waits off until later: one whose write landed unreported is settled, and not to be taken up again.
 pub fn put_off(id: &StripeEventId, until: Instant) -> Statement {
     Statement::new(
