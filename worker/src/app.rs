@@ -15,6 +15,7 @@ use tower_service::Service;
 use crate::assets::Assets;
 use crate::auth::KeyMemory;
 use crate::call::{Call, Peer};
+use crate::connections::ConnectionMemory;
 use crate::error::ApiError;
 use crate::limiter::Limiter;
 use crate::pages;
@@ -48,6 +49,8 @@ pub struct App {
     pub assets: Arc<dyn Assets>,
     /// What this isolate remembers of keys.
     pub keys: KeyMemory,
+    /// What this isolate remembers of Stripe connections.
+    pub connections: ConnectionMemory,
     /// Tells clicks of one millisecond apart: a random start per isolate, then counting.
     pub nonce: AtomicU32,
     /// The deployment's secrets.

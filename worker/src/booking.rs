@@ -9,6 +9,10 @@ mod load;
 mod write;
 
 #[cfg(test)]
+mod orders;
+#[cfg(test)]
+mod peers;
+#[cfg(test)]
 mod tests;
 
 pub use self::load::mentions;
@@ -87,6 +91,9 @@ pub async fn book(app: &App, booking: &Booking) -> Result<Booked, ApiError> {
     let mut last = String::new();
     for _ in 0..ATTEMPTS_MAX {
         let loaded = load::load(app, booking).await?;
+        if loaded.settled {
+            return Ok(Booked::Repeated);
+        }
         let decided = decide::decide(app, booking, loaded);
         let (statements, booked) = write::write(app, booking, decided)?;
         if statements.is_empty() {

@@ -77,6 +77,7 @@ fn running(env: &Env) -> worker::Result<(Arc<App>, Router)> {
         limiter: Arc::new(DurableLimiter::new(env)?),
         assets: Arc::new(PlatformAssets(env.assets("ASSETS")?)),
         keys: Default::default(),
+        connections: Default::default(),
         nonce: AtomicU32::new(u32::from_be_bytes(nonce)),
         secrets: secrets(env)?,
         config: config(env),

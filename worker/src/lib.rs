@@ -6,6 +6,7 @@ pub mod assets;
 pub mod auth;
 pub mod booking;
 pub mod call;
+pub mod connections;
 pub mod error;
 pub mod fields;
 pub mod jobs;

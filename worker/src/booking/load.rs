@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::store::conversions::Conversion;
 use crate::store::families::{Family, Mentions, StoredFact};
-use crate::store::{DbError, Row, Scope, commissions, conversions, families, links};
+use crate::store::{DbError, Row, Scope, commissions, conversions, families, links, stripe_events};
 
 /// Everything that is known of the family, new facts included.
 pub struct Loaded {
@@ -30,6 +30,8 @@ pub struct Loaded {
     pub facts: FamilyFacts,
     /// There were new facts, and every one of them was stored before.
     pub repeated: bool,
+    /// The Stripe event that brings the facts has its outcome already.
+    pub settled: bool,
     /// The Stripe events whose facts were stored before, each with its fact's keys.
     pub events: Vec<(String, BTreeSet<String>)>,
     /// The conversions, the oldest first.
@@ -47,7 +49,9 @@ pub struct Loaded {
 /// Loads the family that any of the booking's keys names.
 pub async fn load(app: &App, booking: &Booking) -> Result<Loaded, ApiError> {
     let mentions = merged(booking.facts.iter().map(|fact| &fact.mentions));
-    let mut results = app.db.batch(families::load(&booking.scope, &booking.keys, &mentions)?).await?.into_iter();
+    let mut reads = families::load(&booking.scope, &booking.keys, &mentions)?;
+    reads.extend(booking.stripe_event.as_ref().map(stripe_events::waits));
+    let mut results = app.db.batch(reads).await?.into_iter();
     let mut next = || results.next().unwrap_or_default();
     let families = next().iter().map(families::decode).collect::<Result<_, _>>()?;
     let keys = next().iter().map(|row| row.text("key")).collect::<Result<_, _>>()?;
@@ -63,7 +67,20 @@ pub async fn load(app: &App, booking: &Booking) -> Result<Loaded, ApiError> {
     let commissions = next().iter().map(commissions::decode_held).collect::<Result<_, _>>()?;
     let directory = Directory::read(&booking.scope, &next(), &next())?;
     let rewards = next().iter().map(|row| row.json("body")).collect::<Result<_, _>>()?;
-    Ok(Loaded { families, keys, facts, repeated, events, conversions, decisions, commissions, directory, rewards })
+    let settled = booking.stripe_event.is_some() && next().is_empty();
+    Ok(Loaded {
+        families,
+        keys,
+        facts,
+        repeated,
+        settled,
+        events,
+        conversions,
+        decisions,
+        commissions,
+        directory,
+        rewards,
+    })
 }
 
 fn merged<'a>(all: impl Iterator<Item = &'a Mentions>) -> Mentions {

@@ -3,13 +3,16 @@
 mod approvals;
 mod stripe_event;
 
+use domain::fact::StripeFact;
+use domain::mode::Mode;
 use domain::time::Instant;
 use serde::{Deserialize, Serialize};
+use stripe::event::{Event, Reading};
 
 use crate::app::App;
 use crate::error::ApiError;
 use crate::store::clicks::{self, ClickRecord};
-use crate::store::{DbError, stripe_events};
+use crate::store::{DbError, Scope, stripe_events};
 
 /// Rows that one sweep takes up.
 const SWEEP_ROWS_MAX: i64 = 200;
@@ -26,6 +29,9 @@ pub enum Message {
     StripeEvent {
         /// Our id of the event.
         id: String,
+        /// What it says, so that its body need not be opened; none in messages of old, from a sweep, or when it is much.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        told: Option<Box<Told>>,
     },
     /// A sale's time has come.
     SaleDue {
@@ -36,6 +42,44 @@ pub enum Message {
         /// Any key of the sale.
         key: String,
     },
+}
+
+/// The longest [`Told`] that a message carries, as JSON: the queue takes 128 KB.
+const TOLD_BYTES_MAX: usize = 64 * 1024;
+
+/// What a stored Stripe event says and what it takes to book it. It holds what facts hold: ids, amounts, times and keyed
+/// hashes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    /// The workspace.
+    pub workspace_id: String,
+    /// Its mode.
+    pub mode: Mode,
+    /// `evt_…`.
+    pub stripe_id: String,
+    /// When Stripe made it.
+    pub created: Instant,
+    /// The request that brought it.
+    pub request_id: Option<String>,
+    /// The facts.
+    pub facts: Vec<StripeFact>,
+}
+
+impl Told {
+    /// What a message may carry of an event; none when there are no facts, or too many of them.
+    pub fn of(scope: &Scope, event: Event, request_id: &str) -> Option<Box<Self>> {
+        let Reading::Facts(facts) = event.reading else { return None };
+        let told = Self {
+            workspace_id: scope.workspace_id.to_string(),
+            mode: scope.mode,
+            stripe_id: event.id,
+            created: event.created,
+            request_id: Some(request_id.to_owned()),
+            facts,
+        };
+        let fits = serde_json::to_string(&told).is_ok_and(|text| text.len() <= TOLD_BYTES_MAX);
+        fits.then(|| Box::new(told))
+    }
 }
 
 /// Handles a batch; for each message, whether it is done with. What is not is delivered again.
@@ -52,7 +96,7 @@ pub async fn handle(app: &App, messages: Vec<Message>) -> Vec<bool> {
     for message in messages {
         handled.push(match message {
             Message::Click(_) => clicks_written,
-            Message::StripeEvent { id } => done(stripe_event::process(app, &id).await, &id),
+            Message::StripeEvent { id, told } => done(stripe_event::process(app, &id, told).await, &id),
             Message::SaleDue { workspace_id, mode, key } => {
                 done(stripe_event::look_again(app, &workspace_id, &mode, key).await, &workspace_id)
             }
@@ -92,7 +136,7 @@ pub async fn sweep(app: &App) -> Result<Vec<Message>, DbError> {
     let now: Instant = app.clock.now();
     let mut messages = Vec::new();
     for row in &app.db.rows(stripe_events::due(now, SWEEP_ROWS_MAX)).await? {
-        messages.push(Message::StripeEvent { id: row.text("id")? });
+        messages.push(Message::StripeEvent { id: row.text("id")?, told: None });
     }
     for row in &app.db.rows(crate::store::families::due(now, SWEEP_ROWS_MAX)).await? {
         let (workspace_id, mode) = (row.text("workspace_id")?, row.text("mode")?);
@@ -107,12 +151,35 @@ pub async fn sweep(app: &App) -> Result<Vec<Message>, DbError> {
 
 #[cfg(test)]
 mod tests {
+    use domain::fact::DiscountFact;
+
     use super::*;
 
     #[test]
     fn message_format_unchanged() {
-        let message = Message::StripeEvent { id: "sev_1".to_owned() };
-        assert_eq!(serde_json::to_string(&message).unwrap(), r#"{"kind":"stripe_event","id":"sev_1"}"#);
+        let check = |message: Message, text: &str| {
+            assert_eq!(serde_json::to_string(&message).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Message>(text).unwrap(), message);
+        };
+        let id = "sev_1".to_owned();
+        check(Message::StripeEvent { id: id.clone(), told: None }, r#"{"kind":"stripe_event","id":"sev_1"}"#);
+        let told = Told {
+            workspace_id: "ws".to_owned(),
+            mode: Mode::Test,
+            stripe_id: "evt_1".to_owned(),
+            created: Instant::from_seconds(1_800_000_000),
+            request_id: Some("req_1".to_owned()),
+            facts: vec![StripeFact::Discount(DiscountFact {
+                discount: "di_1".to_owned(),
+                promotion_code: None,
+                customer: None,
+                subscription: Some("sub_1".to_owned()),
+            })],
+        };
+        check(
+            Message::StripeEvent { id, told: Some(Box::new(told)) },
+            r#"{"kind":"stripe_event","id":"sev_1","told":{"workspace_id":"ws","mode":"test","stripe_id":"evt_1","created":1800000000000,"request_id":"req_1","facts":[{"kind":"discount","discount":"di_1","promotion_code":null,"customer":null,"subscription":"sub_1"}]}}"#,
+        );
         let message = Message::SaleDue { workspace_id: "ws".into(), mode: "test".into(), key: "cs_1".into() };
         assert_eq!(
             serde_json::to_string(&message).unwrap(),

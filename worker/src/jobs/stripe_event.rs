@@ -12,6 +12,7 @@ use stripe::event::{Event, Reading};
 use crate::app::App;
 use crate::booking::{self, Booking};
 use crate::error::ApiError;
+use crate::jobs::Told;
 use crate::routes::stripe_ingress::body_purpose;
 use crate::store::Scope;
 use crate::store::families::{NewFact, StoredFact};
@@ -20,28 +21,64 @@ use crate::store::stripe_events::{self as table, ToProcess};
 /// How often an event is tried before it is left as failed, to be replayed by hand.
 const ATTEMPTS_MAX: i64 = 10;
 
-/// Processes one event, if it still waits.
-pub async fn process(app: &App, id: &str) -> Result<(), ApiError> {
-    let rows = app.db.rows(table::to_process(id)).await?;
-    let Some(row) = rows.first() else { return Ok(()) };
-    let stored = table::decode_to_process(row)?;
-    if stored.outcome != StripeOutcome::Pending {
-        return Ok(());
-    }
+/// Processes one event, if it still waits. What its message tells spares a look at its body.
+pub async fn process(app: &App, id: &str, told: Option<Box<Told>>) -> Result<(), ApiError> {
+    let Some(id) = StripeEventId::parse(id) else { return Ok(()) };
     let now = app.clock.now();
-    let processed = match opened(app, &stored) {
-        Ok(event) => book(app, &stored, event, now).await,
-        Err(reason) => conclude(app, &stored.id, StripeOutcome::Failed, Some(reason)).await,
+    let processed = match told {
+        Some(told) => book(app, &id, *told, now).await,
+        None => from_body(app, &id, now).await,
     };
-    if let Err(error) = processed {
-        // Tried again later and later; the event itself stays.
-        if stored.attempts + 1 >= ATTEMPTS_MAX {
-            crate::log(&format!("stripe event {id}: {}", error.log_detail().unwrap_or("refused")));
-            return conclude(app, &stored.id, StripeOutcome::Failed, Some("gave_up")).await;
-        }
-        let until = now.plus_ms(MINUTE_MS << stored.attempts.clamp(0, 9));
-        app.db.batch(vec![table::put_off(&stored.id, until)]).await?;
+    match processed {
+        Ok(()) => Ok(()),
+        Err(error) => put_off(app, &id, &error, now).await,
     }
+}
+
+/// Opens the body of an event that still waits, and books what it says.
+async fn from_body(app: &App, id: &StripeEventId, now: Instant) -> Result<(), ApiError> {
+    let Some(stored) = waiting(app, id).await? else { return Ok(()) };
+    let event = match opened(app, &stored) {
+        Ok(event) => event,
+        Err(reason) => return conclude(app, id, StripeOutcome::Failed, Some(reason)).await,
+    };
+    let facts = match event.reading {
+        Reading::Facts(facts) => facts,
+        Reading::Ignored(reason) => {
+            return conclude(app, id, StripeOutcome::Ignored, Some(&reason.to_string())).await;
+        }
+        Reading::Unreadable(what) => {
+            return conclude(app, id, StripeOutcome::Failed, Some(&what.to_string())).await;
+        }
+    };
+    let told = Told {
+        workspace_id: stored.scope.workspace_id.to_string(),
+        mode: stored.scope.mode,
+        stripe_id: event.id,
+        created: event.created,
+        request_id: stored.request_id,
+        facts,
+    };
+    book(app, id, told, now).await
+}
+
+/// The event, if nothing has become of it yet.
+async fn waiting(app: &App, id: &StripeEventId) -> Result<Option<ToProcess>, ApiError> {
+    let rows = app.db.rows(table::to_process(id.as_str())).await?;
+    let stored = rows.first().map(table::decode_to_process).transpose()?;
+    Ok(stored.filter(|stored| stored.outcome == StripeOutcome::Pending))
+}
+
+/// Tried again later and later; the event itself stays.
+async fn put_off(app: &App, id: &StripeEventId, why: &ApiError, now: Instant) -> Result<(), ApiError> {
+    // One whose write landed unreported waits no more.
+    let Some(stored) = waiting(app, id).await? else { return Ok(()) };
+    if stored.attempts + 1 >= ATTEMPTS_MAX {
+        crate::log(&format!("stripe event {id}: {}", why.log_detail().unwrap_or("refused")));
+        return conclude(app, id, StripeOutcome::Failed, Some("gave_up")).await;
+    }
+    let until = now.plus_ms(MINUTE_MS << stored.attempts.clamp(0, 9));
+    app.db.batch(vec![table::put_off(id, until)]).await?;
     Ok(())
 }
 
@@ -57,21 +94,17 @@ async fn conclude(app: &App, id: &StripeEventId, outcome: StripeOutcome, reason:
     Ok(())
 }
 
-async fn book(app: &App, stored: &ToProcess, event: Event, now: Instant) -> Result<(), ApiError> {
-    let facts = match event.reading {
-        Reading::Facts(facts) => facts,
-        Reading::Ignored(reason) => {
-            return conclude(app, &stored.id, StripeOutcome::Ignored, Some(&reason.to_string())).await;
-        }
-        Reading::Unreadable(what) => {
-            return conclude(app, &stored.id, StripeOutcome::Failed, Some(&what.to_string())).await;
-        }
+/// Brings facts to their sale. That the event still waits is read with everything else, and its outcome written with it.
+async fn book(app: &App, id: &StripeEventId, told: Told, now: Instant) -> Result<(), ApiError> {
+    let Some(workspace_id) = WorkspaceId::parse(&told.workspace_id) else {
+        return Err(ApiError::Internal("a message names no workspace".to_owned()));
     };
+    let facts = told.facts;
     let mut keys: BTreeSet<String> = facts.iter().flat_map(partition::keys).collect();
     keys.extend(facts.iter().filter_map(partition::subscription).map(str::to_owned));
     if keys.is_empty() {
         // Its body is kept, so that it is processed once its kind of fact is.
-        return conclude(app, &stored.id, StripeOutcome::Parked, Some("sale_unknown")).await;
+        return conclude(app, id, StripeOutcome::Parked, Some("sale_unknown")).await;
     }
     let facts = facts
         .into_iter()
@@ -80,23 +113,23 @@ async fn book(app: &App, stored: &ToProcess, event: Event, now: Instant) -> Resu
             let body = StoredFact::Stripe(Box::new(fact));
             NewFact {
                 id: app.fresh(now),
-                source: format!("{}/{place}", event.id),
-                said_at: event.created,
+                source: format!("{}/{place}", told.stripe_id),
+                said_at: told.created,
                 mentions: booking::mentions(app, &body),
                 body,
-                stripe_event_id: Some(stored.id.clone()),
+                stripe_event_id: Some(id.clone()),
             }
         })
         .collect();
     let booking = Booking {
-        scope: stored.scope.clone(),
+        scope: Scope { workspace_id, mode: told.mode },
         keys: keys.into_iter().collect(),
         facts,
         report: None,
         refund: None,
         now,
-        request_id: stored.request_id.clone(),
-        stripe_event: Some(stored.id.clone()),
+        request_id: told.request_id,
+        stripe_event: Some(id.clone()),
     };
     booking::book(app, &booking).await.map(|_| ())
 }

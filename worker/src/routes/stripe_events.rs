@@ -73,7 +73,7 @@ pub async fn replay(
         return Err(ApiError::Conflict("Nothing of this event is kept that could be processed again.".to_owned()));
     }
     let response = call::json(StatusCode::OK, &shapes::stripe_event(&event));
-    Ok(call::after(response, [Message::StripeEvent { id: event.id }]))
+    Ok(call::after(response, [Message::StripeEvent { id: event.id, told: None }]))
 }
 
 #[cfg(test)]

@@ -18,8 +18,9 @@ use stripe::event::{Event, Reading};
 use super::stripe_connections::secret_purpose;
 use crate::app::App;
 use crate::call::{self, Call};
+use crate::connections::{self, Known};
 use crate::error::ApiError;
-use crate::jobs::Message;
+use crate::jobs::{Message, Told};
 use crate::store::stripe_events::{self as table, Connection, NewEvent};
 
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -32,20 +33,19 @@ pub fn body_purpose(id: &StripeEventId) -> String {
     format!("stripe body {id}")
 }
 
-/// Takes an event in. Refusals in this order: 404, 413, 400 `INVALID_SIGNATURE`, 400 `VALIDATION_ERROR`.
+/// Takes an event in. Refusals in this order: 404, 413, 400 `INVALID_SIGNATURE` (429 when too many of them), 400
+/// `VALIDATION_ERROR`.
 pub async fn receive(
     State(app): State<Arc<App>>,
     Extension(call): Extension<Call>,
     Path(connection_id): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let rows = app.db.rows(table::connection(&connection_id)).await?;
-    let connection = rows.first().map(table::decode_connection).transpose()?;
-    let connection = connection.ok_or(ApiError::NotFound("Stripe connection"))?;
+    let known = connections::find(&app, &connection_id, call.now).await?;
     let headers = request.headers().clone();
     let body = call::body(request, BODY_BYTES_MAX).await?;
     let lines: Vec<&[u8]> = headers.get_all("stripe-signature").iter().map(http::HeaderValue::as_bytes).collect();
-    verify(&app, &call, &connection, &lines, &body)?;
+    let connection = signed_for(&app, &call, known, &lines, &body).await?;
     let key = app.secrets.email_key(connection.scope.workspace_id.as_str());
     let event = stripe::event::read(&body, &|address| email::hash_email(&key, address))
         .map_err(|error| ApiError::malformed(format!("The body is signed, but not a Stripe event: {error}.")))?;
@@ -76,10 +76,42 @@ pub async fn receive(
     });
     let response = call::json(StatusCode::OK, &answer);
     Ok(if pending && !duplicate {
-        call::after(response, [Message::StripeEvent { id: id.to_string() }])
+        let told = Told::of(&connection.scope, event, &call.request_id);
+        call::after(response, [Message::StripeEvent { id: id.to_string(), told }])
     } else {
         response
     })
+}
+
+/// The connection whose secret the body is signed with. One whose secret was changed is asked for again, so that the new
+/// secret holds at once; failures are counted, and once there are too many of them, only what is signed is still taken.
+async fn signed_for(
+    app: &App,
+    call: &Call,
+    known: Known,
+    lines: &[&[u8]],
+    body: &[u8],
+) -> Result<Connection, ApiError> {
+    let Known { mut connection, remembered } = known;
+    let mut verified = verify(app, call, &connection, lines, body);
+    if !matches!(verified, Err(ApiError::InvalidSignature(_))) {
+        return verified.map(|()| connection);
+    }
+    let mut refused = connections::flooded(app, &connection, call.now);
+    if refused.is_none() {
+        if remembered {
+            connection = connections::ask(app, connection.id.as_str(), call.now).await?;
+            verified = verify(app, call, &connection, lines, body);
+        }
+        if matches!(verified, Err(ApiError::InvalidSignature(_))) {
+            refused = connections::count_failure(app, &connection, call.now).await;
+        }
+    }
+    if let Some(admission) = refused {
+        call.note_admission(admission);
+        return Err(ApiError::RateLimitExceeded { retry_after_s: admission.reset_s });
+    }
+    verified.map(|()| connection)
 }
 
 fn verify(app: &App, call: &Call, connection: &Connection, lines: &[&[u8]], body: &[u8]) -> Result<(), ApiError> {
@@ -106,4 +138,10 @@ fn fate(event: &Event, mode: Mode) -> (StripeOutcome, Option<String>) {
 }
 
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trips;

@@ -158,6 +158,11 @@ pub fn decode_to_process(row: &Row) -> Result<ToProcess, DbError> {
     })
 }
 
+/// Gives a row if nothing has become of the event yet.
+pub fn waits(id: &StripeEventId) -> Statement {
+    Statement::new("SELECT id FROM stripe_events WHERE id = ? AND outcome = 'pending'").bind(id.as_str())
+}
+
 /// Settles the fate of an event that waits. One that was settled meanwhile stays as it is.
 pub fn conclude(id: &StripeEventId, outcome: StripeOutcome, reason: Option<&str>) -> Statement {
     Statement::new(

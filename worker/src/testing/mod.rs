@@ -101,6 +101,7 @@ impl World {
             limiter: limiter.clone(),
             assets: Arc::new(FilesInMemory),
             keys: Default::default(),
+            connections: Default::default(),
             nonce: Default::default(),
             secrets: Secrets::read(&secret(1), &secret(2), &secret(3), OPERATOR_TOKEN).unwrap(),
             config: Config { mounts: vec!["/_s".to_owned()], dev },

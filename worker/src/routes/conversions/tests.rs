@@ -238,6 +238,71 @@ fn fields_are_taken_within_their_limits() {
 }
 
 #[test]
+fn money_is_read_as_it_is_written_and_a_refusal_names_the_field_and_its_limit() {
+    let (world, _) = world();
+    let click_id = world.click(&world.keys.pk_test, "anna");
+    let made = world.api(REPORT, purchase("txn_sale", json!({"click_id": click_id})));
+    let refunds = format!("POST /api/v1/conversions/{}/refunds", made.text("/id"));
+    let bearer = format!("Bearer {}", world.keys.sk_test);
+    let send = |line: &str, body: String| {
+        world.pass_ms(1_000);
+        world.send_bytes(line, &[("authorization", &bearer)], body.into_bytes())
+    };
+    let report = |amount: &str, currency: &str| {
+        let body = format!(
+            r#"{{"external_transaction_id":"txn_bad","event_type":"purchase","click_id":"{click_id}","amount_cents":{amount},"currency":{currency}}}"#
+        );
+        send(REPORT, body)
+    };
+    let refund = |amount: &str| send(&refunds, format!(r#"{{"external_refund_id":"r_bad","amount_cents":{amount}}}"#));
+    let check = |answer: Answer, field: &str, message: &str, what: &str| {
+        assert_eq!(answer.summary(), "400 VALIDATION_ERROR", "{what}");
+        assert_eq!(answer.body["error"]["details"], json!([{"field": field, "message": message}]), "{what}");
+    };
+    for amount in [
+        "-1",
+        "-9007199254740991",
+        "1.5",
+        "0.1",
+        "10.0",
+        "1e3",
+        "1E3",
+        "1e-3",
+        "9007199254740992",
+        "18446744073709551616",
+        "1e300",
+        r#""100""#,
+        r#""""#,
+        r#""1e3""#,
+        "true",
+        "[100]",
+        "{}",
+    ] {
+        let message = "must be a whole number from 0 to 9007199254740991";
+        check(report(amount, r#""EUR""#), "amount_cents", message, amount);
+        check(refund(amount), "amount_cents", "must be a whole number from 1 to 9007199254740991", amount);
+    }
+    check(refund("0"), "amount_cents", "must be a whole number from 1 to 9007199254740991", "0");
+    check(refund("10001"), "amount_cents", "is more than what is left of the conversion, 10000", "10001");
+    // What JSON does not know is no JSON.
+    for amount in ["NaN", "Infinity", "0x10", "01", "1_000", "+1", "1e999", ""] {
+        for answer in [report(amount, r#""EUR""#), refund(amount)] {
+            assert_eq!(answer.summary(), "400 VALIDATION_ERROR", "{amount}");
+            assert!(answer.text("/error/message").starts_with("The body is not JSON"), "{amount}");
+        }
+    }
+    for currency in [r#""ZZZ""#, r#""E""#, r#""EURO""#, r#""€""#, r#""EU R""#] {
+        check(report("100", currency), "currency", "must be a currency code of ISO 4217, such as EUR", currency);
+    }
+    check(report("100", "978"), "currency", "must be a string", "978");
+    check(report("100", "null"), "currency", "is required when amount_cents is over 0", "null");
+    // None of it used the ids up, nor left anything.
+    assert_eq!(world.db.count("SELECT count(*) FROM facts"), 1);
+    assert_eq!(report("9007199254740991", r#""jpy""#).status, 201);
+    assert_eq!(refund("10000").status, 201);
+}
+
+#[test]
 fn a_conversion_may_be_dated_five_minutes_ahead_and_no_more() {
     let (world, _) = world();
     let click_id = world.click(&world.keys.pk_test, "anna");
@@ -539,6 +604,28 @@ fn a_write_that_landed_but_reported_failure_is_not_counted_twice() {
     let listed = data(&world, &world.keys.sk_test, "conversions");
     assert_eq!((listed.len(), listed[0]["id"].as_str()), (1, again.body["error"]["conversion_id"].as_str()));
     assert_eq!(world.db.count("SELECT count(*) FROM entries"), 1);
+}
+
+#[test]
+fn a_report_costs_two_round_trips_when_its_key_is_remembered() {
+    let (world, _) = world();
+    let click_id = world.click(&world.keys.pk_test, "anna");
+    world.pass_ms(30_000);
+    world.db.round_trips();
+    for (transaction, more, trips) in [
+        ("txn_1", json!({"click_id": click_id}), 3),
+        ("txn_2", json!({"click_id": click_id}), 2),
+        ("txn_3", json!({"promo_code": "ANNA10"}), 2),
+        ("txn_4", json!({"click_id": click_id, "promo_code": "ANNA10", "amount_cents": 0}), 2),
+    ] {
+        assert_eq!(world.api(REPORT, purchase(transaction, more)).status, 201);
+        assert_eq!(world.db.round_trips(), trips, "{transaction}");
+    }
+    // A repeat is only looked up; a refusal leaves its decision.
+    let repeat = world.api(REPORT, purchase("txn_1", json!({"click_id": click_id})));
+    assert_eq!((repeat.summary().as_str(), world.db.round_trips()), ("409 CONVERSION_DUPLICATE", 1));
+    assert_eq!(world.api(REPORT, purchase("txn_5", json!({}))).summary(), "422 NO_ATTRIBUTION_SIGNAL");
+    assert_eq!(world.db.round_trips(), 2);
 }
 
 #[test]
