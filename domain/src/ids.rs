@@ -160,6 +160,8 @@ kinds! {
     Connection = "conn", ConnectionId;
     /// A Stripe event, in our own log.
     StripeEvent = "sev", StripeEventId;
+    /// Something that Stripe's API is asked.
+    StripeLookup = "slk", StripeLookupId;
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! their own times, never of the order in which they came.
 
 pub mod family;
+pub mod fees;
 pub mod partition;
 pub mod refunds;
 
@@ -11,7 +12,7 @@ use crate::fact::{
     BillingReason, ClickMention, Hints, InvoiceFact, PaymentStatus, SessionFact, SessionMode, StripeFact,
 };
 use crate::money::Currency;
-use crate::reward::{Money, Occasion};
+use crate::reward::{Fee, Money, Occasion};
 use crate::status::words;
 use crate::time::{Instant, MINUTE_MS};
 
@@ -241,20 +242,33 @@ fn reported(
 }
 
 fn reported_money(report: &Report) -> Money {
-    Money { paid_cents: report.amount_cents, tax_cents: None, refunded_cents: 0, currency: report.currency }
+    Money {
+        paid_cents: report.amount_cents,
+        tax_cents: None,
+        fee: Fee::Unknown,
+        refunded_cents: 0,
+        currency: report.currency,
+    }
 }
 
 fn invoice_money(invoice: &InvoiceFact) -> Money {
     Money {
         paid_cents: invoice.amount_paid,
         tax_cents: invoice.tax,
+        fee: Fee::Unknown,
         refunded_cents: 0,
         currency: Some(invoice.currency),
     }
 }
 
 fn session_money(session: &SessionFact) -> Money {
-    Money { paid_cents: session.amount, tax_cents: session.tax, refunded_cents: 0, currency: session.currency }
+    Money {
+        paid_cents: session.amount,
+        tax_cents: session.tax,
+        fee: Fee::Unknown,
+        refunded_cents: 0,
+        currency: session.currency,
+    }
 }
 
 /// Every id that any fact tells; the least of several, so that order does not matter.

@@ -162,6 +162,30 @@ words! {
     }
 }
 
+words! {
+    /// What Stripe's API is asked.
+    LookupKind {
+        /// The fee of a balance transaction.
+        Fee = "fee",
+        /// The sale of a payment intent whose refund or dispute is parked.
+        Sale = "sale",
+        /// The events that Stripe could not deliver.
+        Reconcile = "reconcile",
+    }
+}
+
+words! {
+    /// How far asking Stripe's API has come.
+    LookupState {
+        /// To be asked, or asked again.
+        Pending = "pending",
+        /// Answered.
+        Done = "done",
+        /// Given up; the last error says why.
+        Failed = "failed",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::fees::fee;
 use super::partition::{keys, parts, subscription};
 use super::refunds::{Returned, returned};
 use super::{Conversion, Observed, Report, SaleFacts, State, state};
@@ -121,6 +122,7 @@ fn member(keys: BTreeSet<String>, part: &Part, now: Instant) -> Member {
         let money = &mut conversion.money;
         let back = if returned.lost { money.paid_cents } else { returned.refunded_cents };
         money.refunded_cents = back.clamp(0, money.paid_cents.max(0));
+        money.fee = fee(&part.sale.stripe, money);
     }
     let names_a_sale = part.sale.report.is_some()
         || part.sale.stripe.iter().any(|o| matches!(o.fact, StripeFact::Session(_) | StripeFact::Invoice(_)));
@@ -181,10 +183,11 @@ fn is_payment(conversion: &Conversion) -> bool {
 mod tests {
     use super::*;
     use crate::fact::{
-        BillingReason, ChargeFact, Hints, InvoiceFact, InvoicePaymentFact, PaymentStatus, RefundFact, RefundStatus,
-        SessionFact, SessionMode, SubscriptionEndedFact,
+        BillingReason, ChargeFact, FeeFact, Hints, InvoiceFact, InvoicePaymentFact, PaymentStatus, RefundFact,
+        RefundStatus, SessionFact, SessionMode, SubscriptionEndedFact,
     };
     use crate::money::Currency;
+    use crate::reward::Fee;
 
     const NOW: Instant = Instant::from_seconds(1_800_000_000);
 
@@ -398,6 +401,22 @@ mod tests {
         let stripe = vec![paid, invoice_payment(3), refund(4, "re_1", 2_500)];
         let facts = FamilyFacts { refunds: vec![back], stripe, ..FamilyFacts::default() };
         assert_eq!(conversions(&facts), [(10_000, 2_500, Occasion::SubscriptionPayment(1))]);
+    }
+
+    #[test]
+    fn a_fee_meets_its_charge_by_the_balance_transaction_in_every_order() {
+        let fee = FeeFact { balance_transaction: "txn_1".to_owned(), fee: 320, currency: Currency::EUR };
+        let paid = invoice(2, "a", BillingReason::SubscriptionCreate, 10_000);
+        let facts = [session(1), paid, invoice_payment(3), charge(4, 0), observed(9, StripeFact::Fee(fee))];
+        for order in orders(&facts) {
+            let members = members(&of(order), NOW);
+            assert_eq!(members.len(), 1);
+            let State::Converted(conversion) = &members[0].state else { panic!("a paid invoice converts") };
+            assert_eq!(conversion.money.fee, Fee::Known(320));
+        }
+        // Alone, nobody can say what it is the fee of.
+        let alone = members(&of(facts[4..].to_vec()), NOW);
+        assert!(alone.len() == 1 && alone[0].unknown);
     }
 
     #[test]
