@@ -21,6 +21,7 @@ use crate::pages;
 use crate::routes;
 use crate::secrets::Secrets;
 use crate::store::Database;
+use crate::stripe_api::StripeApi;
 
 /// Tells the time. Two run: the platform's, and one moved by hand in tests.
 pub trait Clock: Send + Sync {
@@ -44,6 +45,8 @@ pub struct App {
     pub random: Arc<dyn Random>,
     /// The rate limiter.
     pub limiter: Arc<dyn Limiter>,
+    /// Stripe's API.
+    pub stripe_api: Arc<dyn StripeApi>,
     /// Built files.
     pub assets: Arc<dyn Assets>,
     /// What this isolate remembers of keys.
@@ -109,6 +112,11 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/promo-codes", post(r::promo_codes::create).get(r::promo_codes::list))
         .route("/promo-codes/{id}", get(r::promo_codes::read))
         .route("/stripe-connections", post(r::stripe_connections::create).get(r::stripe_connections::list))
+        .route("/stripe-connections/{id}", get(r::stripe_connections::read).delete(r::stripe_connections::delete))
+        .route("/stripe-connections/{id}/lookups", get(r::stripe_connections::lookups))
+        .route("/stripe-connections/{id}/reconcile", post(r::stripe_connections::reconcile))
+        .route("/stripe-connections/{id}/restricted-key", post(r::stripe_connections::set_restricted_key))
+        .route("/stripe-connections/{id}/signing-secret", post(r::stripe_connections::roll_signing_secret))
         .route("/stripe-events", get(r::stripe_events::list))
         .route("/stripe-events/{id}", get(r::stripe_events::read))
         .route("/stripe-events/{id}/replay", post(r::stripe_events::replay));

@@ -6,6 +6,7 @@
 
 mod decide;
 mod load;
+mod lookups;
 mod write;
 
 #[cfg(test)]
@@ -53,7 +54,10 @@ pub enum Booked {
     /// The report's conversion.
     Converted(Box<Converted>),
     /// The facts are recorded.
-    Recorded,
+    Recorded {
+        /// What Stripe's API may be asked now because of them.
+        lookups: Vec<String>,
+    },
     /// The report's sale has a conversion already.
     Duplicate {
         /// The first one's id.
@@ -93,7 +97,12 @@ pub async fn book(app: &App, booking: &Booking) -> Result<Booked, ApiError> {
             return Ok(booked);
         }
         match app.db.batch(statements).await {
-            Ok(_) => return Ok(booked),
+            Ok(results) => {
+                return Ok(match booked {
+                    Booked::Recorded { .. } => Booked::Recorded { lookups: lookups::queued(&results) },
+                    other => other,
+                });
+            }
             Err(DbError::Constraint(which)) => last = which,
             Err(error) => return Err(error.into()),
         }

@@ -13,6 +13,7 @@ pub mod limiter;
 pub mod secrets;
 pub mod shapes;
 pub mod store;
+pub mod stripe_api;
 
 mod pages;
 mod routes;

@@ -3,6 +3,7 @@
 use domain::attribution::{Inputs, Refusal, Verdict};
 use domain::mode::Mode;
 use domain::reward::{Rate, RewardVersion};
+use domain::time::Instant;
 use serde_json::{Value as Json, json};
 
 use crate::store::Scope;
@@ -14,6 +15,7 @@ use crate::store::links::{Link, PromoCode};
 use crate::store::partners::{Participant, Partner};
 use crate::store::programs::Program;
 use crate::store::stripe_events::{Connection, Listed as StripeEvent};
+use crate::store::stripe_lookups::Lookup as StripeLookup;
 
 /// A refusal's error code.
 pub const fn refusal_code(refusal: Refusal) -> &'static str {
@@ -239,11 +241,41 @@ pub fn promo_code(promo: &PromoCode, mode: Mode) -> Json {
     })
 }
 
-/// A Stripe connection; its secret is never shown again.
-pub fn connection(connection: &Connection, origin: &str) -> Json {
+/// A Stripe connection; its secret and its key are never shown again.
+pub fn connection(connection: &Connection, origin: &str, now: Instant) -> Json {
+    let previous = connection.previous.as_ref().filter(|(_, until)| now < *until);
     json!({
         "id": connection.id, "mode": connection.scope.mode, "url": format!("{origin}/webhooks/stripe/{}", connection.id),
+        "has_restricted_key": connection.restricted_key.is_some(),
+        "previous_secret_accepted_until": previous.map(|(_, until)| until.to_string()),
         "created_at": connection.created_at.to_string(),
+    })
+}
+
+/// A Stripe connection with its reconciliation, and how many look-ups are pending and given up, and why the last one was.
+pub fn connection_with_lookups(
+    of: &Connection,
+    origin: &str,
+    now: Instant,
+    reconcile: Option<&StripeLookup>,
+    (pending, failed, last_error): (i64, i64, Option<String>),
+) -> Json {
+    let mut shown = connection(of, origin, now);
+    shown["reconcile"] = json!(reconcile.map(|job| json!({
+        "state": job.state.as_str(), "found": job.found, "new": job.new, "last_error": job.last_error,
+        "started_at": job.started_at.to_string(), "finished_at": job.finished_at.map(|at| at.to_string()),
+    })));
+    shown["lookups"] = json!({ "pending": pending, "failed": failed, "last_error": last_error });
+    shown
+}
+
+/// Something that Stripe's API was asked.
+pub fn stripe_lookup(lookup: &StripeLookup) -> Json {
+    json!({
+        "id": lookup.id, "mode": lookup.scope.mode, "connection_id": lookup.connection_id, "kind": lookup.kind.as_str(),
+        "subject": lookup.subject, "state": lookup.state.as_str(), "found": lookup.found, "attempts": lookup.attempts,
+        "last_error": lookup.last_error, "finished_at": lookup.finished_at.map(|at| at.to_string()),
+        "created_at": lookup.started_at.to_string(),
     })
 }
 

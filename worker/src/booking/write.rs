@@ -11,8 +11,8 @@ use domain::status::{CommissionState, StripeOutcome};
 use serde_json::{Value as Json, json};
 
 use super::decide::{self, Conversion as DecidedConversion, Decided, Family};
-use super::load;
 use super::{Booked, Booking, Converted};
+use super::{load, lookups};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::shapes;
@@ -69,6 +69,7 @@ impl Writer<'_> {
             }
         }
         batch.extend(self.found(family)?);
+        batch.extend(lookups::wanted(self.app, self.booking, family)?);
         let is_parked = self.is_parked(family);
         if let Some(event) = &self.booking.stripe_event {
             batch.push(if is_parked {
@@ -79,7 +80,7 @@ impl Writer<'_> {
         }
         let booked = match reported {
             Some(converted) => Booked::Converted(Box::new(converted)),
-            None => Booked::Recorded,
+            None => Booked::Recorded { lookups: Vec::new() },
         };
         Ok((batch, booked))
     }

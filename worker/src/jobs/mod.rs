@@ -2,17 +2,23 @@
 
 mod approvals;
 mod stripe_event;
+mod stripe_lookup;
 
 use domain::time::Instant;
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::error::ApiError;
 use crate::store::clicks::{self, ClickRecord};
-use crate::store::{DbError, stripe_events};
+use crate::store::{DbError, stripe_events, stripe_lookups};
 
 /// Rows that one sweep takes up.
 const SWEEP_ROWS_MAX: i64 = 200;
+/// Look-ups that one sweep takes up: each may take as long as Stripe lets us wait.
+const SWEEP_LOOKUPS_MAX: i64 = 50;
+/// Look-ups that are under way at once: of the six connections that the platform allows, one is left for others.
+const LOOKUPS_AT_ONCE: usize = 5;
 /// Clicks that one statement writes. D1 binds at most 2 MB, and a record, its every character escaped, is under 30 kB.
 const CLICKS_PER_STATEMENT: usize = 50;
 
@@ -36,10 +42,24 @@ pub enum Message {
         /// Any key of the sale.
         key: String,
     },
+    /// Stripe's API is to be asked something.
+    StripeLookup {
+        /// Our id of it.
+        id: String,
+    },
 }
 
-/// Handles a batch; for each message, whether it is done with. What is not is delivered again.
-pub async fn handle(app: &App, messages: Vec<Message>) -> Vec<bool> {
+/// What came of a batch of messages.
+#[derive(Debug, Default)]
+pub struct Handled {
+    /// For each message, whether it is done with. What is not is delivered again.
+    pub done: Vec<bool>,
+    /// What follows from them, to be queued.
+    pub next: Vec<Message>,
+}
+
+/// Handles a batch. What waits for Stripe's API comes last, so that it holds nothing else up.
+pub async fn handle(app: &App, messages: Vec<Message>) -> Handled {
     let clicks: Vec<ClickRecord> = messages
         .iter()
         .filter_map(|message| match message {
@@ -48,24 +68,57 @@ pub async fn handle(app: &App, messages: Vec<Message>) -> Vec<bool> {
         })
         .collect();
     let clicks_written = write_clicks(app, &clicks).await;
-    let mut handled = Vec::with_capacity(messages.len());
-    for message in messages {
-        handled.push(match message {
-            Message::Click(_) => clicks_written,
-            Message::StripeEvent { id } => done(stripe_event::process(app, &id).await, &id),
-            Message::SaleDue { workspace_id, mode, key } => {
-                done(stripe_event::look_again(app, &workspace_id, &mode, key).await, &workspace_id)
+    let mut handled = Handled::default();
+    let mut lookups = Vec::new();
+    for (place, message) in messages.into_iter().enumerate() {
+        let (what, result) = match message {
+            Message::Click(_) => {
+                handled.done.push(clicks_written);
+                continue;
             }
-        });
+            Message::StripeLookup { id } => {
+                lookups.push((place, id));
+                handled.done.push(false);
+                continue;
+            }
+            Message::StripeEvent { id } => {
+                let result = stripe_event::process(app, &id).await;
+                (id, result)
+            }
+            Message::SaleDue { workspace_id, mode, key } => {
+                let result = stripe_event::look_again(app, &workspace_id, &mode, key).await;
+                (workspace_id, result)
+            }
+        };
+        let done = handled.take(&what, result);
+        handled.done.push(done);
+    }
+    for some in lookups.chunks(LOOKUPS_AT_ONCE) {
+        let results = join_all(some.iter().map(|(_, id)| stripe_lookup::run(app, id))).await;
+        for ((place, id), result) in some.iter().zip(results) {
+            let done = handled.take(id, result);
+            if let Some(slot) = handled.done.get_mut(*place) {
+                *slot = done;
+            }
+        }
     }
     handled
 }
 
-fn done(result: Result<(), ApiError>, what: &str) -> bool {
-    if let Err(error) = &result {
-        crate::log(&format!("job {what}: {}", error.log_detail().unwrap_or("refused")));
+impl Handled {
+    /// Notes what follows from a job, or why it is not done.
+    fn take(&mut self, what: &str, result: Result<Vec<Message>, ApiError>) -> bool {
+        match result {
+            Ok(next) => {
+                self.next.extend(next);
+                true
+            }
+            Err(error) => {
+                crate::log(&format!("job {what}: {}", error.log_detail().unwrap_or("refused")));
+                false
+            }
+        }
     }
-    result.is_ok()
 }
 
 /// All clicks of a batch in a few statements.
@@ -98,6 +151,9 @@ pub async fn sweep(app: &App) -> Result<Vec<Message>, DbError> {
         let (workspace_id, mode) = (row.text("workspace_id")?, row.text("mode")?);
         messages.push(Message::SaleDue { workspace_id, mode, key: row.text("key")? });
     }
+    for row in &app.db.rows(stripe_lookups::due(now, SWEEP_LOOKUPS_MAX)).await? {
+        messages.push(Message::StripeLookup { id: row.text("id")? });
+    }
     // What was found goes on all the same: one commission that cannot be approved holds up no sale.
     if let Err(error) = approvals::approve_due(app, now, SWEEP_ROWS_MAX).await {
         crate::log(&format!("approvals: {error}"));
@@ -113,6 +169,8 @@ mod tests {
     fn message_format_unchanged() {
         let message = Message::StripeEvent { id: "sev_1".to_owned() };
         assert_eq!(serde_json::to_string(&message).unwrap(), r#"{"kind":"stripe_event","id":"sev_1"}"#);
+        let message = Message::StripeLookup { id: "slk_1".to_owned() };
+        assert_eq!(serde_json::to_string(&message).unwrap(), r#"{"kind":"stripe_lookup","id":"slk_1"}"#);
         let message = Message::SaleDue { workspace_id: "ws".into(), mode: "test".into(), key: "cs_1".into() };
         assert_eq!(
             serde_json::to_string(&message).unwrap(),

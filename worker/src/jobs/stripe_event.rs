@@ -9,8 +9,9 @@ use domain::status::StripeOutcome;
 use domain::time::{Instant, MINUTE_MS};
 use stripe::event::{Event, Reading};
 
+use super::Message;
 use crate::app::App;
-use crate::booking::{self, Booking};
+use crate::booking::{self, Booked, Booking};
 use crate::error::ApiError;
 use crate::routes::stripe_ingress::body_purpose;
 use crate::store::Scope;
@@ -20,29 +21,39 @@ use crate::store::stripe_events::{self as table, ToProcess};
 /// How often an event is tried before it is left as failed, to be replayed by hand.
 const ATTEMPTS_MAX: i64 = 10;
 
-/// Processes one event, if it still waits.
-pub async fn process(app: &App, id: &str) -> Result<(), ApiError> {
+/// Processes one event, if it still waits; gives what follows from it.
+pub async fn process(app: &App, id: &str) -> Result<Vec<Message>, ApiError> {
     let rows = app.db.rows(table::to_process(id)).await?;
-    let Some(row) = rows.first() else { return Ok(()) };
+    let Some(row) = rows.first() else { return Ok(Vec::new()) };
     let stored = table::decode_to_process(row)?;
     if stored.outcome != StripeOutcome::Pending {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let now = app.clock.now();
     let processed = match opened(app, &stored) {
         Ok(event) => book(app, &stored, event, now).await,
         Err(reason) => conclude(app, &stored.id, StripeOutcome::Failed, Some(reason)).await,
     };
-    if let Err(error) = processed {
-        // Tried again later and later; the event itself stays.
-        if stored.attempts + 1 >= ATTEMPTS_MAX {
-            crate::log(&format!("stripe event {id}: {}", error.log_detail().unwrap_or("refused")));
-            return conclude(app, &stored.id, StripeOutcome::Failed, Some("gave_up")).await;
-        }
-        let until = now.plus_ms(MINUTE_MS << stored.attempts.clamp(0, 9));
-        app.db.batch(vec![table::put_off(&stored.id, until)]).await?;
+    let error = match processed {
+        Ok(next) => return Ok(next),
+        Err(error) => error,
+    };
+    // Tried again later and later; the event itself stays.
+    if stored.attempts + 1 >= ATTEMPTS_MAX {
+        crate::log(&format!("stripe event {id}: {}", error.log_detail().unwrap_or("refused")));
+        return conclude(app, &stored.id, StripeOutcome::Failed, Some("gave_up")).await;
     }
-    Ok(())
+    let until = now.plus_ms(MINUTE_MS << stored.attempts.clamp(0, 9));
+    app.db.batch(vec![table::put_off(&stored.id, until)]).await?;
+    Ok(Vec::new())
+}
+
+/// What a booking leaves to be asked of Stripe's API.
+pub(super) fn lookups(booked: Booked) -> Vec<Message> {
+    match booked {
+        Booked::Recorded { lookups } => lookups.into_iter().map(|id| Message::StripeLookup { id }).collect(),
+        _ => Vec::new(),
+    }
 }
 
 fn opened(app: &App, stored: &ToProcess) -> Result<Event, &'static str> {
@@ -52,12 +63,17 @@ fn opened(app: &App, stored: &ToProcess) -> Result<Event, &'static str> {
     stripe::event::read(&body, &|address| domain::email::hash_email(&key, address)).map_err(|_| "not_an_event")
 }
 
-async fn conclude(app: &App, id: &StripeEventId, outcome: StripeOutcome, reason: Option<&str>) -> Result<(), ApiError> {
+async fn conclude(
+    app: &App,
+    id: &StripeEventId,
+    outcome: StripeOutcome,
+    reason: Option<&str>,
+) -> Result<Vec<Message>, ApiError> {
     app.db.batch(vec![table::conclude(id, outcome, reason)]).await?;
-    Ok(())
+    Ok(Vec::new())
 }
 
-async fn book(app: &App, stored: &ToProcess, event: Event, now: Instant) -> Result<(), ApiError> {
+async fn book(app: &App, stored: &ToProcess, event: Event, now: Instant) -> Result<Vec<Message>, ApiError> {
     let facts = match event.reading {
         Reading::Facts(facts) => facts,
         Reading::Ignored(reason) => {
@@ -98,13 +114,13 @@ async fn book(app: &App, stored: &ToProcess, event: Event, now: Instant) -> Resu
         request_id: stored.request_id.clone(),
         stripe_event: Some(stored.id.clone()),
     };
-    booking::book(app, &booking).await.map(|_| ())
+    booking::book(app, &booking).await.map(lookups)
 }
 
 /// Books a sale again when only its time has come.
-pub async fn look_again(app: &App, workspace_id: &str, mode: &str, key: String) -> Result<(), ApiError> {
+pub async fn look_again(app: &App, workspace_id: &str, mode: &str, key: String) -> Result<Vec<Message>, ApiError> {
     let (Some(workspace_id), Some(mode)) = (WorkspaceId::parse(workspace_id), Mode::parse(mode)) else {
-        return Ok(());
+        return Ok(Vec::new());
     };
     let booking = Booking {
         scope: Scope { workspace_id, mode },
@@ -116,5 +132,5 @@ pub async fn look_again(app: &App, workspace_id: &str, mode: &str, key: String) 
         request_id: None,
         stripe_event: None,
     };
-    booking::book(app, &booking).await.map(|_| ())
+    booking::book(app, &booking).await.map(lookups)
 }

@@ -81,7 +81,7 @@ pub async fn report(
             "This click or promo code exists in the other mode only; this key is of {} mode.",
             booking.scope.mode
         ))),
-        Booked::Recorded | Booked::Repeated | Booked::OverTheRest { .. } => {
+        Booked::Recorded { .. } | Booked::Repeated | Booked::OverTheRest { .. } => {
             Err(ApiError::Internal("a report always makes a conversion".to_owned()))
         }
     }

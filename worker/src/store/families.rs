@@ -264,6 +264,19 @@ pub fn fact_by_source(scope: &Scope, keys: &[String], source: &str) -> Result<St
     .bind(source))
 }
 
+/// Looks again, now, at every family with a commission whose fee is not known.
+pub fn look_again_at_unknown_fees(scope: &Scope, now: Instant) -> Statement {
+    Statement::new(
+        "UPDATE families SET due_at = ?1 WHERE merged_into IS NULL AND id IN (SELECT COALESCE(f.merged_into, f.id) \
+         FROM commissions m JOIN conversions c ON c.id = m.conversion_id JOIN families f ON f.id = c.family_id \
+         WHERE m.workspace_id = ?2 AND m.mode = ?3 AND EXISTS \
+         (SELECT 1 FROM json_each(m.needs_review) r WHERE r.value = 'fee_unknown'))",
+    )
+    .bind(now)
+    .bind(scope.workspace_id.as_str())
+    .bind(scope.mode)
+}
+
 /// Families whose time has come: workspace, mode and any one key of each.
 pub fn due(now: Instant, limit: i64) -> Statement {
     Statement::new(

@@ -21,6 +21,7 @@ pub mod page;
 pub mod partners;
 pub mod programs;
 pub mod stripe_events;
+pub mod stripe_lookups;
 pub mod workspaces;
 
 #[cfg(target_arch = "wasm32")]
