@@ -78,7 +78,7 @@ fn sealed_key(app: &App, id: &ConnectionId, key: Option<String>) -> Result<Optio
 
 async fn find(app: &App, scope: &Scope, id: &str) -> Result<Connection, ApiError> {
     let rows = app.db.rows(table::connection_of(scope, id)).await?;
-    Ok(rows.first().map(table::decode_connection).transpose()?.ok_or(ApiError::NotFound("Stripe connection"))?)
+    rows.first().map(table::decode_connection).transpose()?.ok_or(ApiError::NotFound("Stripe connection"))
 }
 
 /// One connection, with what Stripe's API was asked by it.

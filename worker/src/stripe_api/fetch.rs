@@ -44,8 +44,8 @@ impl StripeApi for PlatformStripe {
         Box::pin(SendFuture::new(async move {
             let controller = AbortController::default();
             let signal = controller.signal();
-            let answered = select(pin!(self.send(path, key, &signal)), pin!(Delay::from(TIMEOUT))).await;
-            match answered {
+            let (answer, delay) = (pin!(self.send(path, key, &signal)), pin!(Delay::from(TIMEOUT)));
+            match select(answer, delay).await {
                 Either::Left((answer, _)) => answer,
                 Either::Right(_) => {
                     controller.abort();
