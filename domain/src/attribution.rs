@@ -1,11 +1,17 @@
 //! Who earns for a conversion, and why. The verdict is a function of its inputs, which are stored with it; whatever is told
 //! to people is rendered from the verdict.
 
+mod inputs;
+
 use serde::{Deserialize, Serialize};
 
-use crate::fact::ClickSource;
-use crate::ids::{LinkId, ParticipantId, ProgramId};
-use crate::status::{ParticipantStatus, ProgramStatus, words};
+pub use self::inputs::{
+    Bound, Burst, ClickInput, CustomerInput, Inherited, Inputs, Manual, Person, PromoInput, SeenClick, Sighting,
+    Standing, Surroundings,
+};
+use crate::fraud::{self, Found, Response};
+use crate::ids::{ParticipantId, ProgramId};
+use crate::status::{AttributionModel, ParticipantStatus, words};
 use crate::time::{DAY_MS, Instant, MINUTE_MS};
 
 /// The version of the rules in this file. It grows with every change that can change a verdict.
@@ -67,125 +73,6 @@ words! {
     }
 }
 
-/// What is known of something a conversion named.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "known", rename_all = "snake_case")]
-pub enum Sighting<T> {
-    /// Ours, in this workspace and mode.
-    Here(T),
-    /// Ours, in this workspace's other mode.
-    OtherMode,
-    /// Not ours, or another workspace's.
-    Unknown,
-}
-
-/// A participant and its program, as they stood when the decision was made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Standing {
-    /// The participant.
-    pub participant_id: ParticipantId,
-    /// Its status.
-    pub participant_status: ParticipantStatus,
-    /// The program.
-    pub program_id: ProgramId,
-    /// Its status.
-    pub program_status: ProgramStatus,
-    /// Its attribution window, in days.
-    pub window_days: i64,
-}
-
-/// A click that a conversion named, opened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SeenClick {
-    /// When it was registered.
-    pub at: Instant,
-    /// On which link.
-    pub link_id: LinkId,
-    /// Whose link.
-    #[serde(flatten)]
-    pub standing: Standing,
-}
-
-/// A click as a conversion names it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClickInput {
-    /// The UUID.
-    pub click_id: String,
-    /// Where it stood, when Stripe brought it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source: Option<ClickSource>,
-    /// What is known of it.
-    #[serde(flatten)]
-    pub sighting: Sighting<SeenClick>,
-}
-
-/// A promo code as a conversion names it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PromoInput {
-    /// The code, or Stripe's `promo_…` id.
-    pub code: String,
-    /// What is known of it.
-    #[serde(flatten)]
-    pub sighting: Sighting<Standing>,
-}
-
-/// Everything a decision looks at. Stored with it, so that it can be made again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Inputs {
-    /// When the conversion happened.
-    pub occurred_at: Instant,
-    /// Promo codes named, in order.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub promo_codes: Vec<PromoInput>,
-    /// Clicks named, in order.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub clicks: Vec<ClickInput>,
-    /// What the subscription's first attributed sale brought: its renewals inherit it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub inherited: Option<Inherited>,
-    /// The merchant took this money out.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub opted_out: bool,
-}
-
-/// The credit of a subscription, and how its participant stands now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Inherited {
-    /// How the participant came to the subscription.
-    pub method: Method,
-    /// The click that won then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub click_id: Option<String>,
-    /// The code that won then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub promo_code: Option<String>,
-    /// Whose subscription it is.
-    pub standing: Standing,
-}
-
-impl Inputs {
-    /// These inputs with everything that was known `before` as it was known then: a candidate is judged when the conversion
-    /// comes, not again with every later fact.
-    pub fn with_what_was_known(mut self, before: &Self) -> Self {
-        for click in &mut self.clicks {
-            if let Some(known) = before.clicks.iter().find(|known| known.click_id == click.click_id) {
-                *click = known.clone();
-            }
-        }
-        for promo in &mut self.promo_codes {
-            if let Some(known) = before.promo_codes.iter().find(|known| known.code == promo.code) {
-                *promo = known.clone();
-            }
-        }
-        if let (Some(inherited), Some(known)) = (&mut self.inherited, &before.inherited)
-            && inherited.standing.participant_id == known.standing.participant_id
-        {
-            inherited.standing = known.standing.clone();
-        }
-        self
-    }
-}
-
 /// What became of one candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", content = "reason", rename_all = "snake_case")]
@@ -239,6 +126,9 @@ pub struct Verdict {
     pub reason: Reason,
     /// Every candidate and what became of it.
     pub candidates: Vec<Candidate>,
+    /// What the fraud rules found remarkable of those who were looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Found>,
 }
 
 /// Why a report is refused before it is recorded. The decision is kept.
@@ -252,7 +142,8 @@ pub enum Refusal {
 
 /// Whether a report over the API may be recorded at all. (Stripe's facts always are.)
 pub fn admit(inputs: &Inputs) -> Result<(), Refusal> {
-    if inputs.promo_codes.is_empty() && inputs.clicks.is_empty() {
+    let is_bound = inputs.customers.iter().any(|customer| matches!(customer.sighting, Sighting::Here(_)));
+    if inputs.promo_codes.is_empty() && inputs.clicks.is_empty() && !is_bound {
         return Err(Refusal::NoSignal);
     }
     let elsewhere = inputs.promo_codes.iter().any(|promo| promo.sighting == Sighting::OtherMode)
@@ -260,30 +151,39 @@ pub fn admit(inputs: &Inputs) -> Result<(), Refusal> {
     if elsewhere { Err(Refusal::ModeMismatch) } else { Ok(()) }
 }
 
-/// Decides who earns for a conversion. Candidates in order: for a renewal its subscription's credit, then promo codes, clicks; one that fails gives way to the next, and
-/// if none is left, the reason is the first one's.
+/// Decides who earns for a conversion. A person's word stands above everything. Else candidates in order: for a renewal its
+/// subscription's credit; then promo codes, clicks, the customer's binding (before the clicks where its program credits the
+/// first click). One that fails gives way to the next; if none is left, the reason is the first one's.
 pub fn attribute(inputs: &Inputs) -> Verdict {
-    if inputs.opted_out {
-        return Verdict { credit: None, reason: Reason::OptedOut, candidates: Vec::new() };
+    if let Some(manual) = &inputs.manual {
+        return by_hand(manual);
     }
-    let promo_codes = inputs.promo_codes.iter().map(judge_promo);
-    let clicks = inputs.clicks.iter().map(|click| judge_click(click, inputs.occurred_at));
-    let inherited = inputs.inherited.iter().map(judge_inherited);
+    if inputs.opted_out {
+        return Verdict { credit: None, reason: Reason::OptedOut, candidates: Vec::new(), findings: Vec::new() };
+    }
     let mut candidates = Vec::new();
+    let mut findings = Vec::new();
     let mut credit: Option<Credit> = None;
-    for judged in inherited.chain(promo_codes).chain(clicks) {
+    for judged in in_order(inputs) {
         let outcome = match (&credit, judged.standing) {
             (Some(_), _) => Outcome::NotNeeded,
             (None, Err(reason)) => Outcome::Lost(reason),
             (None, Ok(standing)) => {
-                credit = Some(Credit {
-                    method: judged.method,
-                    participant_id: standing.participant_id.clone(),
-                    program_id: standing.program_id.clone(),
-                    click_id: (judged.method == Method::Click).then(|| judged.value.clone()),
-                    promo_code: (judged.method == Method::PromoCode).then(|| judged.value.clone()),
-                });
-                Outcome::Won
+                let found = remarkable(inputs, &judged, standing);
+                let blocked = found.iter().any(|found| found.response == Response::Block);
+                findings.extend(found);
+                if blocked {
+                    Outcome::Lost(Reason::FraudBlocked)
+                } else {
+                    credit = Some(Credit {
+                        method: judged.method,
+                        participant_id: standing.participant_id.clone(),
+                        program_id: standing.program_id.clone(),
+                        click_id: (judged.method == Method::Click).then(|| judged.value.clone()),
+                        promo_code: (judged.method == Method::PromoCode).then(|| judged.value.clone()),
+                    });
+                    Outcome::Won
+                }
             }
         };
         candidates.push(Candidate { method: judged.method, value: judged.value, inherited: judged.inherited, outcome });
@@ -293,7 +193,85 @@ pub fn attribute(inputs: &Inputs) -> Verdict {
         (None, Some(Outcome::Lost(first))) => first,
         (None, _) => Reason::NoSignal,
     };
-    Verdict { credit, reason, candidates }
+    Verdict { credit, reason, candidates, findings }
+}
+
+fn by_hand(manual: &Manual) -> Verdict {
+    let credit = Credit {
+        method: Method::Manual,
+        participant_id: manual.participant_id.clone(),
+        program_id: manual.program_id.clone(),
+        click_id: None,
+        promo_code: None,
+    };
+    let candidate =
+        Candidate { method: Method::Manual, value: manual.act_id.to_string(), inherited: false, outcome: Outcome::Won };
+    Verdict {
+        credit: Some(credit),
+        reason: Reason::AttributedManual,
+        candidates: vec![candidate],
+        findings: Vec::new(),
+    }
+}
+
+/// The candidates in the order in which they are tried.
+fn in_order(inputs: &Inputs) -> Vec<Judged<'_>> {
+    let inherited = inputs.inherited.iter().map(judge_inherited);
+    let promo_codes = inputs.promo_codes.iter().map(judge_promo);
+    let clicks = inputs.clicks.iter().map(|click| judge_click(click, inputs.occurred_at));
+    let bindings = |model| {
+        let bound = inputs.customers.iter().filter_map(move |customer| match &customer.sighting {
+            Sighting::Here(bound) if bound.model == model => Some((customer.key.as_str(), &bound.standing)),
+            _ => None,
+        });
+        let mut firsts: Vec<Judged<'_>> = Vec::new();
+        for (key, standing) in bound {
+            // A customer that is known by several keys is one candidate.
+            let told = |first: &Judged<'_>| first.participant_id == Some(&standing.participant_id);
+            if !firsts.iter().any(told) {
+                firsts.push(judge_binding(key, standing));
+            }
+        }
+        firsts
+    };
+    inherited
+        .chain(promo_codes)
+        .chain(bindings(AttributionModel::FirstClick))
+        .chain(clicks)
+        .chain(bindings(AttributionModel::LastClick))
+        .collect()
+}
+
+/// What the fraud rules say of a candidate who would be credited. A renewal was judged when its subscription began.
+fn remarkable(inputs: &Inputs, judged: &Judged<'_>, standing: &Standing) -> Vec<Found> {
+    if judged.inherited {
+        return Vec::new();
+    }
+    let surroundings = &inputs.surroundings;
+    let Some(person) = surroundings.people.iter().find(|person| person.participant_id == standing.participant_id)
+    else {
+        return Vec::new();
+    };
+    let burst =
+        surroundings.bursts.iter().find(|burst| judged.method == Method::Click && burst.click_id == judged.value);
+    let signals = fraud::Signals {
+        buyer: surroundings.buyer.as_ref(),
+        partner: person.email.as_ref(),
+        partner_domain_shared: person.domain_shared,
+        purchases_before: surroundings.purchases_before,
+        since_click_ms: judged.clicked_at.map(|at| inputs.occurred_at.since_ms(at)),
+        clicks_of_address: burst.map_or(0, |burst| burst.clicks),
+        participant_conversions: person.conversions,
+        participant_refunded: person.refunded,
+    };
+    fraud::findings(&signals, &person.policy)
+        .into_iter()
+        .map(|finding| Found {
+            participant_id: standing.participant_id.clone(),
+            rule: finding.rule,
+            response: finding.response,
+        })
+        .collect()
 }
 
 const fn won_by(method: Method) -> Reason {
@@ -310,6 +288,9 @@ struct Judged<'a> {
     method: Method,
     value: String,
     inherited: bool,
+    /// Whose it is, where that is known.
+    participant_id: Option<&'a ParticipantId>,
+    clicked_at: Option<Instant>,
     standing: Result<&'a Standing, Reason>,
 }
 
@@ -319,7 +300,26 @@ fn judge_promo(promo: &PromoInput) -> Judged<'_> {
         Sighting::OtherMode => Err(Reason::ModeMismatch),
         Sighting::Here(standing) => gates(standing),
     };
-    Judged { method: Method::PromoCode, value: promo.code.clone(), inherited: false, standing }
+    Judged {
+        method: Method::PromoCode,
+        value: promo.code.clone(),
+        inherited: false,
+        participant_id: None,
+        clicked_at: None,
+        standing,
+    }
+}
+
+/// The window was judged when the customer was bound; the gates are judged at each conversion.
+fn judge_binding<'a>(key: &str, standing: &'a Standing) -> Judged<'a> {
+    Judged {
+        method: Method::Customer,
+        value: key.to_owned(),
+        inherited: false,
+        participant_id: Some(&standing.participant_id),
+        clicked_at: None,
+        standing: gates(standing),
+    }
 }
 
 fn judge_click(click: &ClickInput, occurred_at: Instant) -> Judged<'_> {
@@ -330,7 +330,18 @@ fn judge_click(click: &ClickInput, occurred_at: Instant) -> Judged<'_> {
             window(occurred_at.since_ms(seen.at), seen.standing.window_days).and_then(|()| gates(&seen.standing))
         }
     };
-    Judged { method: Method::Click, value: click.click_id.clone(), inherited: false, standing }
+    let clicked_at = match &click.sighting {
+        Sighting::Here(seen) => Some(seen.at),
+        _ => None,
+    };
+    Judged {
+        method: Method::Click,
+        value: click.click_id.clone(),
+        inherited: false,
+        participant_id: None,
+        clicked_at,
+        standing,
+    }
 }
 
 /// The window was judged when the subscription began; the gates are judged at each payment.
@@ -340,6 +351,8 @@ fn judge_inherited(inherited: &Inherited) -> Judged<'_> {
         method: inherited.method,
         value: named.cloned().unwrap_or_default(),
         inherited: true,
+        participant_id: Some(&inherited.standing.participant_id),
+        clicked_at: None,
         standing: gates(&inherited.standing),
     }
 }
@@ -369,6 +382,7 @@ impl Verdict {
     /// The decision as sentences, in the order in which it was made.
     pub fn steps(&self) -> Vec<String> {
         let mut steps: Vec<String> = self.candidates.iter().map(step).collect();
+        steps.extend(self.findings.iter().map(Found::sentence));
         steps.push(match &self.credit {
             Some(credit) => format!("Credited to participant {} by {}.", credit.participant_id, credit.method.as_str()),
             None => format!("Not credited: {}.", self.reason.explanation()),
@@ -417,6 +431,8 @@ impl Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::LinkId;
+    use crate::status::ProgramStatus;
 
     const NOW: Instant = Instant::from_ms(1_800_000_000_000);
 
@@ -436,11 +452,24 @@ mod tests {
     }
 
     fn inputs(clicks: Vec<ClickInput>, promo_codes: Vec<PromoInput>) -> Inputs {
-        Inputs { occurred_at: NOW, promo_codes, clicks, inherited: None, opted_out: false }
+        Inputs {
+            occurred_at: NOW,
+            promo_codes,
+            clicks,
+            inherited: None,
+            customers: Vec::new(),
+            opted_out: false,
+            manual: None,
+            surroundings: Surroundings::default(),
+        }
+    }
+
+    fn bound(key: &str, model: AttributionModel, standing: Standing) -> CustomerInput {
+        CustomerInput { key: key.to_owned(), sighting: Sighting::Here(Bound { model, standing }) }
     }
 
     fn promo(sighting: Sighting<Standing>) -> PromoInput {
-        PromoInput { code: "ANNA".to_owned(), sighting }
+        PromoInput { code: "ANNA".to_owned(), stripe: false, sighting }
     }
 
     fn check(inputs: Inputs, expected: Reason) {
@@ -502,11 +531,88 @@ mod tests {
     }
 
     #[test]
+    fn a_newer_click_wins_over_a_binding_unless_the_program_credits_the_first() {
+        use AttributionModel as M;
+        let other = Standing { participant_id: ParticipantId::make(NOW, [9; 10]), ..standing() };
+        let with = |model, clicks: Vec<ClickInput>, codes| Inputs {
+            customers: vec![bound("external/7", model, other.clone()), bound("email/h", model, other.clone())],
+            ..inputs(clicks, codes)
+        };
+        check(with(M::LastClick, vec![click(0, standing())], vec![]), Reason::AttributedClick);
+        check(with(M::FirstClick, vec![click(0, standing())], vec![]), Reason::AttributedCustomer);
+        check(with(M::LastClick, vec![click(31 * DAY_MS, standing())], vec![]), Reason::AttributedCustomer);
+        check(with(M::LastClick, vec![], vec![]), Reason::AttributedCustomer);
+        let code = vec![promo(Sighting::Here(standing()))];
+        check(with(M::FirstClick, vec![], code), Reason::AttributedPromoCode);
+        // Known by two keys, the customer is one candidate.
+        assert_eq!(attribute(&with(M::LastClick, vec![], vec![])).candidates.len(), 1);
+        let suspended = Standing { participant_status: ParticipantStatus::Suspended, ..other.clone() };
+        let gone = Inputs {
+            customers: vec![bound("external/7", M::FirstClick, suspended)],
+            ..inputs(vec![click(0, standing())], vec![])
+        };
+        check(gone, Reason::AttributedClick);
+    }
+
+    #[test]
+    fn a_persons_word_stands_above_everything() {
+        let manual = Manual {
+            act_id: crate::ids::ActId::make(NOW, [5; 10]),
+            participant_id: standing().participant_id,
+            program_id: standing().program_id,
+        };
+        let by_hand = Inputs { manual: Some(manual), opted_out: true, ..inputs(vec![click(0, standing())], vec![]) };
+        check(by_hand, Reason::AttributedManual);
+    }
+
+    #[test]
+    fn a_fraud_rule_blocks_a_candidate_who_gives_way_to_the_next() {
+        let email = crate::email::hash_email(b"k", "ann@own.test");
+        let policy = |response| fraud::Policy([(fraud::Rule::SelfReferral, response)].into());
+        let person = |id: &Standing, response| Person {
+            participant_id: id.participant_id.clone(),
+            email: email.clone(),
+            domain_shared: false,
+            conversions: 0,
+            refunded: 0,
+            policy: policy(response),
+        };
+        let other = Standing { participant_id: ParticipantId::make(NOW, [9; 10]), ..standing() };
+        let with = |response, codes| Inputs {
+            surroundings: Surroundings {
+                buyer: email.clone(),
+                people: vec![person(&standing(), response)],
+                ..Surroundings::default()
+            },
+            ..inputs(vec![click(1_000, standing())], codes)
+        };
+        check(with(Response::Block, vec![]), Reason::FraudBlocked);
+        check(with(Response::Block, vec![promo(Sighting::Here(other))]), Reason::AttributedPromoCode);
+        let held = attribute(&with(Response::Hold, vec![]));
+        assert_eq!((held.reason, held.findings.len()), (Reason::AttributedClick, 1));
+        assert_eq!(held.findings[0].response, Response::Hold);
+    }
+
+    #[test]
+    fn a_promotion_code_that_is_mapped_later_is_looked_at_again() {
+        let of_stripe = |sighting| PromoInput { code: "promo_1".to_owned(), stripe: true, sighting };
+        let before = inputs(vec![], vec![of_stripe(Sighting::Unknown)]);
+        let later = inputs(vec![], vec![of_stripe(Sighting::Here(standing()))]);
+        assert_eq!(later.clone().with_what_was_known(&before), later);
+        let gone = inputs(vec![], vec![of_stripe(Sighting::Unknown)]);
+        assert_eq!(gone.with_what_was_known(&later), later);
+    }
+
+    #[test]
     fn a_report_without_signal_or_of_the_other_mode_is_refused() {
         let other = ClickInput { click_id: "c".to_owned(), source: None, sighting: Sighting::OtherMode };
         assert_eq!(admit(&inputs(vec![], vec![])), Err(Refusal::NoSignal));
         assert_eq!(admit(&inputs(vec![other], vec![promo(Sighting::Here(standing()))])), Err(Refusal::ModeMismatch));
         assert_eq!(admit(&inputs(vec![], vec![promo(Sighting::Unknown)])), Ok(()));
+        let customers = vec![bound("external/7", AttributionModel::LastClick, standing())];
+        assert_eq!(admit(&Inputs { customers, ..inputs(vec![], vec![]) }), Ok(()));
+        let customers = vec![CustomerInput { key: "external/7".to_owned(), sighting: Sighting::Unknown }];
+        assert_eq!(admit(&Inputs { customers, ..inputs(vec![], vec![]) }), Err(Refusal::NoSignal));
     }
 
     #[test]

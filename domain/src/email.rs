@@ -41,6 +41,49 @@ pub fn hash_email(key: &[u8], address: &str) -> Option<EmailHashes> {
     })
 }
 
+/// Whether anybody can have an address of this address's domain, so that two of them have nothing in common by it. The largest
+/// providers by users; a domain that is missing here only makes an alert that a person dismisses.
+pub fn has_shared_domain(address: &str) -> bool {
+    let domain = address.trim().rsplit_once('@').map_or("", |(_, domain)| domain).to_ascii_lowercase();
+    const SHARED: [&str; 34] = [
+        "126.com",
+        "163.com",
+        "aol.com",
+        "bluewin.ch",
+        "comcast.net",
+        "fastmail.com",
+        "free.fr",
+        "gmail.com",
+        "gmx.at",
+        "gmx.ch",
+        "gmx.de",
+        "gmx.net",
+        "googlemail.com",
+        "hey.com",
+        "hotmail.com",
+        "icloud.com",
+        "laposte.net",
+        "libero.it",
+        "live.com",
+        "mac.com",
+        "mail.com",
+        "mail.ru",
+        "me.com",
+        "msn.com",
+        "naver.com",
+        "orange.fr",
+        "outlook.com",
+        "proton.me",
+        "protonmail.com",
+        "qq.com",
+        "t-online.de",
+        "web.de",
+        "yahoo.com",
+        "yandex.ru",
+    ];
+    SHARED.contains(&domain.as_str())
+}
+
 fn keyed(key: &[u8], purpose: &str, text: &str) -> String {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
         // HMAC takes keys of any length; no hash is better than one without a key.

@@ -29,6 +29,8 @@ pub enum StripeFact {
     SubscriptionEnded(SubscriptionEndedFact),
     /// A discount was made of a promotion code.
     Discount(DiscountFact),
+    /// The fee of a balance transaction, as the API tells it when it is asked.
+    Fee(FeeFact),
 }
 
 /// Where a click id was written down. In the order in which they are tried.
@@ -215,7 +217,7 @@ pub struct ChargeFact {
     pub amount_refunded: i64,
     /// `currency`.
     pub currency: Currency,
-    /// `txn_…`: its fee is only told by the API.
+    /// `txn_…`: its fee is only told by the API, as a [`FeeFact`].
     pub balance_transaction: Option<String>,
     /// The fee and its currency, where the balance transaction came expanded.
     #[serde(default)]
@@ -328,4 +330,15 @@ pub struct DiscountFact {
     pub customer: Option<String>,
     /// `sub_…`.
     pub subscription: Option<String>,
+}
+
+/// A balance transaction, which no event shows: what Stripe took of a charge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeeFact {
+    /// `txn_…`, as a charge names it.
+    pub balance_transaction: String,
+    /// `fee`.
+    pub fee: i64,
+    /// `currency`: that of the account's balance, which may be another than the charge's.
+    pub currency: Currency,
 }

@@ -1,14 +1,17 @@
 //! Fraud: what is remarkable about a conversion, and what a program wants done about it. Nothing is decided by a rule that
 //! the program did not choose; none blocks by default.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::email::EmailHashes;
+use crate::ids::ParticipantId;
 use crate::status::words;
 
 /// A conversion this soon after its click was made by no hand.
 pub const FAST_CONVERSION_MS: i64 = 800;
-/// As many clicks of one address on one day are a burst.
+/// As many clicks of one address within an hour are a burst.
 pub const CLICK_BURST_MIN: u32 = 20;
 /// A refund rate is judged from this many conversions on.
 pub const REFUND_RATE_CONVERSIONS_MIN: u32 = 10;
@@ -57,13 +60,12 @@ impl Response {
 
 /// What a program wants done, rule by rule. What it does not say is the default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Policy(pub Vec<(Rule, Response)>);
+pub struct Policy(pub BTreeMap<Rule, Response>);
 
 impl Policy {
     /// What is done about a rule.
     pub fn response(&self, rule: Rule) -> Response {
-        let chosen = self.0.iter().find(|(named, _)| *named == rule).map(|(_, response)| *response);
-        chosen.unwrap_or(match rule {
+        self.0.get(&rule).copied().unwrap_or(match rule {
             Rule::SelfReferral => Response::Hold,
             _ => Response::Flag,
         })
@@ -71,20 +73,19 @@ impl Policy {
 }
 
 /// What is known of a conversion and its surroundings when it is judged.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Signals {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Signals<'a> {
     /// The buyer.
-    pub buyer: Option<EmailHashes>,
+    pub buyer: Option<&'a EmailHashes>,
     /// The partner.
-    pub partner: Option<EmailHashes>,
+    pub partner: Option<&'a EmailHashes>,
     /// The partner's domain is one where anybody can have an address.
     pub partner_domain_shared: bool,
-    /// Conversions of the same customer before this one.
+    /// Purchases of the same customer before this one.
     pub purchases_before: u32,
     /// From the click to the conversion.
     pub since_click_ms: Option<i64>,
-    /// Clicks of the winning click's address hash on its day.
+    /// Clicks of the winning click's address hash in the hour before it.
     pub clicks_of_address: u32,
     /// The participant's conversions.
     pub participant_conversions: u32,
@@ -93,7 +94,7 @@ pub struct Signals {
 }
 
 /// A rule that fits, and what is done about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// What is remarkable.
     pub rule: Rule,
@@ -101,14 +102,51 @@ pub struct Finding {
     pub response: Response,
 }
 
+/// A rule that fits a participant who was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// Who would be credited.
+    pub participant_id: ParticipantId,
+    /// What is remarkable.
+    pub rule: Rule,
+    /// What is done about it.
+    pub response: Response,
+}
+
+impl Found {
+    /// As people are told.
+    pub fn sentence(&self) -> String {
+        let done = match self.response {
+            Response::Flag => "shown",
+            Response::Hold => "the commission waits for a person",
+            Response::Block => "not credited",
+        };
+        format!("Remarkable of participant {}: {} ({done}).", self.participant_id, self.rule.explanation())
+    }
+}
+
+impl Rule {
+    /// The rule as a clause.
+    pub const fn explanation(self) -> &'static str {
+        match self {
+            Self::SelfReferral => "the buyer's address is the partner's own",
+            Self::RepeatPurchase => "the customer has bought before",
+            Self::FastConversion => "the conversion came less than 800 ms after the click",
+            Self::ClickBurst => "many clicks came from the click's address within an hour",
+            Self::DisposableEmail => "the buyer's address is a throw-away one",
+            Self::HighRefundRate => "much of what the participant brought was given back",
+        }
+    }
+}
+
 /// Everything remarkable, in the order of the rules.
-pub fn findings(signals: &Signals, policy: &Policy) -> Vec<Finding> {
+pub fn findings(signals: &Signals<'_>, policy: &Policy) -> Vec<Finding> {
     let fits = [
         (Rule::SelfReferral, is_self_referral(signals)),
         (Rule::RepeatPurchase, signals.purchases_before > 0),
         (Rule::FastConversion, signals.since_click_ms.is_some_and(|ms| (0..FAST_CONVERSION_MS).contains(&ms))),
         (Rule::ClickBurst, signals.clicks_of_address >= CLICK_BURST_MIN),
-        (Rule::DisposableEmail, signals.buyer.as_ref().is_some_and(|buyer| buyer.disposable)),
+        (Rule::DisposableEmail, signals.buyer.is_some_and(|buyer| buyer.disposable)),
         (Rule::HighRefundRate, has_high_refund_rate(signals)),
     ];
     fits.into_iter()
@@ -117,13 +155,18 @@ pub fn findings(signals: &Signals, policy: &Policy) -> Vec<Finding> {
         .collect()
 }
 
+/// Whether a response is as severe as another, or more.
+pub const fn at_least(response: Response, other: Response) -> bool {
+    response.severity() >= other.severity()
+}
+
 /// The most severe response among findings.
 pub fn worst(findings: &[Finding]) -> Option<Response> {
     findings.iter().map(|finding| finding.response).max_by_key(|response| response.severity())
 }
 
-fn is_self_referral(signals: &Signals) -> bool {
-    let (Some(buyer), Some(partner)) = (&signals.buyer, &signals.partner) else {
+fn is_self_referral(signals: &Signals<'_>) -> bool {
+    let (Some(buyer), Some(partner)) = (signals.buyer, signals.partner) else {
         return false;
     };
     buyer.exact == partner.exact
@@ -131,7 +174,7 @@ fn is_self_referral(signals: &Signals) -> bool {
         || (buyer.domain == partner.domain && !signals.partner_domain_shared)
 }
 
-fn has_high_refund_rate(signals: &Signals) -> bool {
+fn has_high_refund_rate(signals: &Signals<'_>) -> bool {
     signals.participant_conversions >= REFUND_RATE_CONVERSIONS_MIN
         && u64::from(signals.participant_refunded) * 10_000
             >= u64::from(signals.participant_conversions) * u64::from(REFUND_RATE_HIGH_BPS)
@@ -142,29 +185,33 @@ mod tests {
     use super::*;
     use crate::email::hash_email;
 
-    fn signals(buyer: &str, partner: &str) -> Signals {
-        Signals { buyer: hash_email(b"k", buyer), partner: hash_email(b"k", partner), ..Signals::default() }
+    fn rules(signals: &Signals<'_>) -> Vec<Rule> {
+        findings(signals, &Policy::default()).into_iter().map(|finding| finding.rule).collect()
     }
 
-    fn rules(signals: &Signals) -> Vec<Rule> {
-        findings(signals, &Policy::default()).into_iter().map(|finding| finding.rule).collect()
+    fn of(buyer: &str, partner: &str, partner_domain_shared: bool) -> Vec<Rule> {
+        let (buyer, partner) = (hash_email(b"k", buyer), hash_email(b"k", partner));
+        rules(&Signals {
+            buyer: buyer.as_ref(),
+            partner: partner.as_ref(),
+            partner_domain_shared,
+            ..Signals::default()
+        })
     }
 
     #[test]
     fn a_partner_who_buys_from_himself_is_seen_by_address_plus_part_and_own_domain() {
-        assert_eq!(rules(&signals("ann@own.test", "ANN@own.test")), [Rule::SelfReferral]);
-        assert_eq!(rules(&signals("ann+x@own.test", "ann@own.test")), [Rule::SelfReferral]);
-        assert_eq!(rules(&signals("bob@own.test", "ann@own.test")), [Rule::SelfReferral]);
-        let shared = Signals { partner_domain_shared: true, ..signals("bob@mail.test", "ann@mail.test") };
-        assert_eq!(rules(&shared), []);
-        let own = Signals { partner_domain_shared: true, ..signals("ann+1@mail.test", "ann@mail.test") };
-        assert_eq!(rules(&own), [Rule::SelfReferral]);
+        assert_eq!(of("ann@own.test", "ANN@own.test", false), [Rule::SelfReferral]);
+        assert_eq!(of("ann+x@own.test", "ann@own.test", false), [Rule::SelfReferral]);
+        assert_eq!(of("bob@own.test", "ann@own.test", false), [Rule::SelfReferral]);
+        assert_eq!(of("bob@mail.test", "ann@mail.test", true), []);
+        assert_eq!(of("ann+1@mail.test", "ann@mail.test", true), [Rule::SelfReferral]);
         assert_eq!(rules(&Signals::default()), []);
     }
 
     #[test]
     fn each_rule_begins_where_it_says() {
-        let check = |signals: Signals, expected: &[Rule]| assert_eq!(rules(&signals), expected, "{signals:?}");
+        let check = |signals: Signals<'_>, expected: &[Rule]| assert_eq!(rules(&signals), expected, "{signals:?}");
         check(Signals { since_click_ms: Some(799), ..Signals::default() }, &[Rule::FastConversion]);
         check(Signals { since_click_ms: Some(800), ..Signals::default() }, &[]);
         check(Signals { since_click_ms: Some(-1), ..Signals::default() }, &[]);
@@ -184,9 +231,9 @@ mod tests {
             assert_eq!(policy.response(rule), Response::Flag);
         }
         assert_eq!(policy.response(Rule::SelfReferral), Response::Hold);
-        let strict = Policy(vec![(Rule::SelfReferral, Response::Block)]);
-        let found = findings(&signals("ann@own.test", "ann@own.test"), &strict);
-        assert_eq!(worst(&found), Some(Response::Block));
+        let strict = Policy(BTreeMap::from([(Rule::RepeatPurchase, Response::Block)]));
+        let again = Signals { purchases_before: 1, ..Signals::default() };
+        assert_eq!(worst(&findings(&again, &strict)), Some(Response::Block));
         assert_eq!(worst(&[]), None);
     }
 }

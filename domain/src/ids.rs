@@ -45,6 +45,11 @@ impl<K: Kind> Id<K> {
         Self { text, kind: PhantomData }
     }
 
+    /// The least id that can be made at that time: what was recorded from then on has one not below it.
+    pub fn least(at: Instant) -> Self {
+        Self::make(at, [0; 10])
+    }
+
     /// Reads an id of this kind.
     pub fn parse(text: &str) -> Option<Self> {
         let body = text.strip_prefix(K::PREFIX)?.strip_prefix('_')?;
@@ -152,14 +157,24 @@ kinds! {
     Commission = "com", CommissionId;
     /// An entry.
     Entry = "ent", EntryId;
+    /// A payout.
+    Payout = "payout", PayoutId;
     /// A recorded human step.
     Act = "act", ActId;
+    /// A customer.
+    Customer = "cust", CustomerId;
+    /// A refund or dispute, as it is listed.
+    Refund = "rfd", RefundId;
+    /// Something that a fraud rule found.
+    FraudAlert = "frd", FraudAlertId;
     /// An event of the outbox.
     Event = "evt", EventId;
     /// A Stripe connection.
     Connection = "conn", ConnectionId;
     /// A Stripe event, in our own log.
     StripeEvent = "sev", StripeEventId;
+    /// Something that Stripe's API is asked.
+    StripeLookup = "slk", StripeLookupId;
 }
 
 #[cfg(test)]
@@ -171,7 +186,12 @@ mod tests {
         let early = ProgramId::make(Instant::from_ms(1_767_225_600_000), [0xff; 10]);
         let late = ProgramId::make(Instant::from_ms(1_767_225_600_001), [0; 10]);
         assert!(early < late);
-        assert_eq!(ProgramId::parse(early.as_str()), Some(early));
+        assert_eq!(ProgramId::parse(early.as_str()), Some(early.clone()));
+        let (from, to) = (
+            ProgramId::least(Instant::from_ms(1_767_225_600_000)),
+            ProgramId::least(Instant::from_ms(1_767_225_600_001)),
+        );
+        assert!(from <= early && early < to && to <= late);
     }
 
     #[test]

@@ -22,7 +22,24 @@ words! {
         Merged = "merged",
         /// The conversion was credited to somebody else, or to nobody.
         Reattributed = "reattributed",
+        /// The subscription ended while the commission was pending, and the program takes it back then.
+        Ended = "ended",
+        /// A person added it.
+        Bonus = "bonus",
     }
+}
+
+/// The terms of a commission: they follow the facts as long as it is pending.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// By which version of which reward.
+    pub reward_version: RewardVersionId,
+    /// Why a person has to look first.
+    pub needs_review: Vec<ReviewReason>,
+    /// When the hold ends.
+    pub hold_until: Instant,
+    /// Whether the end of the hold approves it.
+    pub auto_approve: bool,
 }
 
 /// What one conversion should have earned, by all that is known now.
@@ -32,24 +49,27 @@ pub struct Due {
     pub participant_id: ParticipantId,
     /// In which program.
     pub program_id: ProgramId,
-    /// By which version of which reward.
-    pub reward_version: RewardVersionId,
     /// In the minor unit.
     pub amount_cents: i64,
     /// Its currency.
     pub currency: Currency,
-    /// Why a person has to look first.
-    pub needs_review: Vec<ReviewReason>,
-    /// When the hold ends.
-    pub hold_until: Instant,
-    /// Whether the end of the hold approves it.
-    pub auto_approve: bool,
+    /// On which terms.
+    pub terms: Terms,
+    /// The state of the commission that it takes the place of, when two sales turned out to be one.
+    pub takes_over: Option<CommissionState>,
 }
 
 impl Due {
-    /// The state of a commission that begins like this at `now`.
+    /// The state of a commission that begins like this at `now`. One that a person rejected, or that was approved or paid, on
+    /// a conversion that was merged into this one goes on as it was; what was paid there is netted by its own entries.
     pub fn first_state(&self, now: Instant) -> CommissionState {
-        let approved = self.auto_approve && self.needs_review.is_empty() && self.hold_until <= now;
+        match self.takes_over {
+            Some(CommissionState::Rejected) => return CommissionState::Rejected,
+            Some(CommissionState::Approved | CommissionState::Paid) => return CommissionState::Approved,
+            Some(CommissionState::Pending | CommissionState::Reversed) | None => {}
+        }
+        let terms = &self.terms;
+        let approved = terms.auto_approve && terms.needs_review.is_empty() && terms.hold_until <= now;
         if approved { CommissionState::Approved } else { CommissionState::Pending }
     }
 }
@@ -61,12 +81,18 @@ pub struct Standing {
     pub id: CommissionId,
     /// Whose.
     pub participant_id: ParticipantId,
-    /// The sum of its entries.
+    /// The sum of its entries, without those that a person added.
     pub amount_cents: i64,
+    /// What a person added: no fact takes it back.
+    pub bonus_cents: i64,
     /// Its currency.
     pub currency: Currency,
     /// Its state.
     pub state: CommissionState,
+    /// Where it goes back to from `reversed`.
+    pub reversed_from: Option<CommissionState>,
+    /// Its terms.
+    pub terms: Terms,
 }
 
 /// A step from what stands to what is due.
@@ -85,6 +111,13 @@ pub enum Step {
         /// The state after it.
         state: CommissionState,
     },
+    /// Other terms for a commission that is pending.
+    Revise {
+        /// Which.
+        commission_id: CommissionId,
+        /// The terms by all that is known now.
+        terms: Terms,
+    },
 }
 
 /// The steps that make what stands equal to what is due. None when it is already. `change` says why an amount would change.
@@ -95,25 +128,36 @@ pub fn settle(due: Option<&Due>, standing: &[Standing], change: EntryKind) -> Ve
     let mut steps: Vec<Step> = Vec::new();
     for held in standing.iter().filter(|held| !is_due(held) && held.amount_cents != 0) {
         let kind = if change == EntryKind::Merged { change } else { EntryKind::Reattributed };
-        steps.push(append(held, 0, kind));
+        steps.push(append(held, 0, kind).0);
     }
     let Some(due) = due else { return steps };
     match standing.iter().find(|held| is_due(held)) {
-        Some(held) if held.amount_cents == due.amount_cents => {}
-        Some(held) => steps.push(append(held, due.amount_cents, change)),
+        Some(held) => {
+            let mut state = held.state;
+            if held.amount_cents != due.amount_cents {
+                let (step, after) = append(held, due.amount_cents, change);
+                steps.push(step);
+                state = after;
+            }
+            if state == CommissionState::Pending && held.terms != due.terms {
+                steps.push(Step::Revise { commission_id: held.id.clone(), terms: due.terms.clone() });
+            }
+        }
         None if due.amount_cents == 0 => {}
         None => steps.push(Step::Open(due.clone())),
     }
     steps
 }
 
-fn append(held: &Standing, target_cents: i64, kind: EntryKind) -> Step {
+fn append(held: &Standing, target_cents: i64, kind: EntryKind) -> (Step, CommissionState) {
+    let nothing_left = target_cents + held.bonus_cents == 0;
     let state = match held.state {
-        CommissionState::Pending | CommissionState::Approved if target_cents == 0 => CommissionState::Reversed,
-        CommissionState::Reversed if target_cents != 0 => CommissionState::Pending,
+        CommissionState::Pending | CommissionState::Approved if nothing_left => CommissionState::Reversed,
+        CommissionState::Reversed if !nothing_left => held.reversed_from.unwrap_or(CommissionState::Pending),
         same => same,
     };
-    Step::Append { commission_id: held.id.clone(), amount_cents: target_cents - held.amount_cents, kind, state }
+    let amount_cents = target_cents - held.amount_cents;
+    (Step::Append { commission_id: held.id.clone(), amount_cents, kind, state }, state)
 }
 
 #[cfg(test)]
@@ -126,9 +170,16 @@ mod tests {
         Due {
             participant_id: ParticipantId::make(NOW, [participant; 10]),
             program_id: ProgramId::make(NOW, [2; 10]),
-            reward_version: RewardVersionId::make(NOW, [3; 10]),
             amount_cents,
             currency: Currency::EUR,
+            terms: terms(),
+            takes_over: None,
+        }
+    }
+
+    fn terms() -> Terms {
+        Terms {
+            reward_version: RewardVersionId::make(NOW, [3; 10]),
             needs_review: Vec::new(),
             hold_until: NOW,
             auto_approve: true,
@@ -140,8 +191,11 @@ mod tests {
             id: CommissionId::make(NOW, [participant; 10]),
             participant_id: ParticipantId::make(NOW, [participant; 10]),
             amount_cents,
+            bonus_cents: 0,
             currency: Currency::EUR,
             state,
+            reversed_from: None,
+            terms: terms(),
         }
     }
 
@@ -176,8 +230,38 @@ mod tests {
         use CommissionState as S;
         assert_eq!(due(1, 1).first_state(NOW), S::Approved);
         assert_eq!(due(1, 1).first_state(NOW.plus_ms(-1)), S::Pending);
-        let reviewed = Due { needs_review: vec![ReviewReason::FeeUnknown], ..due(1, 1) };
-        assert_eq!(reviewed.first_state(NOW), S::Pending);
-        assert_eq!(Due { auto_approve: false, ..due(1, 1) }.first_state(NOW), S::Pending);
+        let reviewed = Terms { needs_review: vec![ReviewReason::FeeUnknown], ..terms() };
+        assert_eq!(Due { terms: reviewed, ..due(1, 1) }.first_state(NOW), S::Pending);
+        let by_hand = Terms { auto_approve: false, ..terms() };
+        assert_eq!(Due { terms: by_hand, ..due(1, 1) }.first_state(NOW), S::Pending);
+        let after = |state| Due { takes_over: Some(state), ..due(1, 1) }.first_state(NOW);
+        assert_eq!((after(S::Rejected), after(S::Paid), after(S::Reversed)), (S::Rejected, S::Approved, S::Approved));
+    }
+
+    #[test]
+    fn money_that_comes_back_gives_back_the_state_before() {
+        use CommissionState as S;
+        let state_after =
+            |held: Standing, amount| match settle(Some(&due(1, amount)), &[held], EntryKind::Refunded).pop() {
+                Some(Step::Append { state, .. }) => state,
+                other => panic!("{other:?}"),
+            };
+        let reversed = |from| Standing { reversed_from: from, ..standing(1, 0, S::Reversed) };
+        assert_eq!(state_after(reversed(Some(S::Approved)), 2_000), S::Approved);
+        assert_eq!(state_after(reversed(None), 2_000), S::Pending);
+        assert_eq!(state_after(standing(1, 2_000, S::Rejected), 0), S::Rejected);
+        let with_bonus = Standing { bonus_cents: 500, ..standing(1, 2_000, S::Approved) };
+        assert_eq!(state_after(with_bonus, 0), S::Approved);
+    }
+
+    #[test]
+    fn terms_follow_the_facts_while_a_commission_is_pending() {
+        use CommissionState as S;
+        let reviewed = Terms { needs_review: vec![ReviewReason::FeeUnknown], ..terms() };
+        let held = |state| Standing { terms: reviewed.clone(), ..standing(1, 2_000, state) };
+        let revise = Step::Revise { commission_id: CommissionId::make(NOW, [1; 10]), terms: terms() };
+        assert_eq!(settle(Some(&due(1, 2_000)), &[held(S::Pending)], EntryKind::Corrected), std::slice::from_ref(&revise));
+        assert_eq!(settle(Some(&due(1, 1_900)), &[held(S::Pending)], EntryKind::Corrected).pop(), Some(revise));
+        assert_eq!(settle(Some(&due(1, 2_000)), &[held(S::Approved)], EntryKind::Corrected), []);
     }
 }

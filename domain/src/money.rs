@@ -35,6 +35,17 @@ impl Currency {
     pub fn decimals(&self) -> u32 {
         iso_currency::Currency::from_code(self.code()).and_then(|currency| currency.exponent()).map_or(2, u32::from)
     }
+
+    /// An amount of the minor unit, written in the major one with all its decimals: `12.30`, `-0.005`, `100`.
+    pub fn decimal(&self, amount_cents: i64) -> String {
+        let decimals = self.decimals() as usize;
+        let sign = if amount_cents < 0 { "-" } else { "" };
+        let digits = format!("{:0>width$}", amount_cents.unsigned_abs(), width = decimals + 1);
+        match digits.split_at(digits.len() - decimals) {
+            (whole, "") => format!("{sign}{whole}"),
+            (whole, part) => format!("{sign}{whole}.{part}"),
+        }
+    }
 }
 
 impl fmt::Display for Currency {
@@ -107,6 +118,23 @@ mod tests {
         check("ZZZ", None);
         check("", None);
         check("€", None);
+    }
+
+    #[test]
+    fn amounts_are_written_with_the_decimals_of_their_currency() {
+        let check = |code: &str, amount, expected: &str| {
+            assert_eq!(Currency::parse(code).unwrap().decimal(amount), expected);
+        };
+        check("EUR", 1_230, "12.30");
+        check("EUR", 5, "0.05");
+        check("EUR", -5, "-0.05");
+        check("EUR", 0, "0.00");
+        check("JPY", 100, "100");
+        check("JPY", -1, "-1");
+        check("JPY", 0, "0");
+        check("KWD", 5, "0.005");
+        check("KWD", -12_345, "-12.345");
+        check("EUR", i64::MIN, "-92233720368547758.08");
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! Payouts: the entries of one participant and currency, settled together. A payout is never negative; what does not reach
 //! the minimum is carried to the next one by staying unsettled.
 
-use crate::status::words;
+use crate::status::{CommissionState, words};
+
+/// Entries that one payout takes: the negative ones first, then the oldest, so that it is never more than the balance.
+pub const ENTRIES_MAX: i64 = 5_000;
 
 words! {
     /// A payout's status.
@@ -13,6 +16,31 @@ words! {
         /// Given up: its entries are free again.
         Canceled = "canceled",
     }
+}
+
+/// What a person does to a payout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PayoutAct {
+    /// The money was sent.
+    Pay,
+    /// It will not be.
+    Cancel,
+}
+
+impl PayoutStatus {
+    /// The status after an act, or `None` where the act is not allowed: what is paid or canceled stays so.
+    pub const fn after(self, act: PayoutAct) -> Option<Self> {
+        match (self, act) {
+            (Self::Draft, PayoutAct::Pay) => Some(Self::Paid),
+            (Self::Draft, PayoutAct::Cancel) => Some(Self::Canceled),
+            (Self::Paid | Self::Canceled, _) => None,
+        }
+    }
+}
+
+/// Whether a commission's entries may be paid out. What was paid before may be too: a later refund's entry is netted.
+pub const fn is_payable(state: CommissionState, disputed: bool) -> bool {
+    matches!(state, CommissionState::Approved | CommissionState::Paid) && !disputed
 }
 
 /// An entry that no payout has settled, of a commission that may be paid.
@@ -77,6 +105,25 @@ mod tests {
         check(&[-500, 600], 100, due(100));
         check(&[99], 100, carried(99));
         check(&[i64::MAX, i64::MAX], 0, due(i64::MAX));
+    }
+
+    #[test]
+    fn a_payout_is_paid_or_canceled_once() {
+        use {PayoutAct as A, PayoutStatus as S};
+        assert_eq!(S::Draft.after(A::Pay), Some(S::Paid));
+        assert_eq!(S::Draft.after(A::Cancel), Some(S::Canceled));
+        for status in [S::Paid, S::Canceled] {
+            assert_eq!((status.after(A::Pay), status.after(A::Cancel)), (None, None));
+        }
+    }
+
+    #[test]
+    fn only_what_is_approved_or_paid_and_not_disputed_is_payable() {
+        use CommissionState as C;
+        for state in [C::Pending, C::Approved, C::Paid, C::Rejected, C::Reversed] {
+            assert_eq!(is_payable(state, false), matches!(state, C::Approved | C::Paid), "{state:?}");
+            assert!(!is_payable(state, true), "{state:?}");
+        }
     }
 
     #[test]

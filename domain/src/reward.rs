@@ -144,7 +144,8 @@ fn valid_at(versions: &[RewardVersion], at: Instant) -> Vec<&RewardVersion> {
 }
 
 /// What was there at the time before what came later and only covers the time before it by being a first version; then a
-/// participant's override; then the one that names the event type; then the newest.
+/// participant's override; then the one that names the event type; then the newest reward, by its id: a change of an older
+/// one does not make it newer.
 fn best<'a>(
     candidates: impl Iterator<Item = &'a RewardVersion>,
     participant: &ParticipantId,
@@ -156,8 +157,21 @@ fn best<'a>(
         .filter(|v| v.event_type.as_deref().is_none_or(|wanted| wanted == event_type))
         .max_by_key(|v| {
             let was_there = v.valid_from <= at;
-            (was_there, v.participant_id.is_some(), v.event_type.is_some(), v.valid_from, v.reward_id.clone())
+            (was_there, v.participant_id.is_some(), v.event_type.is_some(), v.reward_id.clone())
         })
+}
+
+/// The fee that Stripe took of a payment, as far as it is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fee {
+    /// Not all of it is known yet.
+    #[default]
+    Unknown,
+    /// All of it, in the minor unit of the payment's currency.
+    Known(i64),
+    /// Some of it was taken in another currency, and the ledger converts none.
+    Foreign,
 }
 
 /// The money of one conversion.
@@ -167,6 +181,9 @@ pub struct Money {
     pub paid_cents: i64,
     /// The tax in it, where it is told.
     pub tax_cents: Option<i64>,
+    /// The fee in it.
+    #[serde(default)]
+    pub fee: Fee,
     /// What was given back.
     pub refunded_cents: i64,
     /// The currency; absent only with an amount of 0.
@@ -189,8 +206,10 @@ words! {
     ReviewReason {
         /// The basis is net of fees and the fee is not known.
         FeeUnknown = "fee_unknown",
-        /// A flat reward in another currency than the payment.
+        /// A flat reward, or the fee of a basis net of fees, in another currency than the payment.
         CurrencyMismatch = "currency_mismatch",
+        /// A fraud rule holds it.
+        Fraud = "fraud",
     }
 }
 
@@ -209,11 +228,7 @@ pub fn earned(rate: Rate, basis: Basis, money: &Money) -> Option<Earned> {
         }
         Rate::PercentBps(bps) => {
             let currency = money.currency?;
-            let base = match basis {
-                Basis::Gross => money.paid_cents,
-                Basis::NetOfTax | Basis::NetOfFees => money.paid_cents - money.tax_cents.unwrap_or(0),
-            }
-            .max(0);
+            let (base, needs_review) = base(basis, money);
             let kept = (money.paid_cents - money.refunded_cents).max(0);
             let amount_cents = if money.paid_cents == 0 {
                 0
@@ -224,10 +239,23 @@ pub fn earned(rate: Rate, basis: Basis, money: &Money) -> Option<Earned> {
                     i128::from(WHOLE_BPS) * i128::from(money.paid_cents),
                 )?
             };
-            let needs_review = if basis == Basis::NetOfFees { vec![ReviewReason::FeeUnknown] } else { Vec::new() };
             Some(Earned { amount_cents, currency, needs_review })
         }
     }
+}
+
+/// What a percentage is taken of, and what of it a person has to look at. A fee that is not told is not guessed: until then
+/// the amount is that of the basis net of tax.
+fn base(basis: Basis, money: &Money) -> (i64, Vec<ReviewReason>) {
+    let net_of_tax = money.paid_cents.saturating_sub(money.tax_cents.unwrap_or(0));
+    let (base, needs_review) = match (basis, money.fee) {
+        (Basis::Gross, _) => (money.paid_cents, None),
+        (Basis::NetOfTax, _) => (net_of_tax, None),
+        (Basis::NetOfFees, Fee::Known(fee_cents)) => (net_of_tax.saturating_sub(fee_cents), None),
+        (Basis::NetOfFees, Fee::Unknown) => (net_of_tax, Some(ReviewReason::FeeUnknown)),
+        (Basis::NetOfFees, Fee::Foreign) => (net_of_tax, Some(ReviewReason::CurrencyMismatch)),
+    };
+    (base.max(0), needs_review.into_iter().collect())
 }
 
 /// When a commission's hold ends.
@@ -329,10 +357,39 @@ mod tests {
     }
 
     #[test]
+    fn a_change_makes_no_reward_newer() {
+        let mut changed = version(1, 2, Trigger::Sale);
+        changed.valid_from = NOW.plus_ms(1_000);
+        let versions = [version(1, 1, Trigger::Sale), version(2, 1, Trigger::Sale), changed];
+        assert_eq!(chosen(&versions, Occasion::Payment, NOW.plus_ms(1_000)), Some((2, 1)));
+    }
+
+    #[test]
+    fn an_override_takes_its_trigger_over_whole_and_a_retired_one_gives_it_back() {
+        let mut common = version(1, 1, Trigger::Recurring);
+        common.event_type = Some("purchase".to_owned());
+        let mut own = version(2, 1, Trigger::Recurring);
+        own.participant_id = Some(participant());
+        own.payments_max = Some(1);
+        let mut end = RewardVersion { version: 2, retired: true, ..own.clone() };
+        end.valid_from = NOW.plus_ms(1_000);
+        let versions = [common, own, end, version(3, 1, Trigger::Sale)];
+        let check = |ordinal, at, expected| {
+            assert_eq!(chosen(&versions, Occasion::SubscriptionPayment(ordinal), at), expected);
+        };
+        check(1, NOW, Some((2, 1)));
+        // Its cap is the participant's: neither the program's recurring reward nor a sale's takes over.
+        check(2, NOW, None);
+        check(2, NOW.plus_ms(1_000), Some((1, 1)));
+        assert_eq!(chosen(&versions, Occasion::Payment, NOW), Some((3, 1)));
+    }
+
+    #[test]
     fn amounts_are_rounded_once_and_a_full_refund_leaves_nothing() {
         let money = |paid_cents, refunded_cents| Money {
             paid_cents,
             tax_cents: Some(100),
+            fee: Fee::Unknown,
             refunded_cents,
             currency: Some(Currency::EUR),
         };
@@ -356,11 +413,57 @@ mod tests {
     #[test]
     fn what_a_person_must_look_at_is_said() {
         let usd = Currency::parse("USD").unwrap();
-        let money = Money { paid_cents: 100, tax_cents: None, refunded_cents: 0, currency: Some(usd) };
+        let money =
+            Money { paid_cents: 100, tax_cents: None, fee: Fee::Unknown, refunded_cents: 0, currency: Some(usd) };
         let flat = Rate::Flat { amount_cents: 500, currency: Currency::EUR };
         assert_eq!(earned(flat, Basis::Gross, &money).unwrap().needs_review, [ReviewReason::CurrencyMismatch]);
         let net = earned(Rate::PercentBps(10), Basis::NetOfFees, &money).unwrap();
         assert_eq!(net.needs_review, [ReviewReason::FeeUnknown]);
         assert_eq!(earned(Rate::PercentBps(10), Basis::Gross, &Money { currency: None, ..money }), None);
+    }
+
+    #[test]
+    fn a_basis_net_of_fees_takes_tax_and_fee_off_and_both_scale_with_what_is_kept() {
+        let check = |code: &str, fee: Fee, paid: i64, refunded: i64, expected: i64, review: &[ReviewReason]| {
+            let currency = Some(Currency::parse(code).unwrap());
+            let money = Money { paid_cents: paid, tax_cents: Some(paid / 10), fee, refunded_cents: refunded, currency };
+            let earned = earned(Rate::PercentBps(2_000), Basis::NetOfFees, &money).unwrap();
+            assert_eq!((earned.amount_cents, earned.needs_review.as_slice()), (expected, review), "{money:?}");
+        };
+        // 100.00 less 10.00 tax less 3.20 fee is 86.80, of which 20 % is 17.36.
+        check("EUR", Fee::Known(320), 10_000, 0, 1_736, &[]);
+        check("EUR", Fee::Known(320), 10_000, 2_500, 1_302, &[]);
+        check("EUR", Fee::Known(320), 10_000, 5_000, 868, &[]);
+        check("EUR", Fee::Known(320), 10_000, 10_000, 0, &[]);
+        check("EUR", Fee::Known(0), 10_000, 0, 1_800, &[]);
+        // A fee above what is left of a small payment leaves nothing, and never less.
+        check("EUR", Fee::Known(95), 100, 0, 0, &[]);
+        check("EUR", Fee::Known(95), 100, 50, 0, &[]);
+        // No decimals, and three: the same integers.
+        check("JPY", Fee::Known(36), 1_000, 0, 173, &[]);
+        check("JPY", Fee::Known(36), 1_000, 333, 115, &[]);
+        check("KWD", Fee::Known(410), 12_340, 0, 2_139, &[]);
+        check("KWD", Fee::Known(410), 12_340, 6_170, 1_070, &[]);
+        // What is not known is not guessed.
+        check("EUR", Fee::Unknown, 10_000, 0, 1_800, &[ReviewReason::FeeUnknown]);
+        check("EUR", Fee::Foreign, 10_000, 5_000, 900, &[ReviewReason::CurrencyMismatch]);
+    }
+
+    #[test]
+    fn a_fee_matters_to_no_other_basis() {
+        let money = |fee| Money {
+            paid_cents: 10_000,
+            tax_cents: Some(1_000),
+            fee,
+            refunded_cents: 0,
+            currency: Some(Currency::EUR),
+        };
+        for fee in [Fee::Unknown, Fee::Known(320), Fee::Foreign] {
+            let of = |basis| earned(Rate::PercentBps(2_000), basis, &money(fee)).unwrap();
+            assert_eq!((of(Basis::Gross).amount_cents, of(Basis::NetOfTax).amount_cents), (2_000, 1_800));
+            assert!(of(Basis::Gross).needs_review.is_empty() && of(Basis::NetOfTax).needs_review.is_empty());
+            let flat = Rate::Flat { amount_cents: 500, currency: Currency::EUR };
+            assert!(earned(flat, Basis::NetOfFees, &money(fee)).unwrap().needs_review.is_empty());
+        }
     }
 }

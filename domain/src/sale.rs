@@ -1,17 +1,24 @@
 //! A sale: the facts that belong together, and the one conversion that they make. Its state is a function of its facts and
 //! their own times, never of the order in which they came.
 
+pub mod customer;
 pub mod family;
+pub mod fees;
+pub mod listed;
 pub mod partition;
 pub mod refunds;
 
+pub use self::customer::Customer;
+
 use serde::{Deserialize, Serialize};
 
+use crate::email::EmailHashes;
 use crate::fact::{
     BillingReason, ClickMention, Hints, InvoiceFact, PaymentStatus, SessionFact, SessionMode, StripeFact,
 };
 use crate::money::Currency;
-use crate::reward::{Money, Occasion};
+pub use crate::reward::Occasion;
+use crate::reward::{Fee, Money};
 use crate::status::words;
 use crate::time::{Instant, MINUTE_MS};
 
@@ -63,6 +70,12 @@ pub struct Report {
     /// The promo code named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promo_code: Option<String>,
+    /// The merchant's own id of the customer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_external_id: Option<String>,
+    /// The buyer's address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<EmailHashes>,
 }
 
 /// A Stripe fact with the time of the event that brought it.
@@ -120,6 +133,8 @@ pub struct Conversion {
     pub stripe: StripeIds,
     /// Who is to be credited, by Stripe's facts.
     pub hints: Hints,
+    /// Who bought.
+    pub customer: Customer,
 }
 
 /// What a sale has come to.
@@ -178,6 +193,7 @@ fn from_invoice(facts: &SaleFacts, at: Instant, invoice: &InvoiceFact) -> State 
         occasion: invoice_occasion(invoice),
         stripe: ids(facts),
         hints: hints(facts),
+        customer: customer::of(facts),
     }))
 }
 
@@ -195,6 +211,7 @@ fn from_session(facts: &SaleFacts, at: Instant, session: &SessionFact, now: Inst
         occasion: session_occasion(session),
         stripe: ids(facts),
         hints: hints(facts),
+        customer: customer::of(facts),
     }))
 }
 
@@ -237,24 +254,38 @@ fn reported(
         occurred_at: report.occurred_at,
         stripe: ids(facts),
         hints: hints(facts),
+        customer: customer::of(facts),
     }))
 }
 
 fn reported_money(report: &Report) -> Money {
-    Money { paid_cents: report.amount_cents, tax_cents: None, refunded_cents: 0, currency: report.currency }
+    Money {
+        paid_cents: report.amount_cents,
+        tax_cents: None,
+        fee: Fee::Unknown,
+        refunded_cents: 0,
+        currency: report.currency,
+    }
 }
 
 fn invoice_money(invoice: &InvoiceFact) -> Money {
     Money {
         paid_cents: invoice.amount_paid,
         tax_cents: invoice.tax,
+        fee: Fee::Unknown,
         refunded_cents: 0,
         currency: Some(invoice.currency),
     }
 }
 
 fn session_money(session: &SessionFact) -> Money {
-    Money { paid_cents: session.amount, tax_cents: session.tax, refunded_cents: 0, currency: session.currency }
+    Money {
+        paid_cents: session.amount,
+        tax_cents: session.tax,
+        fee: Fee::Unknown,
+        refunded_cents: 0,
+        currency: session.currency,
+    }
 }
 
 /// Every id that any fact tells; the least of several, so that order does not matter.
@@ -411,6 +442,8 @@ mod tests {
                 occurred_at: NOW,
                 click_id: None,
                 promo_code: None,
+                customer_external_id: None,
+                email: None,
             };
             let facts = SaleFacts { report: Some(report), ..facts(stripe) };
             let State::Converted(conversion) = state(&facts, NOW) else {

@@ -3,7 +3,7 @@
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)* }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         pub enum $name {$(
             $(#[$vdoc])*
             #[serde(rename = $word)]
@@ -158,6 +158,30 @@ words! {
         /// Waits for a fact that joins it to a sale.
         Parked = "parked",
         /// Could not be processed; the reason says why.
+        Failed = "failed",
+    }
+}
+
+words! {
+    /// What Stripe's API is asked.
+    LookupKind {
+        /// The fee of a balance transaction.
+        Fee = "fee",
+        /// The sale of a payment intent whose refund or dispute is parked.
+        Sale = "sale",
+        /// The events that Stripe could not deliver.
+        Reconcile = "reconcile",
+    }
+}
+
+words! {
+    /// How far asking Stripe's API has come.
+    LookupState {
+        /// To be asked, or asked again.
+        Pending = "pending",
+        /// Answered.
+        Done = "done",
+        /// Given up; the last error says why.
         Failed = "failed",
     }
 }

@@ -90,6 +90,15 @@ fn charge_format_unchanged() {
 }
 
 #[test]
+fn fee_format_unchanged() {
+    let stored = r#"{"kind":"fee","balance_transaction":"txn_1","fee":320,"currency":"EUR"}"#;
+    let body = json!({"id": "txn_1", "object": "balance_transaction", "fee": 320, "currency": "eur"});
+    let told = crate::api::balance_transaction(body.to_string().as_bytes()).unwrap();
+    assert_eq!(serde_json::to_string(&told.fact).unwrap(), stored);
+    assert_eq!(serde_json::from_str::<StripeFact>(stored).unwrap(), told.fact);
+}
+
+#[test]
 fn refund_format_unchanged() {
     check(
         "refund.updated",

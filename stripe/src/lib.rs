@@ -2,8 +2,10 @@
 //! canonical facts. What a fact does to a commission is not known here, nor is the platform, the clock or a key.
 //!
 //! [`signature::verify`] judges the raw bytes; [`event::read`] makes facts of them. Each kind of object has a module of
-//! its own, and [`event::read`] has the table of event types.
+//! its own, and [`event::read`] has the table of event types. [`api`] reads the same objects where Stripe's API was asked
+//! for them.
 
+pub mod api;
 pub mod event;
 pub mod shape;
 pub mod signature;

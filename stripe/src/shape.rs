@@ -67,6 +67,11 @@ impl<'a> Shape<'a> {
         self.0.get(key).is_some()
     }
 
+    /// As JSON text.
+    pub(crate) fn to_text(self) -> String {
+        self.0.to_string()
+    }
+
     pub(crate) fn is_null(self) -> bool {
         self.0.is_null()
     }

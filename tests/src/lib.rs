@@ -7,6 +7,7 @@ mod random;
 mod server;
 mod site;
 mod stripe;
+mod stripe_api;
 mod suite;
 mod time;
 
@@ -15,6 +16,7 @@ pub use client::{Answer, Client};
 pub use random::Random;
 pub use server::Server;
 pub use site::Site;
-pub use stripe::{Stripe, invoice, session, subscription_session};
+pub use stripe::{Stripe, charge_updated, invoice, session, subscription_session};
+pub use stripe_api::StripeApi;
 pub use suite::{Test, run};
 pub use time::{Timer, now, wait_for};

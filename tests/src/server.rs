@@ -20,6 +20,8 @@ const LOOKS_MAX: u32 = 500;
 pub struct Server {
     folder: TempDir,
     bare: bool,
+    /// Where it asks Stripe's API.
+    stripe_api: Option<String>,
     running: Option<Running>,
     port: u16,
     dev: Value,
@@ -33,17 +35,22 @@ struct Running {
 impl Server {
     /// Starts a server with the demo and bench workspaces.
     pub fn start() -> Result<Self> {
-        Self::start_with(false)
+        Self::start_with(false, None)
+    }
+
+    /// Starts a server that asks Stripe's API at this origin.
+    pub fn start_asking(stripe_api: &str) -> Result<Self> {
+        Self::start_with(false, Some(stripe_api.to_owned()))
     }
 
     /// Starts a server without any workspace.
     pub fn start_bare() -> Result<Self> {
-        Self::start_with(true)
+        Self::start_with(true, None)
     }
 
-    fn start_with(bare: bool) -> Result<Self> {
+    fn start_with(bare: bool, stripe_api: Option<String>) -> Result<Self> {
         let folder = TempDir::new()?;
-        let mut server = Self { folder, bare, running: None, port: 0, dev: Value::Null };
+        let mut server = Self { folder, bare, stripe_api, running: None, port: 0, dev: Value::Null };
         server.restart()?;
         Ok(server)
     }
@@ -99,6 +106,9 @@ impl Server {
         command.args(["dev", "--harness", "--port", &self.port.to_string(), "--state"]).arg(&state);
         if self.bare {
             command.arg("--bare");
+        }
+        if let Some(stripe_api) = &self.stripe_api {
+            command.env("STRIPE_API_BASE", stripe_api);
         }
         let log = File::options().create(true).append(true).open(self.folder.path().join("server.log"))?;
         // Its standard input is held open by `child`: when this process is killed, the server ends too.

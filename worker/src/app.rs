@@ -15,12 +15,14 @@ use tower_service::Service;
 use crate::assets::Assets;
 use crate::auth::KeyMemory;
 use crate::call::{Call, Peer};
+use crate::connections::ConnectionMemory;
 use crate::error::ApiError;
 use crate::limiter::Limiter;
 use crate::pages;
 use crate::routes;
 use crate::secrets::Secrets;
 use crate::store::Database;
+use crate::stripe_api::StripeApi;
 
 /// Tells the time. Two run: the platform's, and one moved by hand in tests.
 pub trait Clock: Send + Sync {
@@ -44,10 +46,14 @@ pub struct App {
     pub random: Arc<dyn Random>,
     /// The rate limiter.
     pub limiter: Arc<dyn Limiter>,
+    /// Stripe's API.
+    pub stripe_api: Arc<dyn StripeApi>,
     /// Built files.
     pub assets: Arc<dyn Assets>,
     /// What this isolate remembers of keys.
     pub keys: KeyMemory,
+    /// What this isolate remembers of Stripe connections.
+    pub connections: ConnectionMemory,
     /// Tells clicks of one millisecond apart: a random start per isolate, then counting.
     pub nonce: AtomicU32,
     /// The deployment's secrets.
@@ -88,30 +94,55 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/clicks/{id}", get(r::clicks::read))
         .route("/commissions", get(r::commissions::list))
         .route("/commissions/{id}", get(r::commissions::read))
+        .route("/commissions/{id}/bonus", post(r::commissions::add_bonus))
         .route("/commissions/{id}/{verb}", post(r::commissions::act))
         .route("/conversions", post(r::conversions::report).get(r::conversions::list))
         .route("/conversions/{id}", get(r::conversions::read))
+        .route("/conversions/{id}/attribute", post(r::conversions::attribute))
         .route("/conversions/{id}/refunds", post(r::refunds::create))
+        .route("/customers", get(r::customers::list))
+        .route("/customers/{id}", get(r::customers::read))
         .route("/events", get(r::events::list))
+        .route("/fraud-alerts", get(r::fraud_alerts::list))
+        .route("/fraud-alerts/{id}", get(r::fraud_alerts::read))
+        .route("/fraud-alerts/{id}/dismiss", post(r::fraud_alerts::dismiss))
         .route("/hosts", post(r::hosts::create).get(r::hosts::list))
         .route("/hosts/{id}", delete(r::hosts::delete))
         .route("/links", post(r::links::create).get(r::links::list))
-        .route("/links/{id}", get(r::links::read))
+        .route("/links/{id}", get(r::links::read).patch(r::links::change))
         .route("/links/{id}/{verb}", post(r::links::act))
         .route("/participants", post(r::participants::create).get(r::participants::list))
         .route("/participants/{id}", get(r::participants::read))
         .route("/participants/{id}/{verb}", post(r::participants::act))
         .route("/partners", post(r::partners::create).get(r::partners::list))
-        .route("/partners/{id}", get(r::partners::read))
+        .route("/partners/{id}", get(r::partners::read).patch(r::partners::change))
+        .route("/payouts", post(r::payouts::drafts::create).get(r::payouts::list))
+        .route("/payouts/balances", get(r::payouts::balances))
+        .route("/payouts/csv", get(r::payouts::csv::list))
+        .route("/payouts/{id}", get(r::payouts::read))
+        .route("/payouts/{id}/csv", get(r::payouts::csv::read))
+        .route("/payouts/{id}/{verb}", post(r::payouts::act))
         .route("/programs", post(r::programs::create).get(r::programs::list))
-        .route("/programs/{id}", get(r::programs::read))
+        .route("/programs/{id}", get(r::programs::read).patch(r::programs::change))
         .route("/programs/{id}/{verb}", post(r::programs::act))
         .route("/promo-codes", post(r::promo_codes::create).get(r::promo_codes::list))
         .route("/promo-codes/{id}", get(r::promo_codes::read))
+        .route("/refunds", get(r::refunds::list))
+        .route("/refunds/{id}", get(r::refunds::read))
+        .route("/refunds/{id}/match", post(r::refunds::match_by_hand))
+        .route("/rewards", post(r::rewards::create).get(r::rewards::list))
+        .route("/rewards/{id}", get(r::rewards::read))
+        .route("/rewards/{id}/{verb}", post(r::rewards::act))
         .route("/stripe-connections", post(r::stripe_connections::create).get(r::stripe_connections::list))
+        .route("/stripe-connections/{id}", get(r::stripe_connections::read).delete(r::stripe_connections::delete))
+        .route("/stripe-connections/{id}/lookups", get(r::stripe_connections::lookups))
+        .route("/stripe-connections/{id}/reconcile", post(r::stripe_connections::reconcile))
+        .route("/stripe-connections/{id}/restricted-key", post(r::stripe_connections::set_restricted_key))
+        .route("/stripe-connections/{id}/signing-secret", post(r::stripe_connections::roll_signing_secret))
         .route("/stripe-events", get(r::stripe_events::list))
         .route("/stripe-events/{id}", get(r::stripe_events::read))
-        .route("/stripe-events/{id}/replay", post(r::stripe_events::replay));
+        .route("/stripe-events/{id}/replay", post(r::stripe_events::replay))
+        .route("/workspace/wipe-test-data", post(r::workspace::wipe_test_data));
     // Not there at all in a deployment, so that nothing of it can be asked for.
     let demo = if app.config.dev { pages::demo::router() } else { Router::new() };
     Router::new()

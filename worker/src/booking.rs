@@ -5,15 +5,22 @@
 //! it is new); who comes second fails as a whole, loads again and decides on what is there then.
 
 mod decide;
+mod directory;
 mod load;
+mod lookups;
+mod people;
 mod write;
 
+#[cfg(test)]
+mod orders;
+#[cfg(test)]
+mod peers;
 #[cfg(test)]
 mod tests;
 
 pub use self::load::mentions;
 
-use domain::attribution::{Inputs, Refusal, Verdict};
+use domain::attribution::{Inputs, Manual, Refusal, Verdict};
 use domain::ids::StripeEventId;
 use domain::sale::family::ReportedRefund;
 use domain::time::Instant;
@@ -22,10 +29,21 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::store::conversions::{Conversion, Reported};
 use crate::store::families::NewFact;
-use crate::store::{DbError, Scope};
+use crate::store::{DbError, Scope, Statement};
 
 /// How often a booking is decided again because another came between.
 const ATTEMPTS_MAX: u32 = 8;
+
+/// A person's word on who is to be credited for a conversion.
+#[derive(Clone, Debug)]
+pub struct ByHand {
+    /// The conversion, which nobody is credited for.
+    pub conversion_id: String,
+    /// Who is to be, and the act that records it.
+    pub manual: Manual,
+    /// Why.
+    pub reason: String,
+}
 
 /// New facts of one family.
 pub struct Booking {
@@ -40,6 +58,10 @@ pub struct Booking {
     pub report: Option<Reported>,
     /// A refund that a merchant reports: at most what is left of its conversion.
     pub refund: Option<ReportedRefund>,
+    /// A conversion that a person attributes.
+    pub by_hand: Option<ByHand>,
+    /// What else belongs to the same batch.
+    pub beside: Vec<Statement>,
     /// The one `now`.
     pub now: Instant,
     /// Kept with what is stored.
@@ -48,12 +70,33 @@ pub struct Booking {
     pub stripe_event: Option<StripeEventId>,
 }
 
+impl Booking {
+    /// A booking of a family that only names it: to be filled, or to look again when time has passed.
+    pub fn of(scope: Scope, keys: Vec<String>, now: Instant) -> Self {
+        Self {
+            scope,
+            keys,
+            facts: Vec::new(),
+            report: None,
+            refund: None,
+            by_hand: None,
+            beside: Vec::new(),
+            now,
+            request_id: None,
+            stripe_event: None,
+        }
+    }
+}
+
 /// What came of it.
 pub enum Booked {
     /// The report's conversion.
     Converted(Box<Converted>),
     /// The facts are recorded.
-    Recorded,
+    Recorded {
+        /// What Stripe's API may be asked now because of them.
+        lookups: Vec<String>,
+    },
     /// The report's sale has a conversion already.
     Duplicate {
         /// The first one's id.
@@ -63,6 +106,8 @@ pub enum Booked {
     Refused(Refusal),
     /// Every fact was told before.
     Repeated,
+    /// Somebody is credited for the conversion already, or it was merged.
+    NotByHand,
     /// The refund is more than what is left.
     OverTheRest {
         /// What is left, in the minor unit.
@@ -87,13 +132,21 @@ pub async fn book(app: &App, booking: &Booking) -> Result<Booked, ApiError> {
     let mut last = String::new();
     for _ in 0..ATTEMPTS_MAX {
         let loaded = load::load(app, booking).await?;
+        if loaded.settled {
+            return Ok(Booked::Repeated);
+        }
         let decided = decide::decide(app, booking, loaded);
         let (statements, booked) = write::write(app, booking, decided)?;
         if statements.is_empty() {
             return Ok(booked);
         }
         match app.db.batch(statements).await {
-            Ok(_) => return Ok(booked),
+            Ok(results) => {
+                return Ok(match booked {
+                    Booked::Recorded { .. } => Booked::Recorded { lookups: lookups::queued(&results) },
+                    other => other,
+                });
+            }
             Err(DbError::Constraint(which)) => last = which,
             Err(error) => return Err(error.into()),
         }

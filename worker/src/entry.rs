@@ -20,6 +20,11 @@ use crate::jobs::Message;
 use crate::objects::rate_limiter::DurableLimiter;
 use crate::secrets::Secrets;
 use crate::store::d1::D1;
+use crate::stripe_api::BASE_DEFAULT;
+use crate::stripe_api::fetch::PlatformStripe;
+
+/// Messages that the platform takes at once.
+const QUEUE_BATCH_MAX: usize = 100;
 
 struct PlatformClock;
 
@@ -75,8 +80,10 @@ fn running(env: &Env) -> worker::Result<(Arc<App>, Router)> {
         clock: Arc::new(PlatformClock),
         random: Arc::new(PlatformRandom),
         limiter: Arc::new(DurableLimiter::new(env)?),
+        stripe_api: Arc::new(stripe_api(env)),
         assets: Arc::new(PlatformAssets(env.assets("ASSETS")?)),
         keys: Default::default(),
+        connections: Default::default(),
         nonce: AtomicU32::new(u32::from_be_bytes(nonce)),
         secrets: secrets(env)?,
         config: config(env),
@@ -90,6 +97,11 @@ fn secrets(env: &Env) -> worker::Result<Secrets> {
     let text = |name: &str| env.secret(name).map(|value| value.to_string()).unwrap_or_default();
     Secrets::read(&text("CLICK_SECRETS"), &text("ENCRYPTION_SECRETS"), &text("HASH_SECRETS"), &text("OPERATOR_TOKEN"))
         .map_err(|bad| worker::Error::RustError(format!("the secret {} is missing or malformed", bad.0)))
+}
+
+fn stripe_api(env: &Env) -> PlatformStripe {
+    let base = env.var("STRIPE_API_BASE").map(|value| value.to_string()).unwrap_or_default();
+    PlatformStripe::at(if base.trim().is_empty() { BASE_DEFAULT } else { &base }, config(env).dev)
 }
 
 fn config(env: &Env) -> Config {
@@ -147,10 +159,21 @@ async fn queue(batch: MessageBatch<Message>, env: Env, _context: Context) -> wor
         }
     }
     let handled = crate::jobs::handle(&app, messages).await;
-    for (raw, handled) in raws.iter().zip(handled) {
-        if handled { raw.ack() } else { raw.retry() }
+    for (raw, done) in raws.iter().zip(handled.done) {
+        if done { raw.ack() } else { raw.retry() }
     }
+    send(&env, handled.next).await;
     Ok(())
+}
+
+/// Queues what follows from messages. Losing it only costs time: a sweep finds it.
+async fn send(env: &Env, messages: Vec<Message>) {
+    for batch in messages.chunks(QUEUE_BATCH_MAX) {
+        let sent = async { env.queue("QUEUE")?.send_batch(batch.to_vec()).await };
+        if let Err(error) = sent.await {
+            crate::log(&format!("queue refused: {error}"));
+        }
+    }
 }
 
 #[event(scheduled)]
@@ -159,7 +182,8 @@ async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) 
     match crate::jobs::sweep(&app).await {
         Ok(messages) => {
             // Handled here and now: a sweep does not depend on the queue that lost them.
-            let _ = crate::jobs::handle(&app, messages).await;
+            let handled = crate::jobs::handle(&app, messages).await;
+            send(&env, handled.next).await;
         }
         Err(error) => crate::log(&format!("sweep: {error}")),
     }

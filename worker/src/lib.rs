@@ -6,6 +6,7 @@ pub mod assets;
 pub mod auth;
 pub mod booking;
 pub mod call;
+pub mod connections;
 pub mod error;
 pub mod fields;
 pub mod jobs;
@@ -13,6 +14,7 @@ pub mod limiter;
 pub mod secrets;
 pub mod shapes;
 pub mod store;
+pub mod stripe_api;
 
 mod pages;
 mod routes;

@@ -25,6 +25,11 @@ pub enum Bucket {
         /// The IPv4 address, or the /64 of an IPv6 address.
         address: String,
     },
+    /// Signatures that failed, per Stripe connection.
+    Signatures {
+        /// The connection's id.
+        connection_id: String,
+    },
 }
 
 impl Bucket {
@@ -34,6 +39,7 @@ impl Bucket {
             Self::Clicks { key_id } => format!("clicks:{key_id}"),
             Self::Conversions { key_id } => format!("conversions:{key_id}"),
             Self::Other { workspace_id, address } => format!("other:{workspace_id}:{address}"),
+            Self::Signatures { connection_id } => format!("signatures:{connection_id}"),
         }
     }
 }

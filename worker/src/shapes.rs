@@ -1,11 +1,15 @@
 //! The JSON shapes of objects, as clients see them: in answers, and in the events of the outbox.
 
+pub mod payouts;
+
 use domain::attribution::{Inputs, Refusal, Verdict};
 use domain::mode::Mode;
 use domain::reward::{Rate, RewardVersion};
+use domain::time::Instant;
 use serde_json::{Value as Json, json};
 
 use crate::store::Scope;
+use crate::store::acts::Listed as Act;
 use crate::store::clicks::Click;
 use crate::store::commissions::Commission;
 use crate::store::conversions::{Conversion, Decision};
@@ -13,7 +17,9 @@ use crate::store::events::Listed as Event;
 use crate::store::links::{Link, PromoCode};
 use crate::store::partners::{Participant, Partner};
 use crate::store::programs::Program;
+use crate::store::rewards::Reward;
 use crate::store::stripe_events::{Connection, Listed as StripeEvent};
+use crate::store::stripe_lookups::Lookup as StripeLookup;
 
 /// A refusal's error code.
 pub const fn refusal_code(refusal: Refusal) -> &'static str {
@@ -53,6 +59,7 @@ pub fn conversion(conversion: &Conversion, mode: Mode, commission_id: Option<&st
         },
         "decision_id": conversion.decision_id,
         "commission_id": commission_id,
+        "customer_id": conversion.customer_id,
         "created_at": conversion.created_at.to_string(),
     })
 }
@@ -74,10 +81,18 @@ pub fn explanation(inputs: &Inputs, verdict: &Verdict) -> Json {
     json!({ "inputs": inputs_shown(inputs), "candidates": candidates, "steps": verdict.steps() })
 }
 
-/// The inputs with their times as ISO 8601, as every time in an answer.
+/// The inputs with their times as ISO 8601, as every time in an answer, and without the hashes of addresses.
 fn inputs_shown(inputs: &Inputs) -> Json {
     let mut shown = json!(inputs);
     shown["occurred_at"] = json!(inputs.occurred_at.to_string());
+    if let Some(surroundings) = shown.get_mut("surroundings").and_then(Json::as_object_mut) {
+        surroundings.remove("buyer");
+        for person in surroundings.get_mut("people").and_then(Json::as_array_mut).into_iter().flatten() {
+            if let Some(person) = person.as_object_mut() {
+                person.remove("email");
+            }
+        }
+    }
     if let Some(clicks) = shown.get_mut("clicks").and_then(Json::as_array_mut) {
         for click in clicks {
             if let Some(at) = click["at"].as_i64() {
@@ -107,6 +122,14 @@ pub fn decision(decision: &Decision, mode: Mode) -> Json {
         "rule_version": decision.rule_version,
         "explanation": explanation(&decision.inputs, &decision.verdict),
         "created_at": decision.created_at.to_string(),
+    })
+}
+
+/// What a person did, and why.
+pub fn act(act: &Act) -> Json {
+    json!({
+        "id": act.id, "kind": act.kind, "subject": act.subject, "reason": act.reason, "detail": act.detail,
+        "request_id": act.request_id, "created_at": act.created_at.to_string(),
     })
 }
 
@@ -184,14 +207,24 @@ pub fn reward(version: &RewardVersion) -> Json {
         "auto_approve": version.auto_approve,
         "payments_max": version.payments_max,
         "valid_from": version.valid_from.to_string(),
+        "retired": version.retired,
     })
 }
 
-/// A program with the newest version of each of its rewards.
+/// A reward, outside its program.
+pub fn reward_of_its_own(of_its_own: &Reward, mode: Mode) -> Json {
+    let mut shape = reward(&of_its_own.current);
+    shape["mode"] = json!(mode);
+    shape["program_id"] = json!(of_its_own.current.program_id);
+    shape["created_at"] = json!(of_its_own.created_at.to_string());
+    shape
+}
+
+/// A program with the newest version of each of its rewards; participants' own and retired ones are listed under rewards.
 pub fn program(program: &Program, versions: &[RewardVersion], mode: Mode) -> Json {
     let newest = versions.iter().filter(|version| {
         let superseded = versions.iter().any(|v| v.reward_id == version.reward_id && v.version > version.version);
-        version.program_id == program.id && !superseded && !version.retired
+        version.program_id == program.id && version.participant_id.is_none() && !superseded && !version.retired
     });
     json!({
         "id": program.id,
@@ -201,6 +234,9 @@ pub fn program(program: &Program, versions: &[RewardVersion], mode: Mode) -> Jso
         "status": program.status.as_str(),
         "attribution_window_days": program.attribution_window_days,
         "attribution_model": program.attribution_model.as_str(),
+        "fraud": program.fraud,
+        "reverse_pending_on_end": program.reverse_pending_on_end,
+        "minimum_payout_cents": program.minimum_payout_cents,
         "rewards": newest.map(reward).collect::<Vec<_>>(),
         "created_at": program.created_at.to_string(),
     })
@@ -239,11 +275,41 @@ pub fn promo_code(promo: &PromoCode, mode: Mode) -> Json {
     })
 }
 
-/// A Stripe connection; its secret is never shown again.
-pub fn connection(connection: &Connection, origin: &str) -> Json {
+/// A Stripe connection; its secret and its key are never shown again.
+pub fn connection(connection: &Connection, origin: &str, now: Instant) -> Json {
+    let previous = connection.previous.as_ref().filter(|(_, until)| now < *until);
     json!({
         "id": connection.id, "mode": connection.scope.mode, "url": format!("{origin}/webhooks/stripe/{}", connection.id),
+        "has_restricted_key": connection.restricted_key.is_some(),
+        "previous_secret_accepted_until": previous.map(|(_, until)| until.to_string()),
         "created_at": connection.created_at.to_string(),
+    })
+}
+
+/// A Stripe connection with its reconciliation, and how many look-ups are pending and given up, and why the last one was.
+pub fn connection_with_lookups(
+    of: &Connection,
+    origin: &str,
+    now: Instant,
+    reconcile: Option<&StripeLookup>,
+    (pending, failed, last_error): (i64, i64, Option<String>),
+) -> Json {
+    let mut shown = connection(of, origin, now);
+    shown["reconcile"] = json!(reconcile.map(|job| json!({
+        "state": job.state.as_str(), "found": job.found, "new": job.new, "last_error": job.last_error,
+        "started_at": job.started_at.to_string(), "finished_at": job.finished_at.map(|at| at.to_string()),
+    })));
+    shown["lookups"] = json!({ "pending": pending, "failed": failed, "last_error": last_error });
+    shown
+}
+
+/// Something that Stripe's API was asked.
+pub fn stripe_lookup(lookup: &StripeLookup) -> Json {
+    json!({
+        "id": lookup.id, "mode": lookup.scope.mode, "connection_id": lookup.connection_id, "kind": lookup.kind.as_str(),
+        "subject": lookup.subject, "state": lookup.state.as_str(), "found": lookup.found, "attempts": lookup.attempts,
+        "last_error": lookup.last_error, "finished_at": lookup.finished_at.map(|at| at.to_string()),
+        "created_at": lookup.started_at.to_string(),
     })
 }
 

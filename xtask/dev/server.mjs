@@ -6,7 +6,8 @@
 // the secrets, and does what Cloudflare's cron would do. It prints one line of JSON on stdout when requests are answered:
 //   {"ready":{"port":8787,"workerd_pid":123,"operator_token":"…"}}
 // and everything else on stderr. When workerd dies it exits with 70, so that whoever started it can start it again with
-// the same state; when its stdin ends, whoever started it is gone, and it exits too.
+// the same state; when its stdin ends, whoever started it is gone, and it exits too. STRIPE_API_BASE in the environment
+// takes the place of the one in wrangler.toml.
 
 import childProcess from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -73,6 +74,12 @@ function secrets() {
   fs.writeFileSync(half, JSON.stringify(made, null, 2), { mode: 0o600 });
   fs.renameSync(half, file);
   return made;
+}
+
+/** Where Stripe's API is asked, should it be a server on this machine. */
+function stripeApi() {
+  const base = process.env.STRIPE_API_BASE;
+  return base ? { STRIPE_API_BASE: base } : {};
 }
 
 /** The built modules. Wrangler would bundle them; worker-build has already done so. */
@@ -170,7 +177,7 @@ async function main() {
           modules: modules(),
           modulesRoot: path.join(root, "build", "worker"),
           serviceBindings: { ...fromConfig.serviceBindings, [assets.binding]: "selgeo-assets" },
-          bindings: { ...fromConfig.bindings, ...secret, SELGEO_DEV: "1", MOUNTS: "/_s" },
+          bindings: { ...fromConfig.bindings, ...secret, ...stripeApi(), SELGEO_DEV: "1", MOUNTS: "/_s" },
         },
         assetsWorker(assets),
         ...externalWorkers,

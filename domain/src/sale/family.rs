@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::fees::fee;
 use super::partition::{keys, parts, subscription};
 use super::refunds::{Returned, returned};
 use super::{Conversion, Observed, Report, SaleFacts, State, state};
@@ -23,6 +24,13 @@ pub struct ReportedRefund {
     pub amount_cents: i64,
 }
 
+/// A person said that these ids are of one sale: an unmatched refund's, and that of a conversion.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joined {
+    /// The ids.
+    pub joined: BTreeSet<String>,
+}
+
 /// Everything that is known of a family.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FamilyFacts {
@@ -32,6 +40,8 @@ pub struct FamilyFacts {
     pub refunds: Vec<ReportedRefund>,
     /// What Stripe said.
     pub stripe: Vec<Observed>,
+    /// What people joined.
+    pub joins: Vec<Joined>,
 }
 
 /// One sale of a family.
@@ -82,6 +92,8 @@ fn sorted(facts: &FamilyFacts) -> Vec<(BTreeSet<String>, Part)> {
     let mut sets: Vec<BTreeSet<String>> = facts.reports.iter().map(|r| of_report(&r.external_transaction_id)).collect();
     sets.extend(facts.refunds.iter().map(|refund| of_report(&refund.external_transaction_id)));
     sets.extend(facts.stripe.iter().map(|observed| keys(&observed.fact)));
+    // These come last, and hold nothing but keys.
+    sets.extend(facts.joins.iter().map(|by_hand| by_hand.joined.clone()));
     let mut all = Vec::new();
     for (keys, places) in parts(&sets) {
         // A fact without keys speaks of the whole family.
@@ -121,6 +133,7 @@ fn member(keys: BTreeSet<String>, part: &Part, now: Instant) -> Member {
         let money = &mut conversion.money;
         let back = if returned.lost { money.paid_cents } else { returned.refunded_cents };
         money.refunded_cents = back.clamp(0, money.paid_cents.max(0));
+        money.fee = fee(&part.sale.stripe, money);
     }
     let names_a_sale = part.sale.report.is_some()
         || part.sale.stripe.iter().any(|o| matches!(o.fact, StripeFact::Session(_) | StripeFact::Invoice(_)));
@@ -181,10 +194,11 @@ fn is_payment(conversion: &Conversion) -> bool {
 mod tests {
     use super::*;
     use crate::fact::{
-        BillingReason, ChargeFact, Hints, InvoiceFact, InvoicePaymentFact, PaymentStatus, RefundFact, RefundStatus,
-        SessionFact, SessionMode, SubscriptionEndedFact,
+        BillingReason, ChargeFact, FeeFact, Hints, InvoiceFact, InvoicePaymentFact, PaymentStatus, RefundFact,
+        RefundStatus, SessionFact, SessionMode, SubscriptionEndedFact,
     };
     use crate::money::Currency;
+    use crate::reward::Fee;
 
     const NOW: Instant = Instant::from_seconds(1_800_000_000);
 
@@ -370,13 +384,15 @@ mod tests {
             occurred_at: NOW,
             click_id: None,
             promo_code: None,
+            customer_external_id: None,
+            email: None,
         };
         let back = |id: &str, amount_cents| ReportedRefund {
             external_transaction_id: "txn_1".to_owned(),
             external_refund_id: id.to_owned(),
             amount_cents,
         };
-        let facts = |refunds| FamilyFacts { reports: vec![report.clone()], refunds, stripe: Vec::new() };
+        let facts = |refunds| FamilyFacts { reports: vec![report.clone()], refunds, ..FamilyFacts::default() };
         assert_eq!(
             conversions(&facts(vec![back("r1", 2_500), back("r1", 2_500)])),
             [(10_000, 2_500, Occasion::Payment)]
@@ -398,6 +414,22 @@ mod tests {
         let stripe = vec![paid, invoice_payment(3), refund(4, "re_1", 2_500)];
         let facts = FamilyFacts { refunds: vec![back], stripe, ..FamilyFacts::default() };
         assert_eq!(conversions(&facts), [(10_000, 2_500, Occasion::SubscriptionPayment(1))]);
+    }
+
+    #[test]
+    fn a_fee_meets_its_charge_by_the_balance_transaction_in_every_order() {
+        let fee = FeeFact { balance_transaction: "txn_1".to_owned(), fee: 320, currency: Currency::EUR };
+        let paid = invoice(2, "a", BillingReason::SubscriptionCreate, 10_000);
+        let facts = [session(1), paid, invoice_payment(3), charge(4, 0), observed(9, StripeFact::Fee(fee))];
+        for order in orders(&facts) {
+            let members = members(&of(order), NOW);
+            assert_eq!(members.len(), 1);
+            let State::Converted(conversion) = &members[0].state else { panic!("a paid invoice converts") };
+            assert_eq!(conversion.money.fee, Fee::Known(320));
+        }
+        // Alone, nobody can say what it is the fee of.
+        let alone = members(&of(facts[4..].to_vec()), NOW);
+        assert!(alone.len() == 1 && alone[0].unknown);
     }
 
     #[test]

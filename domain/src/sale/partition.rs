@@ -34,6 +34,10 @@ pub fn keys(fact: &StripeFact) -> BTreeSet<String> {
             keys.insert(charge.charge.clone());
             keys.extend(charge.payment_intent.clone());
             keys.extend(charge.invoice.clone());
+            keys.extend(charge.balance_transaction.clone());
+        }
+        StripeFact::Fee(fee) => {
+            keys.insert(fee.balance_transaction.clone());
         }
         StripeFact::Refund(refund) => {
             keys.extend(refund.charge.clone());

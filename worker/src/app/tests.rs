@@ -134,7 +134,11 @@ fn a_wrong_method_is_405_and_says_which_are_right() {
     check("PUT /api/v1/conversions", &["GET", "HEAD", "POST"]);
     check("OPTIONS /api/v1/conversions", &["GET", "HEAD", "POST"]);
     check("POST /api/v1/attribution-audit", &["GET", "HEAD"]);
-    check("DELETE /api/v1/programs/prog_x", &["GET", "HEAD"]);
+    check("DELETE /api/v1/programs/prog_x", &["GET", "HEAD", "PATCH"]);
+    check("DELETE /api/v1/partners/part_x", &["GET", "HEAD", "PATCH"]);
+    check("PUT /api/v1/links/link_x", &["GET", "HEAD", "PATCH"]);
+    check("PATCH /api/v1/rewards/rew_x", &["GET", "HEAD"]);
+    check("GET /api/v1/rewards/rew_x/change", &["POST"]);
     check("GET /api/v1/links/link_x/archive", &["POST"]);
     check("GET /webhooks/stripe/conn_x", &["POST"]);
     check("GET /api/webhooks/conn_x", &["POST"]);
@@ -144,8 +148,17 @@ fn a_wrong_method_is_405_and_says_which_are_right() {
 
 #[test]
 fn secret_endpoints_refuse_in_order_401_429_413_415_400() {
-    let paths =
-        ["conversions", "programs", "partners", "participants", "links", "hosts", "promo-codes", "stripe-connections"];
+    let paths = [
+        "conversions",
+        "programs",
+        "rewards",
+        "partners",
+        "participants",
+        "links",
+        "hosts",
+        "promo-codes",
+        "stripe-connections",
+    ];
     for path in paths {
         let world = World::new();
         let line = format!("POST /api/v1/{path}");

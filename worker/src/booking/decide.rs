@@ -2,15 +2,18 @@
 
 use std::collections::HashMap;
 
-use domain::attribution::{self, Inherited, Inputs, Refusal, Verdict};
-use domain::ledger::{self, Due, EntryKind, Step};
-use domain::reward;
+use domain::attribution::{self, Inherited, Inputs, Refusal, Surroundings, Verdict};
+use domain::fraud::{self, Response};
+use domain::ledger::{self, Due, EntryKind, Step, Terms};
+use domain::reward::{self, ReviewReason};
 use domain::sale::family::{self, Member, ReportedRefund};
-use domain::sale::{self, Report, State};
+use domain::sale::{self, ConversionStatus, Occasion, Report, State};
+use domain::status::CommissionState;
 use domain::time::Instant;
 
 use super::Booking;
-use super::load::{Directory, Loaded};
+use super::directory::Directory;
+use super::load::Loaded;
 use crate::app::App;
 use crate::store::commissions::Held;
 use crate::store::conversions::Conversion as Row;
@@ -29,6 +32,8 @@ pub enum Decided {
         /// What is left, in the minor unit.
         rest_cents: i64,
     },
+    /// A person's word on a conversion that is credited already, or merged, or not there.
+    NotByHand,
     /// A report that may not be recorded.
     Refused {
         /// Why.
@@ -93,14 +98,22 @@ pub fn decide(app: &App, booking: &Booking, loaded: Loaded) -> Decided {
             return Decided::OverTheRest { rest_cents };
         }
     }
+    if let Some(by_hand) = &booking.by_hand {
+        let row = loaded.conversions.iter().find(|row| row.id.as_str() == by_hand.conversion_id);
+        let open = row.is_some_and(|row| row.status != ConversionStatus::Merged && row.participant_id.is_none());
+        if !open {
+            return Decided::NotByHand;
+        }
+    }
+    let ended_at = family::ended_at(&loaded.facts);
     let mut conversions = Vec::new();
     let mut credits: HashMap<String, Inherited> = HashMap::new();
     for (place, state) in in_order(&members) {
         let Some(member) = members.get(place) else { continue };
         let subscription = state.stripe.subscription.clone();
         let inherited = subscription.as_ref().and_then(|id| credits.get(id)).cloned();
-        let inputs = inputs(app, &loaded, member, &state, inherited);
         let row = rows(&loaded, member).next().cloned();
+        let inputs = inputs(app, &loaded, member, &state, inherited, row.as_ref());
         let standing = row.as_ref().and_then(|row| loaded.decisions.get(row.decision_id.as_str()));
         let (inputs, verdict, verdict_stands) = match standing {
             Some((before, verdict)) => again(before, verdict, inputs),
@@ -119,9 +132,13 @@ pub fn decide(app: &App, booking: &Booking, loaded: Loaded) -> Decided {
         {
             credits.entry(subscription).or_insert(credit);
         }
-        let due = due(&loaded, &state, &verdict);
-        let steps =
-            ledger::settle(due.as_ref(), &standings(&loaded, row.as_ref()), change(member, row.as_ref(), &state));
+        let mut due = due(&loaded, &state, &verdict);
+        if let Some(due) = &mut due {
+            due.takes_over = taken_over(&loaded, member, due);
+        }
+        let taken_back = ended_at.is_some_and(|ended_at| end(&loaded, row.as_ref(), &state, ended_at, due.as_mut()));
+        let kind = if taken_back { EntryKind::Ended } else { change(member, row.as_ref(), &state) };
+        let steps = ledger::settle(due.as_ref(), &standings(&loaded, row.as_ref()), kind);
         let merged = rows(&loaded, member)
             .skip(1)
             .map(|later| (later.clone(), ledger::settle(None, &standings(&loaded, Some(later)), EntryKind::Merged)))
@@ -182,40 +199,93 @@ fn inputs(
     member: &Member,
     state: &sale::Conversion,
     inherited: Option<Inherited>,
+    row: Option<&Row>,
 ) -> Inputs {
     let directory = &loaded.directory;
     let report = report(loaded, member);
     let reported_code = report.and_then(|report| report.promo_code.as_deref()).map(|code| directory.code(code));
     let stripe_codes = state.hints.promotion_codes.iter().map(|id| directory.promotion_code(id));
+    let discounts = state.hints.discounts.iter().map(|id| directory.discount(id));
     let reported_click = report.and_then(|report| report.click_id.as_deref()).map(|id| directory.click(app, id, None));
     let stripe_clicks =
         state.hints.clicks.iter().map(|mention| directory.click(app, &mention.click_id, Some(mention.source)));
+    let ids: Vec<&str> = rows(loaded, member).map(|row| row.id.as_str()).collect();
+    let by_hand = loaded.by_hand.iter().rev().find(|(conversion, _)| ids.contains(&conversion.as_str()));
     let mut inputs = Inputs {
         occurred_at: state.occurred_at,
-        promo_codes: reported_code.into_iter().chain(stripe_codes).collect(),
+        promo_codes: Vec::new(),
         clicks: stripe_clicks.collect(),
         inherited,
+        customers: state.customer.keys().into_iter().map(|key| directory.customer(key)).collect(),
         opted_out: state.hints.opted_out,
+        manual: by_hand.map(|(_, manual)| manual.clone()),
+        surroundings: Surroundings::default(),
     };
+    for promo in reported_code.into_iter().chain(stripe_codes).chain(discounts) {
+        if !inputs.promo_codes.iter().any(|held| held.code == promo.code) {
+            inputs.promo_codes.push(promo);
+        }
+    }
     // A click that the merchant reported and that Stripe names too is one candidate.
     if let Some(reported) = reported_click {
         inputs.clicks.retain(|click| click.click_id != reported.click_id);
         inputs.clicks.insert(0, reported);
     }
+    inputs.surroundings = surroundings(loaded, state, &inputs, row);
     inputs
+}
+
+/// What the fraud rules look at; nothing where there is nobody to be credited, or where it was looked at when the subscription
+/// began.
+fn surroundings(loaded: &Loaded, state: &sale::Conversion, inputs: &Inputs, row: Option<&Row>) -> Surroundings {
+    let candidates = inputs.participants();
+    let people: Vec<_> = candidates
+        .into_iter()
+        .filter_map(|id| loaded.directory.people.get(id))
+        .map(|known| known.person.clone())
+        .collect();
+    if people.is_empty() {
+        return Surroundings::default();
+    }
+    let keys = state.customer.keys();
+    let (known, _) = loaded.directory.customers(&keys);
+    let purchases: i64 = known.iter().map(|known| known.purchases).max().unwrap_or(0);
+    // The conversion itself is not a purchase before it.
+    let before = purchases - i64::from(row.is_some_and(|_| counts_as_purchase(state)));
+    Surroundings {
+        buyer: state.customer.emails.first().cloned(),
+        purchases_before: u32::try_from(before).unwrap_or(0),
+        people,
+        bursts: loaded
+            .bursts
+            .iter()
+            .filter(|burst| inputs.clicks.iter().any(|click| click.click_id == burst.click_id))
+            .cloned()
+            .collect(),
+    }
+}
+
+/// Whether a conversion is somebody's purchase: money, and no renewal.
+pub fn counts_as_purchase(state: &sale::Conversion) -> bool {
+    matches!(state.occasion, Occasion::Payment | Occasion::SubscriptionPayment(1)) && state.money.paid_cents > 0
 }
 
 /// What a report itself names: it is not refused for what Stripe said, nor let in by it.
 fn of_report(app: &App, loaded: &Loaded, member: &Member, occurred_at: Instant) -> Inputs {
+    let directory = &loaded.directory;
     let report = report(loaded, member);
     let code = report.and_then(|report| report.promo_code.as_deref());
     let click = report.and_then(|report| report.click_id.as_deref());
+    let customer = report.and_then(|report| report.customer_external_id.as_deref());
     Inputs {
         occurred_at,
-        promo_codes: code.map(|code| loaded.directory.code(code)).into_iter().collect(),
-        clicks: click.map(|id| loaded.directory.click(app, id, None)).into_iter().collect(),
+        promo_codes: code.map(|code| directory.code(code)).into_iter().collect(),
+        clicks: click.map(|id| directory.click(app, id, None)).into_iter().collect(),
         inherited: None,
+        customers: customer.map(|id| directory.customer(sale::customer::external_key(id))).into_iter().collect(),
         opted_out: false,
+        manual: None,
+        surroundings: Surroundings::default(),
     }
 }
 
@@ -239,7 +309,7 @@ fn again(before: &Inputs, verdict: &Verdict, inputs: Inputs) -> (Inputs, Verdict
 /// What the renewals of a subscription inherit of an attributed sale.
 fn inheritance(verdict: &Verdict, directory: &Directory) -> Option<Inherited> {
     let credit = verdict.credit.as_ref()?;
-    let standing = directory.participant(&credit.participant_id)?;
+    let standing = directory.people.standing(&credit.participant_id)?;
     Some(Inherited {
         method: credit.method,
         click_id: credit.click_id.clone(),
@@ -265,14 +335,52 @@ fn due(loaded: &Loaded, state: &sale::Conversion, verdict: &Verdict) -> Option<D
     let version =
         reward::choose(&versions, &credit.participant_id, state.occasion, &state.event_type, state.occurred_at)?;
     let earned = reward::earned(version.rate, version.basis, &state.money)?;
+    let mut needs_review = earned.needs_review;
+    let of_credited = verdict.findings.iter().filter(|found| found.participant_id == credit.participant_id);
+    if of_credited.map(|found| found.response).any(|response| fraud::at_least(response, Response::Hold)) {
+        needs_review.push(ReviewReason::Fraud);
+    }
     Some(Due {
         participant_id: credit.participant_id.clone(),
         program_id: credit.program_id.clone(),
-        reward_version: version.id.clone(),
         amount_cents: earned.amount_cents,
         currency: earned.currency,
-        needs_review: earned.needs_review,
-        hold_until: reward::hold_until(state.occurred_at, version.hold_days),
-        auto_approve: version.auto_approve,
+        terms: Terms {
+            reward_version: version.id.clone(),
+            needs_review,
+            hold_until: reward::hold_until(state.occurred_at, version.hold_days),
+            auto_approve: version.auto_approve,
+        },
+        takes_over: None,
     })
+}
+
+/// How the commission stands that this one takes the place of: of a conversion that turned out to be the same sale.
+fn taken_over(loaded: &Loaded, member: &Member, due: &Due) -> Option<CommissionState> {
+    let later = rows(loaded, member).skip(1).flat_map(|row| held(loaded, row));
+    let mut same = later
+        .map(|held| &held.standing)
+        .filter(|standing| standing.participant_id == due.participant_id && standing.currency == due.currency);
+    same.next().map(|standing| match standing.state {
+        CommissionState::Reversed => standing.reversed_from.unwrap_or(CommissionState::Pending),
+        state => state,
+    })
+}
+
+/// Takes back what a subscription's end takes back, if the program says so: whatever was still pending when it ended.
+fn end(loaded: &Loaded, row: Option<&Row>, state: &sale::Conversion, ended_at: Instant, due: Option<&mut Due>) -> bool {
+    let Some(due) = due else { return false };
+    let person = loaded.directory.people.get(&due.participant_id);
+    let wanted = person.is_some_and(|known| known.reverse_pending_on_end) && state.stripe.subscription.is_some();
+    let terms = &due.terms;
+    let waits = terms.hold_until > ended_at || !terms.auto_approve || !terms.needs_review.is_empty();
+    let decided = row.into_iter().flat_map(|row| held(loaded, row)).any(|held| {
+        let is_it = held.standing.participant_id == due.participant_id && held.standing.currency == due.currency;
+        is_it && matches!(held.standing.state, CommissionState::Approved | CommissionState::Paid)
+    });
+    let taken_back = wanted && waits && !decided;
+    if taken_back {
+        due.amount_cents = 0;
+    }
+    taken_back
 }

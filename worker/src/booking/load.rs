@@ -2,23 +2,23 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use domain::attribution::{ClickInput, Inputs, PromoInput, SeenClick, Sighting, Standing, Verdict};
-use domain::click_id::ClickId;
-use domain::fact::{ClickSource, StripeFact};
-use domain::ids::{Id, LinkId, ParticipantId, WorkspaceId};
-use domain::mode::Mode;
+use domain::attribution::{Burst, Inputs, Manual, Verdict};
+use domain::fact::StripeFact;
+use domain::ids::{ActId, ParticipantId};
 use domain::reward::RewardVersion;
 use domain::sale::family::FamilyFacts;
-use domain::sale::{Observed, partition};
-use domain::status::{ParticipantStatus, ProgramStatus};
+use domain::sale::{Observed, customer, partition};
 use domain::time::Instant;
+use serde::{Deserialize, Serialize};
 
 use super::Booking;
+use super::directory::{Directory, Rows, open};
+use super::people::People;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::store::conversions::Conversion;
 use crate::store::families::{Family, Mentions, StoredFact};
-use crate::store::{DbError, Row, Scope, commissions, conversions, families, links};
+use crate::store::{DbError, Row, commissions, conversions, families, links, stripe_events};
 
 /// Everything that is known of the family, new facts included.
 pub struct Loaded {
@@ -30,6 +30,8 @@ pub struct Loaded {
     pub facts: FamilyFacts,
     /// There were new facts, and every one of them was stored before.
     pub repeated: bool,
+    /// The Stripe event that brings the facts has its outcome already.
+    pub settled: bool,
     /// The Stripe events whose facts were stored before, each with its fact's keys.
     pub events: Vec<(String, BTreeSet<String>)>,
     /// The conversions, the oldest first.
@@ -38,7 +40,11 @@ pub struct Loaded {
     pub decisions: HashMap<String, (Inputs, Verdict)>,
     /// The commissions.
     pub commissions: Vec<commissions::Held>,
-    /// Whom clicks and codes belong to.
+    /// What people said of the conversions' credit: the conversion's id, and the word, the oldest first.
+    pub by_hand: Vec<(String, Manual)>,
+    /// Clicks of one address, for each new click that is named.
+    pub bursts: Vec<Burst>,
+    /// Whom clicks, codes and customers belong to.
     pub directory: Directory,
     /// All versions of the rewards in question.
     pub rewards: Vec<RewardVersion>,
@@ -47,7 +53,11 @@ pub struct Loaded {
 /// Loads the family that any of the booking's keys names.
 pub async fn load(app: &App, booking: &Booking) -> Result<Loaded, ApiError> {
     let mentions = merged(booking.facts.iter().map(|fact| &fact.mentions));
-    let mut results = app.db.batch(families::load(&booking.scope, &booking.keys, &mentions)?).await?.into_iter();
+    let by_hand = booking.by_hand.iter().map(|by_hand| by_hand.manual.participant_id.as_str());
+    let people: Vec<&str> = by_hand.collect();
+    let mut reads = families::load(&booking.scope, &booking.keys, &mentions, &people)?;
+    reads.extend(booking.stripe_event.as_ref().map(stripe_events::waits));
+    let mut results = app.db.batch(reads).await?.into_iter();
     let mut next = || results.next().unwrap_or_default();
     let families = next().iter().map(families::decode).collect::<Result<_, _>>()?;
     let keys = next().iter().map(|row| row.text("key")).collect::<Result<_, _>>()?;
@@ -61,9 +71,53 @@ pub async fn load(app: &App, booking: &Booking) -> Result<Loaded, ApiError> {
         decisions.insert(row.text("id")?, (row.json("inputs")?, row.json("verdict")?));
     }
     let commissions = next().iter().map(commissions::decode_held).collect::<Result<_, _>>()?;
-    let directory = Directory::read(&booking.scope, &next(), &next())?;
+    let by_hand = by_hand_of(&next(), booking)?;
+    let (links, codes, discounts, customers) = (next(), next(), next(), next());
+    let people = People::read(app, &booking.scope, &next())?;
+    let rows = Rows { links: &links, codes: &codes, discounts: &discounts, customers: &customers };
+    let directory = Directory::read(&booking.scope, &rows, people)?;
+    let mut bursts = Vec::new();
+    for row in &next() {
+        let clicks = u32::try_from(row.integer("clicks")?).unwrap_or(u32::MAX);
+        bursts.push(Burst { click_id: row.text("click_id")?, clicks });
+    }
     let rewards = next().iter().map(|row| row.json("body")).collect::<Result<_, _>>()?;
-    Ok(Loaded { families, keys, facts, repeated, events, conversions, decisions, commissions, directory, rewards })
+    let settled = booking.stripe_event.is_some() && next().is_empty();
+    Ok(Loaded {
+        families,
+        keys,
+        facts,
+        repeated,
+        settled,
+        events,
+        conversions,
+        decisions,
+        commissions,
+        by_hand,
+        bursts,
+        directory,
+        rewards,
+    })
+}
+
+/// What an act of attribution says beside its reason.
+#[derive(Serialize, Deserialize)]
+pub struct Attributed {
+    /// Who is credited.
+    pub participant_id: ParticipantId,
+    /// In which program.
+    pub program_id: domain::ids::ProgramId,
+}
+
+fn by_hand_of(rows: &[Row], booking: &Booking) -> Result<Vec<(String, Manual)>, DbError> {
+    let mut all = Vec::new();
+    for row in rows {
+        let Attributed { participant_id, program_id } = row.json("detail")?;
+        let act_id = row.parsed("id", ActId::parse, "an act id")?;
+        all.push((row.text("subject")?, Manual { act_id, participant_id, program_id }));
+    }
+    all.extend(booking.by_hand.iter().map(|new| (new.conversion_id.clone(), new.manual.clone())));
+    Ok(all)
 }
 
 fn merged<'a>(all: impl Iterator<Item = &'a Mentions>) -> Mentions {
@@ -72,6 +126,9 @@ fn merged<'a>(all: impl Iterator<Item = &'a Mentions>) -> Mentions {
         merged.links.extend(&one.links);
         merged.codes.extend(one.codes.iter().cloned());
         merged.promotion_codes.extend(one.promotion_codes.iter().cloned());
+        merged.discounts.extend(one.discounts.iter().cloned());
+        merged.customers.extend(one.customers.iter().cloned());
+        merged.clicks.extend(one.clicks.iter().cloned());
     }
     merged
 }
@@ -110,120 +167,57 @@ fn add(facts: &mut FamilyFacts, at: Instant, body: StoredFact) {
         StoredFact::Report(report) => facts.reports.push(report),
         StoredFact::Refund(refund) => facts.refunds.push(refund),
         StoredFact::Stripe(fact) => facts.stripe.push(Observed { at, fact: *fact }),
+        StoredFact::Joined(joined) => facts.joins.push(joined),
     }
 }
 
-/// What a fact names: opened click ids and folded codes.
+/// What a fact names: opened click ids, folded codes, customers.
 pub fn mentions(app: &App, fact: &StoredFact) -> Mentions {
-    let number = |text: &str| open(app, text).map(|click| click.link.number);
     match fact {
-        StoredFact::Report(report) => Mentions {
-            links: report.click_id.as_deref().and_then(number).into_iter().collect(),
-            codes: report.promo_code.as_deref().map(links::folded).into_iter().collect(),
-            promotion_codes: Vec::new(),
-        },
-        StoredFact::Refund(_) => Mentions::default(),
+        StoredFact::Report(report) => {
+            let external = report.customer_external_id.as_deref().map(customer::external_key);
+            let email = report.email.as_ref().map(customer::email_key);
+            let click = report.click_id.as_deref();
+            Mentions {
+                links: click.and_then(|click| number(app, click)).into_iter().collect(),
+                codes: report.promo_code.as_deref().map(links::folded).into_iter().collect(),
+                customers: external.into_iter().chain(email).collect(),
+                clicks: click.map(str::to_owned).into_iter().collect(),
+                ..Mentions::default()
+            }
+        }
+        StoredFact::Refund(_) | StoredFact::Joined(_) => Mentions::default(),
         StoredFact::Stripe(fact) => match fact.as_ref() {
-            StripeFact::Session(session) => of_hints(&session.hints, number),
-            StripeFact::Invoice(invoice) => of_hints(&invoice.hints, number),
+            StripeFact::Session(session) => {
+                of_hints(app, &session.hints, session.customer.as_deref(), session.email.as_ref())
+            }
+            StripeFact::Invoice(invoice) => {
+                of_hints(app, &invoice.hints, invoice.customer.as_deref(), invoice.email.as_ref())
+            }
             _ => Mentions::default(),
         },
     }
 }
 
-fn of_hints(hints: &domain::fact::Hints, number: impl Fn(&str) -> Option<u32>) -> Mentions {
+fn number(app: &App, click_id: &str) -> Option<u32> {
+    open(app, click_id).map(|click| click.link.number)
+}
+
+fn of_hints(
+    app: &App,
+    hints: &domain::fact::Hints,
+    customer_id: Option<&str>,
+    email: Option<&domain::email::EmailHashes>,
+) -> Mentions {
+    let external = hints.customer_external_id.as_deref().map(customer::external_key);
+    let stripe = customer_id.map(customer::stripe_key);
+    let email = email.map(customer::email_key);
     Mentions {
-        links: hints.clicks.iter().filter_map(|mention| number(&mention.click_id)).collect(),
+        links: hints.clicks.iter().filter_map(|mention| number(app, &mention.click_id)).collect(),
         codes: Vec::new(),
         promotion_codes: hints.promotion_codes.clone(),
+        discounts: hints.discounts.clone(),
+        customers: external.into_iter().chain(stripe).chain(email).collect(),
+        clicks: hints.clicks.iter().map(|mention| mention.click_id.clone()).collect(),
     }
-}
-
-/// The click of an id that is ours, and of the one database there is.
-pub fn open(app: &App, text: &str) -> Option<domain::click_id::Click> {
-    let click = app.secrets.clicks.open(ClickId::parse(text)?)?;
-    (click.link.database == 0).then_some(click)
-}
-
-/// Whom the clicks and codes of one booking belong to.
-pub struct Directory {
-    links: HashMap<u32, (LinkId, WorkspaceId, Mode, Standing)>,
-    /// Folded code, Stripe's id, mode, and whose.
-    codes: Vec<(String, Option<String>, Mode, Standing)>,
-    scope: Scope,
-}
-
-impl Directory {
-    fn read(scope: &Scope, link_rows: &[Row], code_rows: &[Row]) -> Result<Self, DbError> {
-        let mut links = HashMap::new();
-        for row in link_rows {
-            let number = u32::try_from(row.integer("number")?).unwrap_or(u32::MAX);
-            let link = row.parsed("link_id", LinkId::parse, "a link id")?;
-            let workspace = row.parsed("workspace_id", WorkspaceId::parse, "a workspace id")?;
-            links.insert(number, (link, workspace, row.mode("mode")?, standing(row)?));
-        }
-        let codes = code_rows
-            .iter()
-            .map(|row| {
-                let stripe_id = row.text_opt("stripe_promotion_code_id")?;
-                Ok((row.text("code_folded")?, stripe_id, row.mode("mode")?, standing(row)?))
-            })
-            .collect::<Result<_, DbError>>()?;
-        Ok(Self { links, codes, scope: scope.clone() })
-    }
-
-    /// A click, as the decision sees it.
-    pub fn click(&self, app: &App, click_id: &str, source: Option<ClickSource>) -> ClickInput {
-        let sighting =
-            open(app, click_id).map_or(Sighting::Unknown, |click| match self.links.get(&click.link.number) {
-                Some((_, workspace, _, _)) if *workspace != self.scope.workspace_id => Sighting::Unknown,
-                Some((_, _, mode, _)) if *mode != self.scope.mode => Sighting::OtherMode,
-                Some((link_id, _, _, standing)) => {
-                    Sighting::Here(SeenClick { at: click.at, link_id: link_id.clone(), standing: standing.clone() })
-                }
-                None => Sighting::Unknown,
-            });
-        ClickInput { click_id: click_id.to_owned(), source, sighting }
-    }
-
-    /// A promo code as a merchant reports it.
-    pub fn code(&self, code: &str) -> PromoInput {
-        let folded = links::folded(code);
-        PromoInput { code: code.to_owned(), sighting: self.sighting(|held, _| *held == folded) }
-    }
-
-    /// A promotion code as Stripe names it.
-    pub fn promotion_code(&self, id: &str) -> PromoInput {
-        PromoInput { code: id.to_owned(), sighting: self.sighting(|_, held| held.as_deref() == Some(id)) }
-    }
-
-    /// How a participant stands, if any click or code of this family is theirs.
-    pub fn participant(&self, id: &ParticipantId) -> Option<&Standing> {
-        let of_links = self.links.values().map(|(_, _, _, standing)| standing);
-        let of_codes = self.codes.iter().map(|(_, _, _, standing)| standing);
-        of_links.chain(of_codes).find(|standing| standing.participant_id == *id)
-    }
-
-    fn sighting(&self, is_it: impl Fn(&String, &Option<String>) -> bool) -> Sighting<Standing> {
-        let in_mode = |here: bool| {
-            self.codes
-                .iter()
-                .find(|(code, stripe_id, mode, _)| is_it(code, stripe_id) && (*mode == self.scope.mode) == here)
-        };
-        match (in_mode(true), in_mode(false)) {
-            (Some((_, _, _, standing)), _) => Sighting::Here(standing.clone()),
-            (None, Some(_)) => Sighting::OtherMode,
-            (None, None) => Sighting::Unknown,
-        }
-    }
-}
-
-fn standing(row: &Row) -> Result<Standing, DbError> {
-    Ok(Standing {
-        participant_id: row.parsed("participant_id", Id::parse, "a participant id")?,
-        participant_status: row.parsed("participant_status", ParticipantStatus::parse, "a participant's status")?,
-        program_id: row.parsed("program_id", Id::parse, "a program id")?,
-        program_status: row.parsed("program_status", ProgramStatus::parse, "a program's status")?,
-        window_days: row.integer("attribution_window_days")?,
-    })
 }

@@ -1,7 +1,7 @@
 use domain::time::DAY_MS;
 use serde_json::{Value as Json, json};
 
-use crate::testing::shop::{Shop, orders, shop};
+use crate::testing::shop::{Shop, shop};
 use crate::testing::{charge, dispute, invoice_paid, invoice_payment, refund, session_completed, subscription_deleted};
 
 /// What is left of the one commission, and what its conversion says.
@@ -18,44 +18,6 @@ fn left(shop: &Shop) -> (i64, String, String, i64) {
         live[0]["status"].as_str().unwrap().to_owned(),
         live[0]["refunded_cents"].as_i64().unwrap(),
     )
-}
-
-#[test]
-fn all_720_orders_of_a_subscription_sale_doubled_in_old_and_new_shapes_end_in_the_same_ledger() {
-    let expected = (1_000, "approved".to_owned(), "partially_refunded".to_owned(), 5_000);
-    let places: Vec<usize> = (0..6).collect();
-    for (round, order) in orders(&places).into_iter().enumerate() {
-        let shop = shop();
-        let s = shop.now_s();
-        let facts = [
-            shop.subscription_session(Some("in_1")),
-            invoice_paid("1", s, round % 2 == 0, json!({})),
-            invoice_payment("1", s + 1),
-            charge("1", s + 2, 0),
-            refund("1", "1", s + 3, 2_500, "succeeded"),
-            refund("1", "2", s + 4, 2_500, "succeeded"),
-        ];
-        for place in order.iter().chain(&order[..round % 6]) {
-            shop.take(&facts[*place]);
-        }
-        assert_eq!(left(&shop), expected, "{order:?}");
-        assert!(shop.fates().iter().all(|fate| fate == "processed"), "{order:?} {:?}", shop.fates());
-    }
-}
-
-#[test]
-fn with_any_one_joining_fact_missing_the_refunds_are_parked_and_named_until_it_comes() {
-    let shop = shop();
-    let s = shop.now_s();
-    // The new shape tells no payment intent: only invoice_payment.paid joins the refund to the invoice.
-    shop.take(&shop.subscription_session(Some("in_1")));
-    shop.take(&invoice_paid("1", s, false, json!({})));
-    shop.take(&refund("1", "1", s + 3, 2_500, "succeeded"));
-    assert_eq!(left(&shop), (2_000, "approved".to_owned(), "recorded".to_owned(), 0));
-    assert!(shop.fates().contains(&"parked: sale_unknown".to_owned()));
-    shop.take(&invoice_payment("1", s + 4));
-    assert_eq!(left(&shop), (1_500, "approved".to_owned(), "partially_refunded".to_owned(), 2_500));
-    assert!(shop.fates().iter().all(|fate| fate == "processed"), "{:?}", shop.fates());
 }
 
 #[test]

@@ -1,33 +1,38 @@
 //! Write: a decision as statements, all of one batch, and what the caller is told once it is written.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::attribution::{self, Sighting};
-use domain::ids::{CommissionId, ConversionId, DecisionId, FamilyId};
+use domain::ids::{CommissionId, ConversionId, CustomerId, DecisionId, FamilyId, FraudAlertId};
 use domain::ledger::{EntryKind, Step};
-use domain::sale::ConversionStatus;
 use domain::sale::family;
+use domain::sale::{ConversionStatus, listed};
 use domain::status::{CommissionState, StripeOutcome};
 use serde_json::{Value as Json, json};
 
 use super::decide::{self, Conversion as DecidedConversion, Decided, Family};
-use super::load;
+use super::directory::open;
+use super::load::Attributed;
+use super::lookups;
 use super::{Booked, Booking, Converted};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::shapes;
+use crate::store::acts::{self, NewAct};
 use crate::store::clicks::{self, ClickRecord};
 use crate::store::commissions::{self, Held, NewEntry};
 use crate::store::conversions::{self, Conversion, Decision};
 use crate::store::events::{self, Event};
-use crate::store::{DbError, Statement, families, stripe_events};
+use crate::store::{DbError, Statement, customers, families, fraud_alerts, refunds, stripe_events};
 
 /// The batch, and the answer.
 pub fn write(app: &App, booking: &Booking, decided: Decided) -> Result<(Vec<Statement>, Booked), ApiError> {
-    let writer = Writer { app, booking };
+    let writer = Writer { app, booking, customers: RefCell::default() };
     match decided {
         Decided::Duplicate { conversion_id } => Ok((Vec::new(), Booked::Duplicate { conversion_id })),
         Decided::Repeated => Ok((Vec::new(), Booked::Repeated)),
+        Decided::NotByHand => Ok((Vec::new(), Booked::NotByHand)),
         Decided::OverTheRest { rest_cents } => Ok((Vec::new(), Booked::OverTheRest { rest_cents })),
         Decided::Refused { refusal, inputs, verdict } => {
             let decision = Decision {
@@ -51,6 +56,18 @@ pub fn write(app: &App, booking: &Booking, decided: Decided) -> Result<(Vec<Stat
 struct Writer<'a> {
     app: &'a App,
     booking: &'a Booking,
+    customers: RefCell<Customers>,
+}
+
+/// What this batch says of customers already: two conversions of one family may have one customer.
+#[derive(Default)]
+struct Customers {
+    /// Those that it makes, by their keys.
+    made: BTreeMap<String, CustomerId>,
+    /// Keys that it adds.
+    keys: BTreeSet<String>,
+    /// Those whose binding it holds against what was seen.
+    held: BTreeSet<CustomerId>,
 }
 
 impl Writer<'_> {
@@ -58,8 +75,15 @@ impl Writer<'_> {
         let parked = family.members.iter().any(|member| member.unknown);
         let (id, mut batch) = self.facts(family, parked)?;
         let mut reported = None;
+        let mut told: Vec<(usize, String)> = Vec::new();
         for conversion in &family.conversions {
             let converted = self.conversion(family, conversion, &id, &mut batch)?;
+            told.push((conversion.member, converted.conversion.id.to_string()));
+            let is_by_hand = |by_hand: &super::ByHand| by_hand.conversion_id == converted.conversion.id.as_str();
+            if self.booking.by_hand.as_ref().is_some_and(is_by_hand) {
+                reported = Some(converted);
+                continue;
+            }
             let transaction = self.booking.report.as_ref().and_then(|report| report.external_transaction_id.as_ref());
             let keys = family.members.get(conversion.member).map(|member| &member.keys);
             if let (Some(transaction), Some(keys)) = (transaction, keys)
@@ -68,7 +92,12 @@ impl Writer<'_> {
                 reported = Some(converted);
             }
         }
+        batch.extend(self.by_hand()?);
+        batch.extend(self.booking.beside.iter().cloned());
+        batch.extend(self.awaited(family, &id)?);
+        batch.extend(self.refunds(family, &told));
         batch.extend(self.found(family)?);
+        batch.extend(lookups::wanted(self.app, self.booking, family)?);
         let is_parked = self.is_parked(family);
         if let Some(event) = &self.booking.stripe_event {
             batch.push(if is_parked {
@@ -79,7 +108,7 @@ impl Writer<'_> {
         }
         let booked = match reported {
             Some(converted) => Booked::Converted(Box::new(converted)),
-            None => Booked::Recorded,
+            None => Booked::Recorded { lookups: Vec::new() },
         };
         Ok((batch, booked))
     }
@@ -88,6 +117,140 @@ impl Writer<'_> {
     fn is_parked(&self, family: &Family) -> bool {
         let own = |member: &&family::Member| self.booking.keys.iter().any(|key| member.keys.contains(key));
         family.members.iter().filter(own).any(|member| member.unknown)
+    }
+
+    /// A person's word, as the act that it is.
+    fn by_hand(&self) -> Result<Option<Statement>, DbError> {
+        let Some(by_hand) = &self.booking.by_hand else { return Ok(None) };
+        let manual = &by_hand.manual;
+        let detail =
+            Attributed { participant_id: manual.participant_id.clone(), program_id: manual.program_id.clone() };
+        let act = NewAct {
+            id: manual.act_id.clone(),
+            kind: "conversion.attribute",
+            subject: &by_hand.conversion_id,
+            reason: Some(&by_hand.reason),
+            detail: Some(crate::store::to_json(&detail)?),
+            request_id: self.booking.request_id.as_deref().unwrap_or_default(),
+        };
+        Ok(Some(acts::insert(&self.booking.scope, &act, self.booking.now)))
+    }
+
+    /// Codes that Stripe named and nobody has mapped: the family is decided again once somebody does.
+    fn awaited(&self, family: &Family, id: &FamilyId) -> Result<Option<Statement>, DbError> {
+        let unknown: BTreeSet<&str> = family
+            .conversions
+            .iter()
+            .filter(|decided| !decided.verdict_stands)
+            .flat_map(|decided| &decided.inputs.promo_codes)
+            .filter(|promo| promo.stripe && promo.sighting == Sighting::Unknown)
+            .map(|promo| promo.code.as_str())
+            .collect();
+        if unknown.is_empty() {
+            return Ok(None);
+        }
+        families::await_codes(&self.booking.scope, id, &unknown.into_iter().collect::<Vec<_>>()).map(Some)
+    }
+
+    /// The family's refunds and disputes for reading, where one was told of now, or its sale was found.
+    fn refunds(&self, family: &Family, told: &[(usize, String)]) -> Vec<Statement> {
+        let Booking { scope, facts, now, .. } = self.booking;
+        let news = facts.iter().any(|fact| fact.body.takes_back());
+        let found = family.loaded.families.len() > 1 || family.loaded.families.iter().any(|loaded| loaded.parked);
+        if !news && !found {
+            return Vec::new();
+        }
+        let of_sale = |key: &String| {
+            let place = family.members.iter().position(|member| member.keys.contains(key))?;
+            told.iter().find(|(member, _)| *member == place).map(|(_, conversion)| conversion.as_str())
+        };
+        let reported = |refund: &listed::Listed| {
+            // A reported refund is known by the id of the fact that brought it.
+            let source =
+                (refund.source == listed::Source::Reported).then(|| refund.key.replacen("report/", "refund/", 1));
+            facts.iter().find(|fact| Some(&fact.source) == source.as_ref()).map(|fact| fact.id.to_string())
+        };
+        listed::listed(&family.loaded.facts)
+            .iter()
+            .map(|refund| {
+                let id = reported(refund).unwrap_or_else(|| self.app.fresh::<domain::ids::Refund>(*now).to_string());
+                refunds::upsert(scope, &id, refund, of_sale(&refund.sale_key), *now)
+            })
+            .collect()
+    }
+
+    /// The customer of a conversion: who is known by any of its keys, or somebody new; counted, and bound to who is credited.
+    fn customer(
+        &self,
+        family: &Family,
+        decided: &DecidedConversion,
+        conversion: &Conversion,
+    ) -> Result<Vec<Statement>, DbError> {
+        let Booking { scope, now, .. } = self.booking;
+        let customer = &decided.state.customer;
+        let keys = customer.keys();
+        let (known, new_keys) = family.loaded.directory.customers(&keys);
+        let mut batch = Vec::new();
+        let Some(id) = conversion.customer_id.as_deref().and_then(CustomerId::parse) else { return Ok(batch) };
+        let mut told = self.customers.borrow_mut();
+        if known.is_empty() && !told.made.values().any(|made| *made == id) {
+            batch.push(customers::insert(scope, &id, customer.external_ids.first(), customer.stripe_ids.first(), *now));
+            told.made.extend(keys.iter().map(|key| (key.clone(), id.clone())));
+        }
+        let new_keys: Vec<&String> = new_keys.into_iter().filter(|key| told.keys.insert((*key).clone())).collect();
+        if !new_keys.is_empty() {
+            batch.push(customers::insert_keys(scope, &id, &new_keys)?);
+        }
+        let purchases = i64::from(decided.row.is_none() && decide::counts_as_purchase(&decided.state));
+        for one in &known {
+            if decided.row.is_none() && told.held.insert(one.id.clone()) {
+                batch.push(customers::hold(one));
+            }
+        }
+        let ids: Vec<&CustomerId> =
+            if known.is_empty() { vec![&id] } else { known.iter().map(|known| &known.id).collect() };
+        if purchases > 0 {
+            batch.extend(ids.iter().map(|one| customers::count(one, purchases)));
+        }
+        if let Some(participant) = &conversion.participant_id {
+            let unbound = |one: &&CustomerId| {
+                known.iter().find(|known| known.id == **one).is_none_or(|known| known.participant_id.is_none())
+            };
+            let unbound = ids.into_iter().filter(unbound);
+            batch.extend(unbound.map(|one| customers::bind(one, participant, &conversion.id, *now)));
+        }
+        Ok(batch)
+    }
+
+    /// What the fraud rules found now.
+    fn alerts(
+        &self,
+        family: &Family,
+        decided: &DecidedConversion,
+        conversion: &Conversion,
+        batch: &mut Vec<Statement>,
+    ) -> Result<(), ApiError> {
+        if decided.verdict_stands {
+            return Ok(());
+        }
+        let Booking { scope, now, .. } = self.booking;
+        let before = decided.row.as_ref().and_then(|row| family.loaded.decisions.get(row.decision_id.as_str()));
+        let found = fraud_alerts::new(&decided.verdict, before.map(|(_, verdict)| verdict));
+        if found.is_empty() {
+            return Ok(());
+        }
+        for one in &found {
+            let id: FraudAlertId = self.app.fresh(*now);
+            batch.push(fraud_alerts::insert(scope, &id, &conversion.id, one, *now));
+        }
+        let data = json!({
+            "conversion_id": conversion.id, "mode": scope.mode, "blocked": conversion.participant_id.is_none(),
+            "findings": found.iter().map(|one| json!({
+                "participant_id": one.participant_id, "rule": one.rule.as_str(), "response": one.response.as_str(),
+            })).collect::<Vec<_>>(),
+        });
+        batch.push(self.event("conversion.fraud_detected", conversion.id.as_str(), data)?);
+        Ok(())
     }
 
     /// The family at its next revision, whatever was joined to it, its new keys and facts.
@@ -174,6 +337,8 @@ impl Writer<'_> {
         }
         let (commission_id, ledger) = self.ledger(family, decided, &conversion.id)?;
         self.tell(decided, &conversion, commission_id.as_deref(), batch)?;
+        batch.extend(self.customer(family, decided, &conversion)?);
+        self.alerts(family, decided, &conversion, batch)?;
         batch.extend(ledger);
         self.flags(family, decided, batch);
         self.merged(family, decided, batch)?;
@@ -187,8 +352,14 @@ impl Writer<'_> {
             let transaction = report.external_transaction_id.as_ref();
             transaction.zip(keys).is_some_and(|(transaction, keys)| keys.contains(transaction))
         });
+        let merged = decided.merged.iter().map(|(row, _)| row);
         let (id, anchor, created_at, reported) = match &decided.row {
-            Some(row) => (row.id.clone(), row.anchor.clone(), row.created_at, row.reported.clone()),
+            Some(row) => {
+                // What a merchant reported of a sale that Stripe told first stands on the conversion that stays.
+                let mut all = std::iter::once(row).chain(merged).map(|row| &row.reported);
+                let told = all.find(|reported| reported.external_transaction_id.is_some()).unwrap_or(&row.reported);
+                (row.id.clone(), row.anchor.clone(), row.created_at, told.clone())
+            }
             None => {
                 let anchor = keys.and_then(|keys| keys.first()).cloned().unwrap_or_default();
                 let reported = reported.cloned().unwrap_or_default();
@@ -220,8 +391,23 @@ impl Writer<'_> {
             attributed_promo_code: credit.and_then(|credit| credit.promo_code.clone()),
             program_id: credit.map(|credit| credit.program_id.to_string()),
             participant_id: credit.map(|credit| credit.participant_id.to_string()),
+            customer_id: self.customer_id(family, decided),
             created_at,
         }
+    }
+
+    /// Who bought: whom the conversion has, else who is known by a key of it, else somebody new.
+    fn customer_id(&self, family: &Family, decided: &DecidedConversion) -> Option<String> {
+        let keys = decided.state.customer.keys();
+        if keys.is_empty() {
+            return None;
+        }
+        if let Some(known) = family.loaded.directory.customers(&keys).0.first() {
+            return Some(known.id.to_string());
+        }
+        let told = self.customers.borrow();
+        let made = keys.iter().find_map(|key| told.made.get(key)).map(CustomerId::to_string);
+        made.or_else(|| Some(self.app.fresh::<domain::ids::Customer>(self.booking.now).to_string()))
     }
 
     /// The clicks named, should their own records not have come yet, or have been purged or lost.
@@ -232,7 +418,7 @@ impl Writer<'_> {
             .clicks
             .iter()
             .filter(|click| matches!(click.sighting, Sighting::Here(_)))
-            .filter_map(|click| load::open(self.app, &click.click_id).map(|opened| (click, opened)))
+            .filter_map(|click| open(self.app, &click.click_id).map(|opened| (click, opened)))
             .map(|(click, opened)| ClickRecord {
                 click_id: click.click_id.clone(),
                 workspace_id: scope.workspace_id.to_string(),
@@ -293,13 +479,23 @@ impl Writer<'_> {
         let mut counts = standing.map(|held| held.standing.id.to_string());
         let mut batch = Vec::new();
         for step in &decided.steps {
-            let Step::Open(due) = step else {
-                self.append(step, &all, &mut batch)?;
-                continue;
+            let due = match step {
+                Step::Open(due) => due,
+                Step::Append { .. } => {
+                    self.append(step, &all, &mut batch)?;
+                    continue;
+                }
+                Step::Revise { commission_id, terms } => {
+                    batch.push(commissions::revise(commission_id, terms)?);
+                    continue;
+                }
             };
             let id: CommissionId = self.app.fresh(*now);
             let disputed = family.members.get(decided.member).is_some_and(|member| member.returned.disputed);
-            let state = if disputed { CommissionState::Pending } else { due.first_state(*now) };
+            let state = match due.first_state(*now) {
+                CommissionState::Approved if disputed => CommissionState::Pending,
+                state => state,
+            };
             batch.push(commissions::insert(scope, &id, conversion, due, state, *now)?);
             if disputed {
                 batch.push(commissions::set_disputed(&id, true));
@@ -326,7 +522,7 @@ impl Writer<'_> {
         let standing = &held.standing;
         batch.push(self.entry(commission_id, *amount_cents, standing.currency, *kind));
         batch.push(commissions::move_by_booking(commission_id, standing.state, *state));
-        if matches!(kind, EntryKind::Refunded | EntryKind::Disputed) {
+        if matches!(kind, EntryKind::Refunded | EntryKind::Disputed | EntryKind::Ended) {
             let data = json!({
                 "id": commission_id, "conversion_id": held.conversion_id, "participant_id": standing.participant_id,
                 "amount_cents": standing.amount_cents + amount_cents, "currency": standing.currency,

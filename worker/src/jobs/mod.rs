@@ -2,17 +2,28 @@
 
 mod approvals;
 mod stripe_event;
+mod stripe_lookup;
 
-use domain::time::Instant;
+use domain::fact::StripeFact;
+use domain::mode::Mode;
+use domain::time::{DAY_MS, Instant};
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
+use stripe::event::{Event, Reading};
 
 use crate::app::App;
 use crate::error::ApiError;
 use crate::store::clicks::{self, ClickRecord};
-use crate::store::{DbError, stripe_events};
+use crate::store::{DbError, Scope, stripe_events, stripe_lookups};
 
 /// Rows that one sweep takes up.
 const SWEEP_ROWS_MAX: i64 = 200;
+/// Raw Stripe bodies are kept this long (contract, section 10).
+const BODIES_KEPT_DAYS: i64 = 90;
+/// Look-ups that one sweep takes up: each may take as long as Stripe lets us wait.
+const SWEEP_LOOKUPS_MAX: i64 = 50;
+/// Look-ups that are under way at once: of the six connections that the platform allows, one is left for others.
+const LOOKUPS_AT_ONCE: usize = 5;
 /// Clicks that one statement writes. D1 binds at most 2 MB, and a record, its every character escaped, is under 30 kB.
 const CLICKS_PER_STATEMENT: usize = 50;
 
@@ -26,6 +37,9 @@ pub enum Message {
     StripeEvent {
         /// Our id of the event.
         id: String,
+        /// What it says, so that its body need not be opened; none in messages of old, from a sweep, or when it is much.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        told: Option<Box<Told>>,
     },
     /// A sale's time has come.
     SaleDue {
@@ -36,10 +50,62 @@ pub enum Message {
         /// Any key of the sale.
         key: String,
     },
+    /// Stripe's API is to be asked something.
+    StripeLookup {
+        /// Our id of it.
+        id: String,
+    },
 }
 
-/// Handles a batch; for each message, whether it is done with. What is not is delivered again.
-pub async fn handle(app: &App, messages: Vec<Message>) -> Vec<bool> {
+/// The longest [`Told`] that a message carries, as JSON: the queue takes 128 KB.
+const TOLD_BYTES_MAX: usize = 64 * 1024;
+
+/// What a stored Stripe event says and what it takes to book it. It holds what facts hold: ids, amounts, times and keyed
+/// hashes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    /// The workspace.
+    pub workspace_id: String,
+    /// Its mode.
+    pub mode: Mode,
+    /// `evt_…`.
+    pub stripe_id: String,
+    /// When Stripe made it.
+    pub created: Instant,
+    /// The request that brought it.
+    pub request_id: Option<String>,
+    /// The facts.
+    pub facts: Vec<StripeFact>,
+}
+
+impl Told {
+    /// What a message may carry of an event; none when there are no facts, or too many of them.
+    pub fn of(scope: &Scope, event: Event, request_id: &str) -> Option<Box<Self>> {
+        let Reading::Facts(facts) = event.reading else { return None };
+        let told = Self {
+            workspace_id: scope.workspace_id.to_string(),
+            mode: scope.mode,
+            stripe_id: event.id,
+            created: event.created,
+            request_id: Some(request_id.to_owned()),
+            facts,
+        };
+        let fits = serde_json::to_string(&told).is_ok_and(|text| text.len() <= TOLD_BYTES_MAX);
+        fits.then(|| Box::new(told))
+    }
+}
+
+/// What came of a batch of messages.
+#[derive(Debug, Default)]
+pub struct Handled {
+    /// For each message, whether it is done with. What is not is delivered again.
+    pub done: Vec<bool>,
+    /// What follows from them, to be queued.
+    pub next: Vec<Message>,
+}
+
+/// Handles a batch. What waits for Stripe's API comes last, so that it holds nothing else up.
+pub async fn handle(app: &App, messages: Vec<Message>) -> Handled {
     let clicks: Vec<ClickRecord> = messages
         .iter()
         .filter_map(|message| match message {
@@ -48,24 +114,57 @@ pub async fn handle(app: &App, messages: Vec<Message>) -> Vec<bool> {
         })
         .collect();
     let clicks_written = write_clicks(app, &clicks).await;
-    let mut handled = Vec::with_capacity(messages.len());
-    for message in messages {
-        handled.push(match message {
-            Message::Click(_) => clicks_written,
-            Message::StripeEvent { id } => done(stripe_event::process(app, &id).await, &id),
-            Message::SaleDue { workspace_id, mode, key } => {
-                done(stripe_event::look_again(app, &workspace_id, &mode, key).await, &workspace_id)
+    let mut handled = Handled::default();
+    let mut lookups = Vec::new();
+    for (place, message) in messages.into_iter().enumerate() {
+        let (what, result) = match message {
+            Message::Click(_) => {
+                handled.done.push(clicks_written);
+                continue;
             }
-        });
+            Message::StripeLookup { id } => {
+                lookups.push((place, id));
+                handled.done.push(false);
+                continue;
+            }
+            Message::StripeEvent { id, told } => {
+                let result = stripe_event::process(app, &id, told).await;
+                (id, result)
+            }
+            Message::SaleDue { workspace_id, mode, key } => {
+                let result = stripe_event::look_again(app, &workspace_id, &mode, key).await;
+                (workspace_id, result)
+            }
+        };
+        let done = handled.take(&what, result);
+        handled.done.push(done);
+    }
+    for some in lookups.chunks(LOOKUPS_AT_ONCE) {
+        let results = join_all(some.iter().map(|(_, id)| stripe_lookup::run(app, id))).await;
+        for ((place, id), result) in some.iter().zip(results) {
+            let done = handled.take(id, result);
+            if let Some(slot) = handled.done.get_mut(*place) {
+                *slot = done;
+            }
+        }
     }
     handled
 }
 
-fn done(result: Result<(), ApiError>, what: &str) -> bool {
-    if let Err(error) = &result {
-        crate::log(&format!("job {what}: {}", error.log_detail().unwrap_or("refused")));
+impl Handled {
+    /// Notes what follows from a job, or why it is not done.
+    fn take(&mut self, what: &str, result: Result<Vec<Message>, ApiError>) -> bool {
+        match result {
+            Ok(next) => {
+                self.next.extend(next);
+                true
+            }
+            Err(error) => {
+                crate::log(&format!("job {what}: {}", error.log_detail().unwrap_or("refused")));
+                false
+            }
+        }
     }
-    result.is_ok()
 }
 
 /// All clicks of a batch in a few statements.
@@ -87,32 +186,64 @@ async fn write_clicks(app: &App, records: &[ClickRecord]) -> bool {
     }
 }
 
-/// Finds work by state: what a lost message was for, and what only time brings. Approves what is due.
+/// Finds work by state: what a lost message was for, and what only time brings. Approves what is due, and
+/// purges what was kept long enough.
 pub async fn sweep(app: &App) -> Result<Vec<Message>, DbError> {
     let now: Instant = app.clock.now();
     let mut messages = Vec::new();
     for row in &app.db.rows(stripe_events::due(now, SWEEP_ROWS_MAX)).await? {
-        messages.push(Message::StripeEvent { id: row.text("id")? });
+        messages.push(Message::StripeEvent { id: row.text("id")?, told: None });
     }
     for row in &app.db.rows(crate::store::families::due(now, SWEEP_ROWS_MAX)).await? {
         let (workspace_id, mode) = (row.text("workspace_id")?, row.text("mode")?);
         messages.push(Message::SaleDue { workspace_id, mode, key: row.text("key")? });
     }
+    for row in &app.db.rows(stripe_lookups::due(now, SWEEP_LOOKUPS_MAX)).await? {
+        messages.push(Message::StripeLookup { id: row.text("id")? });
+    }
     // What was found goes on all the same: one commission that cannot be approved holds up no sale.
     if let Err(error) = approvals::approve_due(app, now, SWEEP_ROWS_MAX).await {
         crate::log(&format!("approvals: {error}"));
+    }
+    let purge = stripe_events::purge_bodies(now.plus_ms(-BODIES_KEPT_DAYS * DAY_MS), SWEEP_ROWS_MAX);
+    if let Err(error) = app.db.rows(purge).await {
+        crate::log(&format!("purge of bodies: {error}"));
     }
     Ok(messages)
 }
 
 #[cfg(test)]
 mod tests {
+    use domain::fact::DiscountFact;
+
     use super::*;
 
     #[test]
     fn message_format_unchanged() {
-        let message = Message::StripeEvent { id: "sev_1".to_owned() };
-        assert_eq!(serde_json::to_string(&message).unwrap(), r#"{"kind":"stripe_event","id":"sev_1"}"#);
+        let check = |message: Message, text: &str| {
+            assert_eq!(serde_json::to_string(&message).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Message>(text).unwrap(), message);
+        };
+        let id = "sev_1".to_owned();
+        check(Message::StripeEvent { id: id.clone(), told: None }, r#"{"kind":"stripe_event","id":"sev_1"}"#);
+        let told = Told {
+            workspace_id: "ws".to_owned(),
+            mode: Mode::Test,
+            stripe_id: "evt_1".to_owned(),
+            created: Instant::from_seconds(1_800_000_000),
+            request_id: Some("req_1".to_owned()),
+            facts: vec![StripeFact::Discount(DiscountFact {
+                discount: "di_1".to_owned(),
+                promotion_code: None,
+                customer: None,
+                subscription: Some("sub_1".to_owned()),
+            })],
+        };
+        check(
+            Message::StripeEvent { id, told: Some(Box::new(told)) },
+            r#"{"kind":"stripe_event","id":"sev_1","told":{"workspace_id":"ws","mode":"test","stripe_id":"evt_1","created":1800000000000,"request_id":"req_1","facts":[{"kind":"discount","discount":"di_1","promotion_code":null,"customer":null,"subscription":"sub_1"}]}}"#,
+        );
+        check(Message::StripeLookup { id: "slk_1".to_owned() }, r#"{"kind":"stripe_lookup","id":"slk_1"}"#);
         let message = Message::SaleDue { workspace_id: "ws".into(), mode: "test".into(), key: "cs_1".into() };
         assert_eq!(
             serde_json::to_string(&message).unwrap(),

@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::call::{self, Call};
 use crate::error::ApiError;
 use crate::shapes;
+use crate::store::acts;
 use crate::store::conversions::{self as table, AuditFilter};
 
 /// The decisions of a workspace and mode, newest first.
@@ -44,7 +45,7 @@ pub async fn list(
     Ok(listing::answer(shown, page.limit))
 }
 
-/// One conversion's decision in force, and those before it in `history`.
+/// One conversion's decision in force, those before it in `history`, and what people did in `acts`.
 pub async fn read(
     State(app): State<Arc<App>>,
     Extension(call): Extension<Call>,
@@ -53,14 +54,21 @@ pub async fn read(
 ) -> Result<Response, ApiError> {
     let scope = management::enter(&app, &call, request.headers()).await?;
     let mut decisions = Vec::new();
-    for row in &app.db.rows(table::decisions_of(&scope, &conversion_id)).await? {
+    let reads = vec![table::decisions_of(&scope, &conversion_id), acts::of_conversion(&scope, &conversion_id)];
+    let mut read = app.db.batch(reads).await?.into_iter();
+    for row in &read.next().unwrap_or_default() {
         decisions.push(shapes::decision(&table::decode_decision(row)?, scope.mode));
+    }
+    let mut done = Vec::new();
+    for row in &read.next().unwrap_or_default() {
+        done.push(shapes::act(&acts::decode(row)?));
     }
     if decisions.is_empty() {
         return Err(ApiError::NotFound("conversion"));
     }
     let mut current = decisions.remove(0);
     current["history"] = json!(decisions);
+    current["acts"] = json!(done);
     Ok(call::json(StatusCode::OK, &current))
 }
 

@@ -3,27 +3,26 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::body::HttpBody as _;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use domain::ids;
-use domain::status::CommissionAct;
+use domain::ids::{self, ActId, CommissionId};
+use domain::ledger::EntryKind;
+use domain::money::Currency;
+use domain::status::{CommissionAct, CommissionState};
 use http::StatusCode;
-use serde_json::Map;
 
 use super::listing::{self, Query};
 use super::management;
 use crate::app::App;
 use crate::call::{self, Call};
 use crate::error::ApiError;
-use crate::fields::Fields;
 use crate::shapes;
 use crate::store::DbError;
 use crate::store::acts::{self, NewAct};
-use crate::store::commissions as table;
+use crate::store::commissions::{self as table, NewEntry};
 use crate::store::events::{self, Event};
 
-/// A page of commissions.
+/// A page of commissions; `?state=`, `?participant_id=`, `?program_id=`, `?conversion_id=` and `?needs_review=` narrow it.
 pub async fn list(
     State(app): State<Arc<App>>,
     Extension(call): Extension<Call>,
@@ -31,10 +30,17 @@ pub async fn list(
 ) -> Result<Response, ApiError> {
     let scope = management::enter(&app, &call, request.headers()).await?;
     let mut query = Query::of(request.uri());
+    let filter = table::Filter {
+        state: query.word("state", CommissionState::WORDS),
+        participant_id: query.text("participant_id"),
+        program_id: query.text("program_id"),
+        conversion_id: query.text("conversion_id"),
+        needs_review: query.boolean("needs_review"),
+    };
     let page = query.page::<ids::Commission>();
     query.finish()?;
     let mut shown = Vec::new();
-    for row in &app.db.rows(table::list(&scope, &page)).await? {
+    for row in &app.db.rows(table::list(&scope, &filter, &page)).await? {
         let commission = table::decode(row)?;
         shown.push((commission.id.clone(), shapes::commission(&commission, scope.mode)));
     }
@@ -82,8 +88,14 @@ pub async fn act(
     let mut data = shapes::commission(&commission, scope.mode);
     data["reason"] = serde_json::json!(reason);
     let event = Event { id: app.fresh(call.now), kind: told, subject: id.clone(), data };
-    let recorded =
-        NewAct { id: app.fresh(call.now), kind, subject: &id, reason: reason.as_deref(), request_id: &call.request_id };
+    let recorded = NewAct {
+        id: app.fresh(call.now),
+        kind,
+        subject: &id,
+        reason: reason.as_deref(),
+        detail: None,
+        request_id: &call.request_id,
+    };
     let batch = vec![
         table::move_by_act(&scope, &id, from, to),
         acts::insert(&scope, &recorded, call.now),
@@ -98,10 +110,69 @@ pub async fn act(
     }
 }
 
+/// `POST …/{id}/bonus` `{amount_cents, reason}`: a person adds to a commission, in its currency. No refund takes it back.
+pub async fn add_bonus(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (scope, mut fields) = management::enter_with_body(&app, &call, request).await?;
+    if fields.raw("amount_cents").is_none() {
+        fields.error("amount_cents", "is required");
+    }
+    let amount_cents = fields.integer("amount_cents", 1, domain::money::AMOUNT_MAX).unwrap_or(0);
+    let reason = fields.required_text("reason", 500);
+    fields.finish()?;
+    let rows = app.db.rows(table::by_id(&scope, &id)).await?;
+    let commission = rows.first().map(table::decode).transpose()?.ok_or(ApiError::NotFound("commission"))?;
+    if matches!(commission.state, CommissionState::Rejected | CommissionState::Reversed) {
+        let state = commission.state.as_str();
+        return Err(ApiError::Conflict(format!("A commission that is {state} takes no bonus.")));
+    }
+    let (Some(commission_id), Ok(currency)) = (CommissionId::parse(&id), Currency::parse(&commission.currency)) else {
+        return Err(ApiError::Internal("commissions: id or currency is not of its kind".to_owned()));
+    };
+    let act_id: ActId = app.fresh(call.now);
+    let entry = NewEntry {
+        id: app.fresh(call.now),
+        commission_id: &commission_id,
+        amount_cents,
+        currency,
+        kind: EntryKind::Bonus,
+        cause: act_id.as_str(),
+    };
+    let act = NewAct {
+        id: act_id.clone(),
+        kind: "commission.bonus",
+        subject: &id,
+        reason: Some(&reason),
+        detail: Some(crate::store::to_json(&serde_json::json!({"amount_cents": amount_cents}))?),
+        request_id: &call.request_id,
+    };
+    let batch = vec![
+        // The state must still be the one that was seen.
+        table::move_by_booking(&commission_id, commission.state, commission.state),
+        table::append(&scope, &entry, call.now),
+        acts::insert(&scope, &act, call.now),
+        table::by_id(&scope, &id),
+    ];
+    match app.db.batch(batch).await {
+        Ok(rows) => {
+            let row = rows.last().and_then(|rows| rows.first());
+            let now = row.map(table::decode).transpose()?.ok_or(ApiError::NotFound("commission"))?;
+            Ok(call::json(StatusCode::OK, &shapes::commission(&now, scope.mode)))
+        }
+        Err(DbError::Constraint(_)) => {
+            Err(ApiError::Conflict("The commission was changed at the same time; look again.".to_owned()))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// A reason, which a rejection must have. An approval may come without a body.
 async fn reason(request: Request, act: CommissionAct) -> Result<Option<String>, ApiError> {
-    let empty = request.headers().get(http::header::CONTENT_TYPE).is_none() && request.body().is_end_stream();
-    let mut fields = if empty { Fields::of(Map::new()) } else { management::json_body(request).await? };
+    let mut fields = management::json_body_or_nothing(request).await?;
     let reason = match act {
         CommissionAct::Reject => Some(fields.required_text("reason", 500)),
         CommissionAct::Approve => fields.text("reason", 500),
@@ -145,6 +216,32 @@ mod tests {
         shop.take(&refund("1", "1", shop.now_s(), 5_000, "succeeded"));
         let commission = shop.data("commissions").remove(0);
         assert_eq!((&commission["state"], &commission["amount_cents"]), (&json!("rejected"), &json!(1_000)));
+    }
+
+    #[test]
+    fn commissions_are_narrowed_by_state_participant_program_conversion_and_review() {
+        let (shop, _) = held(json!({"trigger": "sale", "percent_bps": 2000, "basis": "net_of_fees"}));
+        shop.take(&session_completed("2", shop.now_s(), shop.hint()));
+        let all = shop.data("commissions");
+        let (plain, reviewed) = (&all[0], &all[1]);
+        let check = |query: String, expected: &[&Json]| {
+            let listed = shop.data(&format!("commissions?{query}"));
+            assert_eq!(listed.iter().collect::<Vec<_>>(), expected, "{query}");
+        };
+        check(String::new(), &[plain, reviewed]);
+        check("needs_review=true".to_owned(), &[reviewed]);
+        check("needs_review=false".to_owned(), &[plain]);
+        check("state=approved".to_owned(), &[plain]);
+        check("state=pending".to_owned(), &[reviewed]);
+        check("state=paid".to_owned(), &[]);
+        for field in ["participant_id", "program_id", "conversion_id"] {
+            check(format!("{field}={}", plain[field].as_str().unwrap()), &[plain]);
+            check(format!("{field}={}&state=approved", reviewed[field].as_str().unwrap()), &[]);
+        }
+        for wrong in ["state=open", "needs_review=perhaps"] {
+            let answer = shop.world.api(&format!("GET /api/v1/commissions?{wrong}"), json!(null));
+            assert_eq!(answer.summary(), "400 VALIDATION_ERROR", "{wrong}");
+        }
     }
 
     #[test]

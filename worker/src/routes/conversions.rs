@@ -5,11 +5,12 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use domain::attribution::Refusal;
+use domain::attribution::{Manual, Refusal};
 use domain::click_id::ClickId;
 use domain::email;
 use domain::ids;
-use domain::sale::Report;
+use domain::sale::{ConversionStatus, Report, Source};
+use domain::status::ParticipantStatus;
 use domain::time::{Instant, MINUTE_MS};
 use http::StatusCode;
 use serde_json::Value as Json;
@@ -18,14 +19,15 @@ use super::listing::{self, Query};
 use super::management;
 use crate::app::App;
 use crate::auth::{self, Zone};
-use crate::booking::{self, Booked, Booking};
+use crate::booking::{self, Booked, Booking, ByHand};
 use crate::call::{self, Call};
 use crate::error::ApiError;
 use crate::fields::Fields;
 use crate::shapes;
 use crate::store::Scope;
-use crate::store::conversions::{self as table, Reported};
+use crate::store::conversions::{self as table, Filter, Reported};
 use crate::store::families::{NewFact, StoredFact};
+use crate::store::partners;
 
 const TRANSACTION_CHARS_MAX: usize = 255;
 const EVENT_TYPE_CHARS_MAX: usize = 100;
@@ -45,8 +47,8 @@ pub async fn report(
     let access = auth::secret(&app, &call, request.headers(), Zone::Conversions).await?;
     let explain = Query::of(request.uri()).boolean("explain") == Some(true);
     let fields = management::json_body(request).await?;
-    let (report, reported) = parse(fields, call.now)?;
     let scope = Scope { workspace_id: access.workspace_id, mode: access.mode };
+    let (report, reported) = parse(&app, &scope, fields, call.now)?;
     let body = StoredFact::Report(report.clone());
     let fact = NewFact {
         id: app.fresh(call.now),
@@ -57,14 +59,10 @@ pub async fn report(
         stripe_event_id: None,
     };
     let booking = Booking {
-        scope,
-        keys: vec![report.external_transaction_id],
         facts: vec![fact],
         report: Some(reported),
-        refund: None,
-        now: call.now,
         request_id: Some(call.request_id.clone()),
-        stripe_event: None,
+        ..Booking::of(scope, vec![report.external_transaction_id], call.now)
     };
     match booking::book(&app, &booking).await? {
         Booked::Converted(told) => {
@@ -81,13 +79,13 @@ pub async fn report(
             "This click or promo code exists in the other mode only; this key is of {} mode.",
             booking.scope.mode
         ))),
-        Booked::Recorded | Booked::Repeated | Booked::OverTheRest { .. } => {
+        Booked::Recorded { .. } | Booked::Repeated | Booked::NotByHand | Booked::OverTheRest { .. } => {
             Err(ApiError::Internal("a report always makes a conversion".to_owned()))
         }
     }
 }
 
-fn parse(mut fields: Fields, now: Instant) -> Result<(Report, Reported), ApiError> {
+fn parse(app: &App, scope: &Scope, mut fields: Fields, now: Instant) -> Result<(Report, Reported), ApiError> {
     let external_transaction_id = fields.required_text("external_transaction_id", TRANSACTION_CHARS_MAX);
     let event_type = fields.required_text("event_type", EVENT_TYPE_CHARS_MAX);
     let amount_cents = fields.amount("amount_cents").unwrap_or(0);
@@ -104,8 +102,9 @@ fn parse(mut fields: Fields, now: Instant) -> Result<(Report, Reported), ApiErro
         fields.error("click_id", "must be a UUID");
     }
     let promo_code = fields.text("promo_code", PROMO_CODE_CHARS_MAX);
-    let prospect_email = fields.text("prospect_email", 254);
-    if prospect_email.is_some_and(|address| email::hash_email(b"form only", &address).is_none()) {
+    let key = app.secrets.email_key(scope.workspace_id.as_str());
+    let email = fields.text("prospect_email", 254).map(|address| email::hash_email(&key, &address));
+    if email == Some(None) {
         fields.error("prospect_email", "must be an e-mail address");
     }
     let customer_external_id = fields.text("customer_external_id", CUSTOMER_CHARS_MAX);
@@ -120,6 +119,8 @@ fn parse(mut fields: Fields, now: Instant) -> Result<(Report, Reported), ApiErro
         occurred_at,
         click_id: click_id.clone(),
         promo_code: promo_code.clone(),
+        customer_external_id: customer_external_id.clone(),
+        email: email.flatten(),
     };
     let reported = Reported {
         external_transaction_id: Some(external_transaction_id),
@@ -155,10 +156,19 @@ pub async fn list(
 ) -> Result<Response, ApiError> {
     let scope = management::enter(&app, &call, request.headers()).await?;
     let mut query = Query::of(request.uri());
+    let filter = Filter {
+        participant_id: query.text("participant_id"),
+        program_id: query.text("program_id"),
+        status: query.word("status", ConversionStatus::WORDS),
+        source: query.word("source", Source::WORDS),
+        external_transaction_id: query.text("external_transaction_id"),
+        from: query.instant("from"),
+        to: query.instant("to"),
+    };
     let page = query.page::<ids::Conversion>();
     query.finish()?;
     let mut shown = Vec::new();
-    for row in &app.db.rows(table::list(&scope, &page)).await? {
+    for row in &app.db.rows(table::list(&scope, &filter, &page)).await? {
         let (conversion, commission_id) = table::decode(row)?;
         let shape = shapes::conversion(&conversion, scope.mode, commission_id.as_deref());
         shown.push((conversion.id.to_string(), shape));
@@ -181,6 +191,47 @@ pub async fn read(
             Ok(call::json(StatusCode::OK, &shape))
         }
         None => Err(ApiError::NotFound("conversion")),
+    }
+}
+
+/// `POST …/{id}/attribute` `{participant_id, reason}`: a person attributes a conversion that nobody is credited for.
+pub async fn attribute(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (scope, mut fields) = management::enter_with_body(&app, &call, request).await?;
+    let participant_id: Option<ids::ParticipantId> = fields.id("participant_id");
+    if fields.raw("participant_id").is_none() {
+        fields.error("participant_id", "is required");
+    }
+    let reason = fields.required_text("reason", 500);
+    fields.finish()?;
+    let participant_id = participant_id.ok_or(ApiError::NotFound("participant"))?;
+    let found = vec![table::by_id(&scope, &id), partners::standing(&scope, participant_id.as_str())];
+    let mut found = app.db.batch(found).await?.into_iter();
+    let (conversions, standings) = (found.next().unwrap_or_default(), found.next().unwrap_or_default());
+    let conversion = conversions.first().map(table::decode).transpose()?.ok_or(ApiError::NotFound("conversion"))?.0;
+    let standing =
+        standings.first().map(partners::decode_standing).transpose()?.ok_or(ApiError::NotFound("participant"))?;
+    if standing.participant_status != ParticipantStatus::Approved || !standing.program_status.earns() {
+        return Err(ApiError::Conflict(
+            "Only an approved participant of a running program can be credited.".to_owned(),
+        ));
+    }
+    let manual = Manual { act_id: app.fresh(call.now), participant_id, program_id: standing.program_id };
+    let booking = Booking {
+        by_hand: Some(ByHand { conversion_id: id, manual, reason }),
+        request_id: Some(call.request_id.clone()),
+        ..Booking::of(scope, vec![conversion.anchor], call.now)
+    };
+    match booking::book(&app, &booking).await? {
+        Booked::Converted(told) => {
+            let shape = shapes::conversion(&told.conversion, booking.scope.mode, told.commission_id.as_deref());
+            Ok(call::json(StatusCode::OK, &shape))
+        }
+        _ => Err(ApiError::Conflict("Somebody is credited for this conversion already, or it was merged.".to_owned())),
     }
 }
 

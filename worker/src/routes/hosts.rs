@@ -6,15 +6,16 @@ use axum::Extension;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use domain::ids::{self, HostId};
+use domain::time::Instant;
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::listing::{self, Query};
 use super::management;
 use crate::app::App;
 use crate::call::{self, Call};
 use crate::error::ApiError;
-use crate::store::{DbError, links as table};
+use crate::store::{DbError, Row, Scope, links as table};
 
 /// Registers a host: a name, with a port where it has one.
 pub async fn create(
@@ -33,13 +34,16 @@ pub async fn create(
     let id: HostId = app.fresh(call.now);
     match app.db.batch(vec![table::insert_host(&scope, &id, &host, call.now)]).await {
         Ok(_) => {
-            let created_at = call.now.to_string();
-            let shape = json!({ "id": id, "mode": scope.mode, "host": host, "created_at": created_at });
+            let shape = shape(&scope, id.as_str(), &host, call.now);
             Ok(call::json(StatusCode::CREATED, &shape))
         }
         Err(DbError::Constraint(_)) => Err(ApiError::Conflict("This host is registered already.".to_owned())),
         Err(error) => Err(error.into()),
     }
+}
+
+fn shape(scope: &Scope, id: &str, host: &str, created_at: Instant) -> Json {
+    json!({ "id": id, "mode": scope.mode, "host": host, "created_at": created_at.to_string() })
 }
 
 /// The host as URLs write it: lower case, IDNA, the default port left out.
@@ -69,13 +73,8 @@ pub async fn list(
     let mut query = Query::of(request.uri());
     let page = query.page::<ids::Host>();
     query.finish()?;
-    let mut shown = Vec::new();
-    for row in &app.db.rows(table::list_hosts(&scope, &page)).await? {
-        let (id, created_at) = (row.text("id")?, row.instant("created_at")?.to_string());
-        let shape = json!({ "id": id, "mode": scope.mode, "host": row.text("host")?, "created_at": created_at });
-        shown.push((id, shape));
-    }
-    Ok(listing::answer(shown, page.limit))
+    let show = |row: &Row| Ok(shape(&scope, &row.text("id")?, &row.text("host")?, row.instant("created_at")?));
+    listing::page(&app, table::list_hosts(&scope, &page), &page, show).await
 }
 
 /// Takes a host away.

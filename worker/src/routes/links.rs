@@ -16,6 +16,7 @@ use super::programs::is_slug;
 use crate::app::App;
 use crate::call::{self, Call};
 use crate::error::ApiError;
+use crate::fields::Fields;
 use crate::shapes;
 use crate::store::links::{self as table, Link};
 use crate::store::{DbError, Scope};
@@ -39,21 +40,16 @@ pub async fn create(
     if slug.as_deref().is_some_and(|slug| !is_slug(slug)) {
         fields.error("slug", "must be lower-case letters, digits and inner dashes");
     }
-    let landing_url = fields.required_text("landing_url", 2_048);
-    let landing = url::Url::parse(&landing_url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-    if landing.is_none() && !landing_url.is_empty() {
-        fields.error("landing_url", "must be an http or https URL");
+    if fields.raw("landing_url").is_none() {
+        fields.error("landing_url", "is required");
     }
+    let landing = landing(&mut fields);
     let name = fields.text("name", 100).unwrap_or_default();
     fields.finish()?;
     let Some(participant_id) = participant_id else {
         return Err(ApiError::field("participant_id", "is required"));
     };
-    let host = landing.as_ref().and_then(host_of).unwrap_or_default();
-    if app.db.rows(table::host_exists(&scope, &host)).await?.is_empty() {
-        let message = format!("{host} is not a registered host of this workspace and mode; register it under hosts");
-        return Err(ApiError::field("landing_url", message));
-    }
+    let landing_url = registered(&app, &scope, landing).await?.unwrap_or_default();
     let link = Link {
         id: app.fresh(call.now),
         participant_id,
@@ -72,6 +68,43 @@ pub async fn create(
     }
 }
 
+/// Where the link is to lead, where that is given: an `http` or `https` URL.
+fn landing(fields: &mut Fields) -> Option<(String, url::Url)> {
+    let text = fields.text("landing_url", 2_048)?;
+    let url = url::Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    if url.is_none() {
+        fields.error("landing_url", "must be an http or https URL");
+    }
+    Some((text, url?))
+}
+
+/// The URL as it was given, if it is on a registered host.
+async fn registered(app: &App, scope: &Scope, landing: Option<(String, url::Url)>) -> Result<Option<String>, ApiError> {
+    let Some((text, url)) = landing else { return Ok(None) };
+    let host = host_of(&url).unwrap_or_default();
+    if app.db.rows(table::host_exists(scope, &host)).await?.is_empty() {
+        let message = format!("{host} is not a registered host of this workspace and mode; register it under hosts");
+        return Err(ApiError::field("landing_url", message));
+    }
+    Ok(Some(text))
+}
+
+/// Changes the name or where the link leads.
+pub async fn change(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (scope, mut fields) = management::enter_with_body(&app, &call, request).await?;
+    let name = fields.text("name", 100);
+    let landing = landing(&mut fields);
+    fields.finish()?;
+    let landing_url = registered(&app, &scope, landing).await?;
+    app.db.batch(vec![table::change(&scope, &id, name.as_ref(), landing_url.as_ref())]).await?;
+    answer_one(&app, &call, &scope, &id).await
+}
+
 /// Ten characters that are easily read aloud: 32^10 of them, so that a guess finds nothing.
 fn made_up(app: &App) -> String {
     const ALPHABET: &[u8; 32] = b"23456789abcdefghijkmnpqrstuvwxyz";
@@ -88,21 +121,16 @@ pub async fn list(
 ) -> Result<Response, ApiError> {
     let scope = management::enter(&app, &call, request.headers()).await?;
     let mut query = Query::of(request.uri());
+    let (participant_id, status) = (query.text("participant_id"), query.word("status", LinkStatus::WORDS));
     let page = query.page::<ids::Link>();
     query.finish()?;
-    let mut shown = Vec::new();
-    for row in &app.db.rows(table::list(&scope, &page)).await? {
-        let link = table::decode(row)?;
-        shown.push((link.id.to_string(), shapes::link(&link, scope.mode, &call.origin)));
-    }
-    Ok(listing::answer(shown, page.limit))
+    let rows = table::list(&scope, participant_id.as_ref(), status.as_ref(), &page);
+    listing::page(&app, rows, &page, |row| Ok(shapes::link(&table::decode(row)?, scope.mode, &call.origin))).await
 }
 
 async fn answer_one(app: &App, call: &Call, scope: &Scope, id: &str) -> Result<Response, ApiError> {
-    match app.db.rows(table::by_id(scope, id)).await?.first() {
-        Some(row) => Ok(call::json(StatusCode::OK, &shapes::link(&table::decode(row)?, scope.mode, &call.origin))),
-        None => Err(ApiError::NotFound("link")),
-    }
+    let link = listing::one(app, table::by_id(scope, id), table::decode, "link").await?;
+    Ok(call::json(StatusCode::OK, &shapes::link(&link, scope.mode, &call.origin)))
 }
 
 /// One link.

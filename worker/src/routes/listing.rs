@@ -8,9 +8,11 @@ use domain::time::Instant;
 use http::{StatusCode, Uri};
 use serde_json::{Value as Json, json};
 
+use crate::app::App;
 use crate::call;
 use crate::error::{ApiError, FieldError};
 use crate::store::page::Page;
+use crate::store::{DbError, Row, Statement};
 
 /// Rows in a page, when the caller does not say.
 const LIMIT_DEFAULT: i64 = 50;
@@ -122,6 +124,41 @@ pub fn cursor(place: &str) -> String {
     URL_SAFE_NO_PAD.encode(place)
 }
 
+/// A page of objects of one kind: what a list's statement gives, each row shown with its `id`, by which the list goes.
+pub async fn page(
+    app: &App,
+    statement: Statement,
+    page: &Page,
+    show: impl Fn(&Row) -> Result<Json, DbError>,
+) -> Result<Response, ApiError> {
+    let mut shown = Vec::new();
+    for row in &app.db.rows(statement).await? {
+        let shape = show(row)?;
+        let place = shape["id"].as_str().unwrap_or_default().to_owned();
+        shown.push((place, shape));
+    }
+    Ok(answer(shown, page.limit))
+}
+
+/// One object of a kind, or 404 that names it.
+pub async fn one<T>(
+    app: &App,
+    statement: Statement,
+    decode: impl FnOnce(&Row) -> Result<T, DbError>,
+    kind: &'static str,
+) -> Result<T, ApiError> {
+    first(&app.db.rows(statement).await?, decode, kind)
+}
+
+/// The one object that these rows hold, or 404 that names its kind.
+pub fn first<T>(
+    rows: &[Row],
+    decode: impl FnOnce(&Row) -> Result<T, DbError>,
+    kind: &'static str,
+) -> Result<T, ApiError> {
+    rows.first().map(decode).transpose()?.ok_or(ApiError::NotFound(kind))
+}
+
 /// A page of rows that were read one too many: the surplus one only says that there is a next page.
 pub fn answer(rows: Vec<(String, Json)>, limit: i64) -> Response {
     let limit = usize::try_from(limit).unwrap_or(0);
@@ -132,3 +169,6 @@ pub fn answer(rows: Vec<(String, Json)>, limit: i64) -> Response {
     let data: Vec<Json> = rows.into_iter().take(limit).map(|(_, shape)| shape).collect();
     call::json(StatusCode::OK, &json!({ "data": data, "next_cursor": next_cursor }))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,9 @@
 //! What every management path does first: let the caller in, and read a body.
 
+use axum::body::HttpBody as _;
 use axum::extract::Request;
-use http::HeaderMap;
+use http::{HeaderMap, header};
+use serde_json::Map;
 
 use crate::app::App;
 use crate::auth::{self, Zone};
@@ -30,6 +32,12 @@ pub async fn json_body(request: Request) -> Result<Fields, ApiError> {
         return Err(ApiError::UnsupportedMediaType("application/json"));
     }
     Fields::parse(&body)
+}
+
+/// The same, of a request that may also come without a body.
+pub async fn json_body_or_nothing(request: Request) -> Result<Fields, ApiError> {
+    let empty = request.headers().get(header::CONTENT_TYPE).is_none() && request.body().is_end_stream();
+    if empty { Ok(Fields::of(Map::new())) } else { json_body(request).await }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::call::{self, Call};
 use crate::error::ApiError;
 use crate::shapes;
 use crate::store::events::{self, Event};
-use crate::store::partners::{self as table, Participant};
+use crate::store::partners::{self as table, Participant, ParticipantFilter};
 use crate::store::{DbError, Scope, programs};
 
 /// Puts a partner into a program, `pending` unless the merchant says otherwise.
@@ -86,19 +86,19 @@ pub async fn list(
 ) -> Result<Response, ApiError> {
     let scope = management::enter(&app, &call, request.headers()).await?;
     let mut query = Query::of(request.uri());
+    let filter = ParticipantFilter {
+        program_id: query.text("program_id"),
+        partner_id: query.text("partner_id"),
+        status: query.word("status", ParticipantStatus::WORDS),
+    };
     let page = query.page::<ids::Participant>();
     query.finish()?;
-    let mut shown = Vec::new();
-    for row in &app.db.rows(table::list_participants(&scope, &page)).await? {
-        let participant = table::decode_participant(row)?;
-        shown.push((participant.id.to_string(), shapes::participant(&participant, scope.mode)));
-    }
-    Ok(listing::answer(shown, page.limit))
+    let rows = table::list_participants(&scope, &filter, &page);
+    listing::page(&app, rows, &page, |row| Ok(shapes::participant(&table::decode_participant(row)?, scope.mode))).await
 }
 
 async fn one(app: &App, scope: &Scope, id: &str) -> Result<Participant, ApiError> {
-    let rows = app.db.rows(table::participant_by_id(scope, id)).await?;
-    rows.first().map(table::decode_participant).transpose()?.ok_or(ApiError::NotFound("participant"))
+    listing::one(app, table::participant_by_id(scope, id), table::decode_participant, "participant").await
 }
 
 /// One participant.

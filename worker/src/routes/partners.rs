@@ -13,9 +13,10 @@ use super::management;
 use crate::app::App;
 use crate::call::{self, Call};
 use crate::error::ApiError;
+use crate::fields::Fields;
 use crate::shapes;
-use crate::store::DbError;
 use crate::store::partners::{self as table, Partner};
+use crate::store::{DbError, Scope};
 
 /// Makes a partner.
 pub async fn create(
@@ -24,18 +25,56 @@ pub async fn create(
     request: Request,
 ) -> Result<Response, ApiError> {
     let (scope, mut fields) = management::enter_with_body(&app, &call, request).await?;
-    let name = fields.required_text("name", 200);
-    let email = fields.required_text("email", 254).trim().to_lowercase();
-    if !email.is_empty() && domain::email::hash_email(b"form only", &email).is_none() {
-        fields.error("email", "must be an e-mail address");
+    for name in ["name", "email"] {
+        if fields.raw(name).is_none() {
+            fields.error(name, "is required");
+        }
     }
+    let (name, email) = given(&mut fields);
     fields.finish()?;
+    let (name, email) = (name.unwrap_or_default(), email.unwrap_or_default());
     let partner = Partner { id: app.fresh(call.now), name, email, created_at: call.now };
     match app.db.batch(vec![table::insert(&scope, &partner)]).await {
         Ok(_) => Ok(call::json(StatusCode::CREATED, &shapes::partner(&partner, scope.mode))),
-        Err(DbError::Constraint(_)) => Err(ApiError::Conflict("A partner has this e-mail address already.".to_owned())),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(refused(error)),
     }
+}
+
+/// The name and the e-mail address, where they are given.
+fn given(fields: &mut Fields) -> (Option<String>, Option<String>) {
+    let name = fields.text("name", 200);
+    let email = fields.text("email", 254).map(|email| email.trim().to_lowercase());
+    if email.as_ref().is_some_and(|email| domain::email::hash_email(b"form only", email).is_none()) {
+        fields.error("email", "must be an e-mail address");
+    }
+    (name, email)
+}
+
+fn refused(error: DbError) -> ApiError {
+    match error {
+        DbError::Constraint(_) => ApiError::Conflict("A partner has this e-mail address already.".to_owned()),
+        error => error.into(),
+    }
+}
+
+/// Changes the name or the e-mail address.
+pub async fn change(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (scope, mut fields) = management::enter_with_body(&app, &call, request).await?;
+    let (name, email) = given(&mut fields);
+    fields.finish()?;
+    let changed = table::change(&scope, &id, name.as_ref(), email.as_ref());
+    app.db.batch(vec![changed]).await.map_err(refused)?;
+    answer_one(&app, &scope, &id).await
+}
+
+async fn answer_one(app: &App, scope: &Scope, id: &str) -> Result<Response, ApiError> {
+    let partner = listing::one(app, table::by_id(scope, id), table::decode, "partner").await?;
+    Ok(call::json(StatusCode::OK, &shapes::partner(&partner, scope.mode)))
 }
 
 /// A page of partners.
@@ -48,12 +87,8 @@ pub async fn list(
     let mut query = Query::of(request.uri());
     let page = query.page::<ids::Partner>();
     query.finish()?;
-    let mut shown = Vec::new();
-    for row in &app.db.rows(table::list(&scope, &page)).await? {
-        let partner = table::decode(row)?;
-        shown.push((partner.id.to_string(), shapes::partner(&partner, scope.mode)));
-    }
-    Ok(listing::answer(shown, page.limit))
+    let rows = table::list(&scope, &page);
+    listing::page(&app, rows, &page, |row| Ok(shapes::partner(&table::decode(row)?, scope.mode))).await
 }
 
 /// One partner.
@@ -64,8 +99,5 @@ pub async fn read(
     request: Request,
 ) -> Result<Response, ApiError> {
     let scope = management::enter(&app, &call, request.headers()).await?;
-    match app.db.rows(table::by_id(&scope, &id)).await?.first() {
-        Some(row) => Ok(call::json(StatusCode::OK, &shapes::partner(&table::decode(row)?, scope.mode))),
-        None => Err(ApiError::NotFound("partner")),
-    }
+    answer_one(&app, &scope, &id).await
 }

@@ -13,9 +13,10 @@ use super::management;
 use crate::app::App;
 use crate::call::{self, Call};
 use crate::error::ApiError;
+use crate::jobs::Message;
 use crate::shapes;
-use crate::store::DbError;
 use crate::store::links::{self as table, PromoCode};
+use crate::store::{DbError, families};
 
 /// Makes a promo code.
 pub async fn create(
@@ -43,9 +44,22 @@ pub async fn create(
     };
     let promo =
         PromoCode { id: app.fresh(call.now), participant_id, code, stripe_promotion_code_id, created_at: call.now };
-    match app.db.batch(vec![table::insert_promo_code(&scope, &promo)]).await {
-        Ok(rows) if rows.iter().all(Vec::is_empty) => Err(ApiError::NotFound("participant")),
-        Ok(_) => Ok(call::json(StatusCode::CREATED, &shapes::promo_code(&promo, scope.mode))),
+    let mut batch = vec![table::insert_promo_code(&scope, &promo)];
+    if let Some(id) = &promo.stripe_promotion_code_id {
+        // Sales that named it before anybody had mapped it are decided again, those too that named a discount made of it.
+        batch.extend(families::wake(&scope, &[id], call.now)?);
+    }
+    match app.db.batch(batch).await {
+        Ok(rows) if rows.first().is_none_or(Vec::is_empty) => Err(ApiError::NotFound("participant")),
+        Ok(rows) => {
+            let mut woken = Vec::new();
+            for row in rows.get(2).into_iter().flatten() {
+                let (workspace_id, mode) = (row.text("workspace_id")?, row.text("mode")?);
+                woken.push(Message::SaleDue { workspace_id, mode, key: row.text("key")? });
+            }
+            let response = call::json(StatusCode::CREATED, &shapes::promo_code(&promo, scope.mode));
+            Ok(call::after(response, woken))
+        }
         Err(DbError::Constraint(_)) => {
             Err(ApiError::Conflict("This code, or its Stripe promotion code, is taken.".to_owned()))
         }
@@ -61,14 +75,11 @@ pub async fn list(
 ) -> Result<Response, ApiError> {
     let scope = management::enter(&app, &call, request.headers()).await?;
     let mut query = Query::of(request.uri());
+    let participant_id = query.text("participant_id");
     let page = query.page::<ids::PromoCode>();
     query.finish()?;
-    let mut shown = Vec::new();
-    for row in &app.db.rows(table::list_promo_codes(&scope, &page)).await? {
-        let promo = table::decode_promo_code(row)?;
-        shown.push((promo.id.to_string(), shapes::promo_code(&promo, scope.mode)));
-    }
-    Ok(listing::answer(shown, page.limit))
+    let rows = table::list_promo_codes(&scope, participant_id.as_ref(), &page);
+    listing::page(&app, rows, &page, |row| Ok(shapes::promo_code(&table::decode_promo_code(row)?, scope.mode))).await
 }
 
 /// One promo code.
@@ -79,11 +90,7 @@ pub async fn read(
     request: Request,
 ) -> Result<Response, ApiError> {
     let scope = management::enter(&app, &call, request.headers()).await?;
-    match app.db.rows(table::promo_code_by_id(&scope, &id)).await?.first() {
-        Some(row) => {
-            let promo = table::decode_promo_code(row)?;
-            Ok(call::json(StatusCode::OK, &shapes::promo_code(&promo, scope.mode)))
-        }
-        None => Err(ApiError::NotFound("promo code")),
-    }
+    let promo =
+        listing::one(&app, table::promo_code_by_id(&scope, &id), table::decode_promo_code, "promo code").await?;
+    Ok(call::json(StatusCode::OK, &shapes::promo_code(&promo, scope.mode)))
 }

@@ -6,19 +6,24 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use domain::sale::Source;
-use domain::sale::family::ReportedRefund;
+use domain::ids;
+use domain::sale::family::{Joined, ReportedRefund};
+use domain::sale::listed::Kind;
 use domain::time::Instant;
 use http::StatusCode;
 use serde_json::{Value as Json, json};
 
+use super::listing::{self, Query};
 use super::management;
 use crate::app::App;
 use crate::booking::{self, Booked, Booking};
 use crate::call::{self, Call};
 use crate::error::ApiError;
+use crate::store::acts::{self, NewAct};
 use crate::store::conversions::{self, Conversion};
 use crate::store::families::{self, Mentions, NewFact, StoredFact};
+use crate::store::page::Page;
+use crate::store::refunds::{self as table, Filter, Refund};
 use crate::store::{DbError, Scope};
 
 /// Records a refund; one whose id was reported before answers 200 with the first.
@@ -49,14 +54,10 @@ pub async fn create(
     };
     let shape = shape(fact.id.as_str(), &refund, &conversion, &scope, call.now);
     let booking = Booking {
-        scope,
-        keys: vec![transaction],
         facts: vec![fact],
-        report: None,
         refund: Some(refund.clone()),
-        now: call.now,
         request_id: Some(call.request_id.clone()),
-        stripe_event: None,
+        ..Booking::of(scope, vec![transaction], call.now)
     };
     match booking::book(&app, &booking).await? {
         Booked::Repeated => first(&app, &booking, &refund, &conversion).await,
@@ -72,8 +73,8 @@ fn reported(conversion: &Conversion) -> Result<String, ApiError> {
     let merged = conversion.status == domain::sale::ConversionStatus::Merged;
     match &conversion.reported.external_transaction_id {
         _ if merged => Err(ApiError::Conflict("This conversion was merged into another; refund that one.".to_owned())),
-        Some(id) if conversion.source != Source::Stripe => Ok(id.clone()),
-        _ => Err(ApiError::Conflict("This conversion is Stripe's; its refunds come from Stripe.".to_owned())),
+        Some(id) => Ok(id.clone()),
+        None => Err(ApiError::Conflict("This conversion is Stripe's; its refunds come from Stripe.".to_owned())),
     }
 }
 
@@ -105,6 +106,106 @@ async fn first(
     };
     let shape = shape(&row.text("id")?, &first, conversion, scope, row.instant("recorded_at")?);
     Ok(call::json(StatusCode::OK, &shape))
+}
+
+/// `GET /api/v1/refunds`: refunds and disputes; `matched=false` lists those whose sale nobody knows.
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let scope = management::enter(&app, &call, request.headers()).await?;
+    let mut query = Query::of(request.uri());
+    let filter = Filter {
+        conversion_id: query.text("conversion_id"),
+        matched: query.boolean("matched"),
+        kind: query.word("kind", Kind::WORDS),
+    };
+    let page = Page { limit: query.limit(), after: query.cursor(|text| place(text).map(str::to_owned)) };
+    query.finish()?;
+    let mut shown = Vec::new();
+    for row in &app.db.rows(table::list(&scope, &filter, &page)).await? {
+        let refund = table::decode(row)?;
+        shown.push((refund.id.clone(), listed(&refund, &scope)));
+    }
+    Ok(listing::answer(shown, page.limit))
+}
+
+/// A reported refund is known by its fact's id, Stripe's by one of its own.
+fn place(text: &str) -> Option<&str> {
+    (ids::RefundId::parse(text).is_some() || ids::FactId::parse(text).is_some()).then_some(text)
+}
+
+async fn one(app: &App, scope: &Scope, id: &str) -> Result<Refund, ApiError> {
+    let rows = app.db.rows(table::by_id(scope, id)).await?;
+    rows.first().map(table::decode).transpose()?.ok_or(ApiError::NotFound("refund"))
+}
+
+/// One refund or dispute.
+pub async fn read(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let scope = management::enter(&app, &call, request.headers()).await?;
+    Ok(call::json(StatusCode::OK, &listed(&one(&app, &scope, &id).await?, &scope)))
+}
+
+/// `POST …/{id}/match` `{conversion_id, reason}`: a person says which conversion's money an unmatched refund or dispute took.
+pub async fn match_by_hand(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (scope, mut fields) = management::enter_with_body(&app, &call, request).await?;
+    let conversion_id = fields.required_text("conversion_id", 255);
+    let reason = fields.required_text("reason", 500);
+    fields.finish()?;
+    let refund = one(&app, &scope, &id).await?;
+    if refund.conversion_id.is_some() {
+        return Err(ApiError::Conflict("The sale of this refund is known.".to_owned()));
+    }
+    let rows = app.db.rows(conversions::by_id(&scope, &conversion_id)).await?;
+    let conversion = rows.first().map(conversions::decode).transpose()?.ok_or(ApiError::NotFound("conversion"))?.0;
+    if conversion.status == domain::sale::ConversionStatus::Merged {
+        return Err(ApiError::Conflict("This conversion was merged into another; match that one.".to_owned()));
+    }
+    let keys = vec![refund.sale_key.clone(), conversion.anchor.clone()];
+    let fact = NewFact {
+        id: app.fresh(call.now),
+        source: format!("match/{}/{}", refund.external_refund_id, conversion.id),
+        said_at: call.now,
+        body: StoredFact::Joined(Joined { joined: keys.iter().cloned().collect() }),
+        mentions: Mentions::default(),
+        stripe_event_id: None,
+    };
+    let act = NewAct {
+        id: app.fresh(call.now),
+        kind: "refund.match",
+        subject: conversion.id.as_str(),
+        reason: Some(&reason),
+        detail: Some(crate::store::to_json(&json!({"refund_id": id, "fact_id": fact.id}))?),
+        request_id: &call.request_id,
+    };
+    let booking = Booking {
+        facts: vec![fact],
+        beside: vec![acts::insert(&scope, &act, call.now)],
+        request_id: Some(call.request_id.clone()),
+        ..Booking::of(scope, keys, call.now)
+    };
+    booking::book(&app, &booking).await?;
+    Ok(call::json(StatusCode::OK, &listed(&one(&app, &booking.scope, &id).await?, &booking.scope)))
+}
+
+fn listed(refund: &Refund, scope: &Scope) -> Json {
+    json!({
+        "id": refund.id, "mode": scope.mode, "kind": refund.kind, "source": refund.source,
+        "conversion_id": refund.conversion_id, "external_refund_id": refund.external_refund_id,
+        "sale_key": refund.sale_key, "amount_cents": refund.amount_cents, "currency": refund.currency,
+        "status": refund.status, "created_at": refund.created_at.to_string(),
+    })
 }
 
 #[cfg(test)]

@@ -73,11 +73,12 @@ pub async fn replay(
         return Err(ApiError::Conflict("Nothing of this event is kept that could be processed again.".to_owned()));
     }
     let response = call::json(StatusCode::OK, &shapes::stripe_event(&event));
-    Ok(call::after(response, [Message::StripeEvent { id: event.id }]))
+    Ok(call::after(response, [Message::StripeEvent { id: event.id, told: None }]))
 }
 
 #[cfg(test)]
 mod tests {
+    use domain::time::DAY_MS;
     use serde_json::json;
 
     use crate::testing::session_completed;
@@ -102,5 +103,53 @@ mod tests {
         let id = shop.data("stripe-events?outcome=ignored")[0]["id"].as_str().unwrap().to_owned();
         let line = format!("POST /api/v1/stripe-events/{id}/replay");
         assert_eq!(shop.world.api(&line, json!(null)).summary(), "409 CONFLICT");
+    }
+
+    #[test]
+    fn a_body_is_purged_after_90_days_and_its_facts_stay() {
+        let shop = shop();
+        let first_at = shop.world.now();
+        shop.take(&session_completed("1", shop.now_s(), shop.hint()));
+        shop.world.pass_ms(DAY_MS);
+        shop.take(&session_completed("2", shop.now_s(), shop.hint()));
+        let books = shop.books();
+        let bodies = || {
+            shop.world.sweep();
+            shop.world.db.count("SELECT count(*) FROM stripe_bodies")
+        };
+        shop.world.pass_ms(first_at.ms() + 90 * DAY_MS - shop.world.now().ms());
+        assert_eq!(bodies(), 2);
+        shop.world.pass_ms(1);
+        assert_eq!(bodies(), 1);
+        assert_eq!(shop.books(), books);
+        let replay = |place: usize| {
+            let id = shop.data("stripe-events")[place]["id"].as_str().unwrap().to_owned();
+            shop.world.api(&format!("POST /api/v1/stripe-events/{id}/replay"), json!(null)).summary()
+        };
+        assert_eq!((replay(0).as_str(), replay(1).as_str()), ("200", "409 CONFLICT"));
+        shop.world.pass_ms(DAY_MS);
+        assert_eq!(bodies(), 0);
+    }
+
+    #[test]
+    fn more_bodies_than_one_sweep_takes_are_purged_by_the_next() {
+        let shop = shop();
+        shop.take(&session_completed("1", shop.now_s(), shop.hint()));
+        for number in 0..250 {
+            for sql in [
+                format!(
+                    "INSERT INTO stripe_events SELECT 'sev_0{number:025}', workspace_id, mode, connection_id, 'evt_{number}', type, outcome, reason, attempts, next_attempt_at, received_at, request_id FROM stripe_events LIMIT 1"
+                ),
+                format!(
+                    "INSERT INTO stripe_bodies SELECT 'sev_0{number:025}', sealed, received_at FROM stripe_bodies LIMIT 1"
+                ),
+            ] {
+                shop.world.db.execute(&sql).unwrap();
+            }
+        }
+        shop.world.sweep();
+        assert_eq!(shop.world.db.count("SELECT count(*) FROM stripe_bodies"), 51);
+        shop.world.sweep();
+        assert_eq!(shop.world.db.count("SELECT count(*) FROM stripe_bodies"), 1);
     }
 }

@@ -3,7 +3,7 @@
 use domain::ids::ActId;
 use domain::time::Instant;
 
-use super::{Scope, Statement};
+use super::{DbError, Row, Scope, Statement};
 
 /// A human step.
 pub struct NewAct<'a> {
@@ -15,6 +15,8 @@ pub struct NewAct<'a> {
     pub subject: &'a str,
     /// Why.
     pub reason: Option<&'a str>,
+    /// What it said beside its reason, as JSON.
+    pub detail: Option<String>,
     /// The request that brought it.
     pub request_id: &'a str,
 }
@@ -22,8 +24,8 @@ pub struct NewAct<'a> {
 /// Writes an act. It is never changed.
 pub fn insert(scope: &Scope, act: &NewAct<'_>, now: Instant) -> Statement {
     Statement::new(
-        "INSERT INTO acts (id, workspace_id, mode, kind, subject, reason, request_id, created_at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO acts (id, workspace_id, mode, kind, subject, reason, detail, request_id, created_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(act.id.as_str())
     .bind(scope.workspace_id.as_str())
@@ -31,6 +33,50 @@ pub fn insert(scope: &Scope, act: &NewAct<'_>, now: Instant) -> Statement {
     .bind(act.kind)
     .bind(act.subject)
     .bind(act.reason)
+    .bind(act.detail.as_ref())
     .bind(act.request_id)
     .bind(now)
+}
+
+/// An act as it is shown.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// Its id.
+    pub id: String,
+    /// Such as `commission.reject`.
+    pub kind: String,
+    /// What it was done to.
+    pub subject: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// What it said beside.
+    pub detail: Option<serde_json::Value>,
+    /// The request that brought it.
+    pub request_id: Option<String>,
+    /// When.
+    pub created_at: Instant,
+}
+
+/// What people did to a conversion and its commissions, oldest first.
+pub fn of_conversion(scope: &Scope, conversion_id: &str) -> Statement {
+    Statement::new(
+        "SELECT id, kind, subject, reason, detail, request_id, created_at FROM acts WHERE workspace_id = ?1 AND mode = ?2 \
+         AND subject IN (SELECT ?3 UNION SELECT m.id FROM commissions m WHERE m.conversion_id = ?3) ORDER BY id LIMIT 100",
+    )
+    .bind(scope.workspace_id.as_str())
+    .bind(scope.mode)
+    .bind(conversion_id)
+}
+
+/// Reads an act.
+pub fn decode(row: &Row) -> Result<Listed, DbError> {
+    Ok(Listed {
+        id: row.text("id")?,
+        kind: row.text("kind")?,
+        subject: row.text("subject")?,
+        reason: row.text_opt("reason")?,
+        detail: row.text_opt("detail")?.and_then(|text| serde_json::from_str(&text).ok()),
+        request_id: row.text_opt("request_id")?,
+        created_at: row.instant("created_at")?,
+    })
 }

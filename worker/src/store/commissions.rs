@@ -1,7 +1,7 @@
 //! `commissions` and `entries`.
 
 use domain::ids::{CommissionId, ConversionId, EntryId, Id};
-use domain::ledger::{Due, EntryKind, Standing};
+use domain::ledger::{Due, EntryKind, Standing, Terms};
 use domain::money::Currency;
 use domain::status::CommissionState;
 use domain::time::Instant;
@@ -31,11 +31,24 @@ pub fn insert(
     .bind(due.program_id.as_str())
     .bind(due.currency.code())
     .bind(state.as_str())
-    .bind(super::to_json(&due.needs_review)?)
-    .bind(due.auto_approve)
-    .bind(due.hold_until)
-    .bind(due.reward_version.as_str())
+    .bind(super::to_json(&due.terms.needs_review)?)
+    .bind(due.terms.auto_approve)
+    .bind(due.terms.hold_until)
+    .bind(due.terms.reward_version.as_str())
     .bind(now))
+}
+
+/// Other terms for a commission, as long as it is pending.
+pub fn revise(id: &CommissionId, terms: &Terms) -> Result<Statement, DbError> {
+    Ok(Statement::new(
+        "UPDATE commissions SET reward_version = ?, needs_review = ?, hold_until = ?, auto_approve = ? \
+         WHERE id = ? AND state = 'pending'",
+    )
+    .bind(terms.reward_version.as_str())
+    .bind(super::to_json(&terms.needs_review)?)
+    .bind(terms.hold_until)
+    .bind(terms.auto_approve)
+    .bind(id.as_str()))
 }
 
 /// An entry.
@@ -74,10 +87,13 @@ pub fn append(scope: &Scope, entry: &NewEntry<'_>, now: Instant) -> Statement {
 /// Moves a commission on from the state that the booking saw. Acts and approvals do not move the family's revision: if one of
 /// them came between, the CHECK fails, and the batch with it. To be said with every entry, also where the state stays.
 pub fn move_by_booking(id: &CommissionId, from: CommissionState, to: CommissionState) -> Statement {
-    Statement::new("UPDATE commissions SET state = CASE WHEN state = ? THEN ? ELSE 'raced' END WHERE id = ?")
-        .bind(from.as_str())
-        .bind(to.as_str())
-        .bind(id.as_str())
+    Statement::new(
+        "UPDATE commissions SET state = CASE WHEN state = ?1 THEN ?2 ELSE 'raced' END, \
+         reversed_from = CASE WHEN ?2 <> 'reversed' THEN NULL WHEN ?1 = 'reversed' THEN reversed_from ELSE ?1 END WHERE id = ?3",
+    )
+    .bind(from.as_str())
+    .bind(to.as_str())
+    .bind(id.as_str())
 }
 
 /// Commissions whose hold is over and that nobody has to look at.
@@ -138,8 +154,16 @@ fn decode_standing(row: &Row) -> Result<Standing, DbError> {
         id: row.parsed("id", Id::parse, "a commission id")?,
         participant_id: row.parsed("participant_id", Id::parse, "a participant id")?,
         amount_cents: row.integer("amount_cents")?,
+        bonus_cents: row.integer("bonus_cents")?,
         currency: row.parsed("currency", |code| Currency::parse(code).ok(), "a currency")?,
         state: row.parsed("state", CommissionState::parse, "a commission's state")?,
+        reversed_from: row.text_opt("reversed_from")?.as_deref().and_then(CommissionState::parse),
+        terms: Terms {
+            reward_version: row.parsed("reward_version", Id::parse, "a reward version's id")?,
+            needs_review: row.json("needs_review")?,
+            hold_until: row.instant("hold_until")?,
+            auto_approve: row.flag("auto_approve")?,
+        },
     })
 }
 
@@ -195,9 +219,52 @@ pub fn by_id(scope: &Scope, id: &str) -> Statement {
     scope.bound(Statement::new(COLUMNS)).push(" AND id = ?").bind(id)
 }
 
+/// What a list is narrowed to.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// One state.
+    pub state: Option<String>,
+    /// One participant.
+    pub participant_id: Option<String>,
+    /// One program.
+    pub program_id: Option<String>,
+    /// One conversion.
+    pub conversion_id: Option<String>,
+    /// Those that a person has to look at, or the others.
+    pub needs_review: Option<bool>,
+}
+
 /// A page of commissions.
-pub fn list(scope: &Scope, page: &Page) -> Statement {
-    page.bound(scope.bound(Statement::new(COLUMNS)))
+pub fn list(scope: &Scope, filter: &Filter, page: &Page) -> Statement {
+    let statement = scope
+        .bound(Statement::new(COLUMNS))
+        .push_if(" AND state = ?", filter.state.as_ref())
+        .push_if(" AND participant_id = ?", filter.participant_id.as_ref())
+        .push_if(" AND program_id = ?", filter.program_id.as_ref())
+        .push_if(" AND conversion_id = ?", filter.conversion_id.as_ref())
+        .push_if(" AND (needs_review <> '[]') = ?", filter.needs_review);
+    page.bound(statement)
+}
+
+/// The commissions whose entries a payout settles.
+pub fn of_payout(scope: &Scope, payout_id: &str) -> Statement {
+    scope
+        .bound(Statement::new(COLUMNS))
+        .push(
+            " AND id IN (SELECT e.commission_id FROM payout_entries s JOIN entries e ON e.id = s.entry_id \
+             WHERE s.payout_id = ?) ORDER BY id",
+        )
+        .bind(payout_id)
+}
+
+/// Marks commissions as paid that were seen in one state. If one of them stands elsewhere by now, or is disputed, the CHECK
+/// fails, and the batch with it.
+pub fn pay(scope: &Scope, ids: &[&str], seen: CommissionState) -> Result<Statement, DbError> {
+    let update = Statement::new(
+        "UPDATE commissions SET state = CASE WHEN state = ? AND disputed = 0 THEN 'paid' ELSE 'raced' END ",
+    )
+    .bind(seen.as_str());
+    Ok(scope.bound(update).push(" AND id IN (SELECT value FROM json_each(?))").bind(super::to_json(&ids)?))
 }
 
 /// Reads a commission.

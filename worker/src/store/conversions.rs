@@ -64,6 +64,8 @@ pub struct Conversion {
     pub program_id: Option<String>,
     /// The participant credited.
     pub participant_id: Option<String>,
+    /// Who bought, where that is known.
+    pub customer_id: Option<String>,
     /// When it was recorded.
     pub created_at: Instant,
 }
@@ -81,8 +83,8 @@ pub fn insert(
         "INSERT INTO conversions (id, workspace_id, mode, family_id, anchor, source, status, external_transaction_id, event_type, \
          amount_cents, currency, refunded_cents, occurred_at, click_id, promo_code, customer_external_id, metadata, stripe, \
          decision_id, attribution_method, attribution_reason, attributed_click_id, attributed_promo_code, program_id, \
-         participant_id, request_id, created_at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         participant_id, customer_id, request_id, created_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(conversion.id.as_str())
     .bind(scope.workspace_id.as_str())
@@ -109,18 +111,29 @@ pub fn insert(
     .bind(conversion.attributed_promo_code.as_ref())
     .bind(conversion.program_id.as_ref())
     .bind(conversion.participant_id.as_ref())
+    .bind(conversion.customer_id.as_ref())
     .bind(request_id)
     .bind(conversion.created_at))
 }
 
 /// Brings a conversion up to what its sale has come to.
 pub fn update(conversion: &Conversion) -> Result<Statement, DbError> {
+    let reported = &conversion.reported;
+    let metadata = reported.metadata.as_ref().map(super::to_json).transpose()?;
     Ok(Statement::new(
-        "UPDATE conversions SET status = ?, amount_cents = ?, currency = ?, refunded_cents = ?, occurred_at = ?, stripe = ?, \
-         decision_id = ?, attribution_method = ?, attribution_reason = ?, attributed_click_id = ?, \
-         attributed_promo_code = ?, program_id = ?, participant_id = ? WHERE id = ?",
+        "UPDATE conversions SET source = ?, status = ?, external_transaction_id = ?, event_type = ?, click_id = ?, \
+         promo_code = ?, customer_external_id = ?, metadata = ?, amount_cents = ?, currency = ?, refunded_cents = ?, \
+         occurred_at = ?, stripe = ?, decision_id = ?, attribution_method = ?, attribution_reason = ?, attributed_click_id = ?, \
+         attributed_promo_code = ?, program_id = ?, participant_id = ?, customer_id = ? WHERE id = ?",
     )
+    .bind(conversion.source.as_str())
     .bind(conversion.status.as_str())
+    .bind(reported.external_transaction_id.as_ref())
+    .bind(&conversion.event_type)
+    .bind(reported.click_id.as_ref())
+    .bind(reported.promo_code.as_ref())
+    .bind(reported.customer_external_id.as_ref())
+    .bind(metadata)
     .bind(conversion.amount_cents)
     .bind(conversion.currency.map(String::from))
     .bind(conversion.refunded_cents)
@@ -133,6 +146,7 @@ pub fn update(conversion: &Conversion) -> Result<Statement, DbError> {
     .bind(conversion.attributed_promo_code.as_ref())
     .bind(conversion.program_id.as_ref())
     .bind(conversion.participant_id.as_ref())
+    .bind(conversion.customer_id.as_ref())
     .bind(conversion.id.as_str()))
 }
 
@@ -145,9 +159,48 @@ pub fn by_id(scope: &Scope, id: &str) -> Statement {
     scope.bound(Statement::new(COLUMNS)).push(" AND id = ?").bind(id)
 }
 
-/// A page of conversions.
-pub fn list(scope: &Scope, page: &Page) -> Statement {
-    page.bound(scope.bound(Statement::new(COLUMNS)))
+/// What a list of conversions is narrowed to.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Credited to one participant.
+    pub participant_id: Option<String>,
+    /// Credited in one program.
+    pub program_id: Option<String>,
+    /// Of one status.
+    pub status: Option<String>,
+    /// Of one source.
+    pub source: Option<String>,
+    /// One transaction.
+    pub external_transaction_id: Option<String>,
+    /// Not recorded before.
+    pub from: Option<Instant>,
+    /// Recorded before.
+    pub to: Option<Instant>,
+}
+
+/// A page of conversions. A transaction is found by its sale's keys, and a time by the ids, which sort by it.
+pub fn list(scope: &Scope, filter: &Filter, page: &Page) -> Statement {
+    let least = |at: Instant| String::from(ConversionId::least(at));
+    let mut statement = scope
+        .bound(Statement::new(COLUMNS))
+        .push_if(" AND participant_id = ?", filter.participant_id.as_ref())
+        .push_if(" AND program_id = ?", filter.program_id.as_ref())
+        .push_if(" AND status = ?", filter.status.as_ref())
+        .push_if(" AND source = ?", filter.source.as_ref())
+        .push_if(" AND id >= ?", filter.from.map(least))
+        .push_if(" AND id < ?", filter.to.map(least));
+    if let Some(transaction) = &filter.external_transaction_id {
+        statement = statement
+            .push(
+                " AND id IN (SELECT c.id FROM family_keys k JOIN families f ON f.id = k.family_id \
+                 OR f.merged_into = k.family_id JOIN conversions c ON c.family_id = f.id \
+                 WHERE k.workspace_id = ? AND k.mode = ? AND k.key = ? AND c.external_transaction_id = k.key)",
+            )
+            .bind(scope.workspace_id.as_str())
+            .bind(scope.mode)
+            .bind(transaction);
+    }
+    page.bound(statement)
 }
 
 /// Reads a conversion, and its commission's id.
@@ -180,6 +233,7 @@ pub fn decode(row: &Row) -> Result<(Conversion, Option<String>), DbError> {
         attributed_promo_code: row.text_opt("attributed_promo_code")?,
         program_id: row.text_opt("program_id")?,
         participant_id: row.text_opt("participant_id")?,
+        customer_id: row.text_opt("customer_id")?,
         created_at: row.instant("created_at")?,
     };
     Ok((conversion, row.text_opt("commission_id")?))

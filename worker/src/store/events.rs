@@ -2,7 +2,7 @@
 
 use domain::ids::EventId;
 use domain::time::Instant;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::page::Page;
 use super::{DbError, Row, Scope, Statement};
@@ -33,6 +33,30 @@ pub fn insert(scope: &Scope, event: &Event, now: Instant) -> Result<Statement, D
     .bind(&event.subject)
     .bind(super::to_json(&event.data)?)
     .bind(now))
+}
+
+/// Events that one statement writes. D1 binds at most 2 MB.
+const PER_STATEMENT: usize = 200;
+
+/// Writes many events, each of another subject.
+pub fn insert_all(scope: &Scope, events: &[Event], now: Instant) -> Result<Vec<Statement>, DbError> {
+    let insert = |some: &[Event]| {
+        let rows: Vec<Json> = some
+            .iter()
+            .map(|event| json!({"id": event.id, "type": event.kind, "subject": event.subject, "data": event.data}))
+            .collect();
+        Ok(Statement::new(
+            "INSERT INTO events (id, workspace_id, mode, type, subject, sequence, data, created_at) \
+             SELECT value->>'id', ?1, ?2, value->>'type', value->>'subject', \
+             (SELECT COALESCE(MAX(e.sequence), 0) + 1 FROM events e WHERE e.subject = value->>'subject'), \
+             value->'data', ?3 FROM json_each(?4)",
+        )
+        .bind(scope.workspace_id.as_str())
+        .bind(scope.mode)
+        .bind(now)
+        .bind(super::to_json(&rows)?))
+    };
+    events.chunks(PER_STATEMENT).map(insert).collect()
 }
 
 /// A page of events.

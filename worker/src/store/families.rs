@@ -2,7 +2,7 @@
 
 use domain::ids::{FactId, FamilyId, StripeEventId};
 use domain::sale::Report;
-use domain::sale::family::ReportedRefund;
+use domain::sale::family::{Joined, ReportedRefund};
 use domain::time::Instant;
 use serde::{Deserialize, Serialize};
 
@@ -18,10 +18,25 @@ pub enum StoredFact {
     Refund(ReportedRefund),
     /// What the merchant reported.
     Report(Report),
+    /// What a person joined.
+    Joined(Joined),
+}
+
+impl StoredFact {
+    /// Whether it tells of money that went back, or of what it belongs to.
+    pub fn takes_back(&self) -> bool {
+        use domain::fact::StripeFact as Fact;
+        match self {
+            Self::Stripe(fact) => matches!(**fact, Fact::Refund(_) | Fact::Charge(_) | Fact::Dispute(_)),
+            Self::Refund(_) | Self::Joined(_) => true,
+            Self::Report(_) => false,
+        }
+    }
 }
 
 /// What a fact names, so that a query finds it without knowing facts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Mentions {
     /// Numbers of the links whose clicks it names.
     pub links: Vec<u32>,
@@ -29,6 +44,15 @@ pub struct Mentions {
     pub codes: Vec<String>,
     /// Stripe's `promo_…` ids.
     pub promotion_codes: Vec<String>,
+    /// Discounts whose promotion code it does not tell.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub discounts: Vec<String>,
+    /// The customer's keys.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub customers: Vec<String>,
+    /// The clicks themselves: looked at when they are new, and not stored with the fact, which holds them.
+    #[serde(skip)]
+    pub clicks: Vec<String>,
 }
 
 /// The families that any of these keys names. `?1` the workspace, `?2` the mode, `?3` the keys as a JSON list.
@@ -52,12 +76,32 @@ macro_rules! all {
     };
 }
 
+/// The families that wait for any of the codes `?3`, or those that they were joined to.
+macro_rules! waiting {
+    () => {
+        "(SELECT COALESCE(w.merged_into, w.id) FROM families w JOIN awaited_codes a ON a.family_id = w.id \
+         WHERE a.workspace_id = ?1 AND a.mode = ?2 AND a.key IN (SELECT value FROM json_each(?3)))"
+    };
+}
+
 /// The links whose clicks the new facts (`?4`, mentions) or the stored ones name.
 macro_rules! links {
     () => {
         concat!(
             "(SELECT value FROM json_each(?4, '$.links') UNION SELECT j.value FROM facts f, \
              json_each(f.mentions, '$.links') j WHERE f.family_id IN ",
+            all!(),
+            ")"
+        )
+    };
+}
+
+/// The discounts that the new facts or the stored ones name.
+macro_rules! discounts {
+    () => {
+        concat!(
+            "(SELECT value FROM json_each(?4, '$.discounts') UNION SELECT j.value FROM facts f, \
+             json_each(f.mentions, '$.discounts') j WHERE f.family_id IN ",
             all!(),
             ")"
         )
@@ -74,26 +118,64 @@ macro_rules! codes {
             ") OR c.stripe_promotion_code_id IN (SELECT value FROM json_each(?4, '$.promotion_codes') UNION \
              SELECT j.value FROM facts f, json_each(f.mentions, '$.promotion_codes') j WHERE f.family_id IN ",
             all!(),
+            " UNION SELECT d.promotion_code FROM stripe_discounts d WHERE d.workspace_id = ?1 AND d.mode = ?2 \
+             AND d.discount IN ",
+            discounts!(),
             "))"
         )
     };
 }
 
-/// Whom a link or a code belongs to, as columns.
-macro_rules! standing {
+/// The keys of the customers that the new facts or the stored ones name.
+macro_rules! customers {
     () => {
-        "p.id AS participant_id, p.status AS participant_status, g.id AS program_id, g.status AS program_status, \
-         g.attribution_window_days"
+        concat!(
+            "(SELECT value FROM json_each(?4, '$.customers') UNION SELECT j.value FROM facts f, \
+             json_each(f.mentions, '$.customers') j WHERE f.family_id IN ",
+            all!(),
+            ")"
+        )
+    };
+}
+
+/// Everybody who may be credited: by links, codes, bindings, standing conversions and a person's word (`?5`, ids as a JSON list).
+macro_rules! people {
+    () => {
+        concat!(
+            "(SELECT l.participant_id FROM links l WHERE l.number IN ",
+            links!(),
+            " UNION SELECT c.participant_id FROM promo_codes c WHERE ",
+            codes!(),
+            " UNION SELECT u.participant_id FROM customer_keys k JOIN customers u ON u.id = k.customer_id \
+             WHERE k.workspace_id = ?1 AND k.mode = ?2 AND k.key IN ",
+            customers!(),
+            " UNION SELECT v.participant_id FROM conversions v WHERE v.family_id IN ",
+            all!(),
+            " UNION SELECT value FROM json_each(?5))"
+        )
+    };
+}
+
+/// The participant's newest conversions that a refund rate is taken of, as a scalar query's source.
+macro_rules! newest {
+    () => {
+        "(SELECT v.status FROM conversions v WHERE v.workspace_id = ?1 AND v.mode = ?2 AND v.participant_id = p.id \
+         ORDER BY v.id DESC LIMIT 50)"
     };
 }
 
 /// The reads of one booking, in the order in which [`crate::booking`] takes them up: families, keys, facts, conversions,
-/// decisions, commissions, links, promo codes, rewards.
-pub fn load(scope: &Scope, keys: &[String], mentions: &Mentions) -> Result<Vec<Statement>, DbError> {
+/// decisions, commissions, acts, links, promo codes, discounts, customers, people, bursts, rewards. `people` are participants
+/// to be known of beside those that the facts name.
+pub fn load(scope: &Scope, keys: &[String], mentions: &Mentions, people: &[&str]) -> Result<Vec<Statement>, DbError> {
     let keys = super::to_json(&keys)?;
+    let clicks = super::to_json(&mentions.clicks)?;
     let mentions = super::to_json(mentions)?;
-    let of_families = |sql| Statement::new(sql).bind(scope.workspace_id.as_str()).bind(scope.mode).bind(&keys);
+    let people = super::to_json(&people)?;
+    let of_scope = |sql| Statement::new(sql).bind(scope.workspace_id.as_str()).bind(scope.mode);
+    let of_families = |sql| of_scope(sql).bind(&keys);
     let with_mentions = |sql| of_families(sql).bind(&mentions);
+    let with_people = |sql| with_mentions(sql).bind(&people);
     Ok(vec![
         of_families(concat!("SELECT id, revision, parked FROM families WHERE id IN ", roots!(), " ORDER BY id")),
         of_families(concat!("SELECT key FROM family_keys WHERE family_id IN ", roots!())),
@@ -113,32 +195,65 @@ pub fn load(scope: &Scope, keys: &[String], mentions: &Mentions) -> Result<Vec<S
             all!()
         )),
         of_families(concat!(
-            "SELECT m.id, m.conversion_id, m.participant_id, m.currency, m.state, m.disputed, \
-             (SELECT COALESCE(SUM(e.amount_cents), 0) FROM entries e WHERE e.commission_id = m.id) AS amount_cents \
+            "SELECT m.id, m.conversion_id, m.participant_id, m.currency, m.state, m.disputed, m.reversed_from, \
+             m.reward_version, m.needs_review, m.hold_until, m.auto_approve, \
+             (SELECT COALESCE(SUM(e.amount_cents), 0) FROM entries e WHERE e.commission_id = m.id AND e.kind <> 'bonus') \
+             AS amount_cents, \
+             (SELECT COALESCE(SUM(e.amount_cents), 0) FROM entries e WHERE e.commission_id = m.id AND e.kind = 'bonus') \
+             AS bonus_cents \
              FROM commissions m JOIN conversions c ON c.id = m.conversion_id WHERE c.family_id IN ",
             all!(),
             " ORDER BY m.id"
         )),
+        of_families(concat!(
+            "SELECT a.id, a.subject, a.detail FROM acts a JOIN conversions c ON c.id = a.subject \
+             WHERE a.kind = 'conversion.attribute' AND c.family_id IN ",
+            all!(),
+            " ORDER BY a.id"
+        )),
         with_mentions(concat!(
-            "SELECT l.number, l.id AS link_id, l.workspace_id, l.mode, ",
-            standing!(),
-            " FROM links l JOIN participants p ON p.id = l.participant_id JOIN programs g ON g.id = p.program_id \
-             WHERE l.number IN ",
+            "SELECT l.number, l.id AS link_id, l.workspace_id, l.mode, l.participant_id FROM links l WHERE l.number IN ",
             links!()
         )),
         with_mentions(concat!(
-            "SELECT c.code_folded, c.stripe_promotion_code_id, c.mode, ",
-            standing!(),
-            " FROM promo_codes c JOIN participants p ON p.id = c.participant_id JOIN programs g ON g.id = p.program_id \
-             WHERE ",
+            "SELECT c.code_folded, c.stripe_promotion_code_id, c.mode, c.participant_id FROM promo_codes c WHERE ",
             codes!()
         )),
         with_mentions(concat!(
-            "SELECT v.body FROM reward_versions v WHERE v.workspace_id = ?1 AND v.mode = ?2 AND v.program_id IN (\
-             SELECT p.program_id FROM links l JOIN participants p ON p.id = l.participant_id WHERE l.number IN ",
-            links!(),
-            " UNION SELECT p.program_id FROM promo_codes c JOIN participants p ON p.id = c.participant_id WHERE ",
-            codes!(),
+            "SELECT d.discount, d.promotion_code FROM stripe_discounts d WHERE d.workspace_id = ?1 AND d.mode = ?2 \
+             AND d.discount IN ",
+            discounts!()
+        )),
+        with_mentions(concat!(
+            "SELECT k.key, u.id, u.participant_id, u.purchases FROM customer_keys k JOIN customers u ON u.id = k.customer_id \
+             WHERE k.workspace_id = ?1 AND k.mode = ?2 AND k.key IN ",
+            customers!(),
+            " ORDER BY u.id"
+        )),
+        with_people(concat!(
+            "SELECT p.id AS participant_id, p.status AS participant_status, g.id AS program_id, g.status AS program_status, \
+             g.attribution_window_days, g.attribution_model, g.fraud, g.reverse_pending_on_end, a.email, \
+             (SELECT COUNT(*) FROM ",
+            newest!(),
+            ") AS conversions, (SELECT COUNT(*) FROM ",
+            newest!(),
+            " WHERE status = 'refunded') AS refunded \
+             FROM participants p JOIN programs g ON g.id = p.program_id JOIN partners a ON a.id = p.partner_id \
+             WHERE p.workspace_id = ?1 AND p.mode = ?2 AND p.id IN ",
+            people!()
+        )),
+        of_scope(
+            "SELECT c.click_id, (SELECT COUNT(*) FROM (SELECT o.address_hash FROM clicks o WHERE o.workspace_id = ?1 \
+             AND o.mode = ?2 AND o.clicked_at BETWEEN c.clicked_at - 3600000 AND c.clicked_at \
+             ORDER BY o.clicked_at DESC LIMIT 1000) WHERE address_hash = c.address_hash) AS clicks \
+             FROM clicks c WHERE c.workspace_id = ?1 AND c.mode = ?2 AND c.address_hash IS NOT NULL \
+             AND c.click_id IN (SELECT value FROM json_each(?3))",
+        )
+        .bind(clicks),
+        with_people(concat!(
+            "SELECT v.body FROM reward_versions v WHERE v.workspace_id = ?1 AND v.mode = ?2 AND v.program_id IN \
+             (SELECT p.program_id FROM participants p WHERE p.id IN ",
+            people!(),
             ") ORDER BY v.reward_id, v.version"
         )),
     ])
@@ -262,6 +377,60 @@ pub fn fact_by_source(scope: &Scope, keys: &[String], source: &str) -> Result<St
     .bind(scope.mode)
     .bind(super::to_json(&keys)?)
     .bind(source))
+}
+
+/// Has the families that wait for a code, or for what was joined to them, decided again: gives workspace, mode and any one key
+/// of each.
+pub fn wake(scope: &Scope, awaited: &[&str], now: Instant) -> Result<Vec<Statement>, DbError> {
+    let awaited = super::to_json(&awaited)?;
+    let of_awaited =
+        |statement: Statement| statement.bind(scope.workspace_id.as_str()).bind(scope.mode).bind(&awaited).bind(now);
+    Ok(vec![
+        of_awaited(Statement::new(concat!("UPDATE families SET due_at = ?4 WHERE id IN ", waiting!()))),
+        of_awaited(Statement::new(concat!(
+            "SELECT ?1 AS workspace_id, ?2 AS mode, (SELECT key FROM family_keys k WHERE k.family_id = f.id LIMIT 1) AS key \
+             FROM families f WHERE f.due_at <= ?4 AND f.id IN ",
+            waiting!()
+        ))),
+    ])
+}
+
+/// Notes that a family waits for codes.
+pub fn await_codes(scope: &Scope, family: &FamilyId, codes: &[&str]) -> Result<Statement, DbError> {
+    Ok(Statement::new(
+        "INSERT INTO awaited_codes (workspace_id, mode, key, family_id) SELECT ?1, ?2, value, ?3 FROM json_each(?4) \
+         WHERE true ON CONFLICT DO NOTHING",
+    )
+    .bind(scope.workspace_id.as_str())
+    .bind(scope.mode)
+    .bind(family.as_str())
+    .bind(super::to_json(&codes)?))
+}
+
+/// Keeps what promotion code a discount was made of.
+pub fn insert_discount(scope: &Scope, discount: &str, promotion_code: &str, now: Instant) -> Statement {
+    Statement::new(
+        "INSERT INTO stripe_discounts (workspace_id, mode, discount, promotion_code, recorded_at) VALUES (?, ?, ?, ?, ?) \
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(scope.workspace_id.as_str())
+    .bind(scope.mode)
+    .bind(discount)
+    .bind(promotion_code)
+    .bind(now)
+}
+
+/// Looks again, now, at every family with a commission whose fee is not known.
+pub fn look_again_at_unknown_fees(scope: &Scope, now: Instant) -> Statement {
+    Statement::new(
+        "UPDATE families SET due_at = ?1 WHERE merged_into IS NULL AND id IN (SELECT COALESCE(f.merged_into, f.id) \
+         FROM commissions m JOIN conversions c ON c.id = m.conversion_id JOIN families f ON f.id = c.family_id \
+         WHERE m.workspace_id = ?2 AND m.mode = ?3 AND EXISTS \
+         (SELECT 1 FROM json_each(m.needs_review) r WHERE r.value = 'fee_unknown'))",
+    )
+    .bind(now)
+    .bind(scope.workspace_id.as_str())
+    .bind(scope.mode)
 }
 
 /// Families whose time has come: workspace, mode and any one key of each.

@@ -54,9 +54,21 @@ pub fn by_id(scope: &Scope, id: &str) -> Statement {
     scope.bound(Statement::new(COLUMNS)).push(" AND id = ?").bind(id)
 }
 
-/// A page of links.
-pub fn list(scope: &Scope, page: &Page) -> Statement {
-    page.bound(scope.bound(Statement::new(COLUMNS)))
+/// A page of links, of one participant or status where one is given.
+pub fn list(scope: &Scope, participant_id: Option<&String>, status: Option<&String>, page: &Page) -> Statement {
+    let statement = scope
+        .bound(Statement::new(COLUMNS))
+        .push_if(" AND participant_id = ?", participant_id)
+        .push_if(" AND status = ?", status);
+    page.bound(statement)
+}
+
+/// Changes what is given of a link. Each is written alone, so that of two changes at once neither undoes the other.
+pub fn change(scope: &Scope, id: &str, name: Option<&String>, landing_url: Option<&String>) -> Statement {
+    let update = Statement::new("UPDATE links SET name = COALESCE(?, name), landing_url = COALESCE(?, landing_url) ")
+        .bind(name)
+        .bind(landing_url);
+    scope.bound(update).push(" AND id = ?").bind(id)
 }
 
 /// Sets the status; gives the id if there is such a link.
@@ -156,9 +168,9 @@ pub fn promo_code_by_id(scope: &Scope, id: &str) -> Statement {
     scope.bound(Statement::new(PROMO)).push(" AND id = ?").bind(id)
 }
 
-/// A page of promo codes.
-pub fn list_promo_codes(scope: &Scope, page: &Page) -> Statement {
-    page.bound(scope.bound(Statement::new(PROMO)))
+/// A page of promo codes, of one participant where one is given.
+pub fn list_promo_codes(scope: &Scope, participant_id: Option<&String>, page: &Page) -> Statement {
+    page.bound(scope.bound(Statement::new(PROMO)).push_if(" AND participant_id = ?", participant_id))
 }
 
 /// Reads a promo code.

@@ -13,14 +13,21 @@ pub mod acts;
 pub mod clicks;
 pub mod commissions;
 pub mod conversions;
+pub mod customers;
 pub mod events;
 pub mod families;
+pub mod fraud_alerts;
 pub mod keys;
 pub mod links;
 pub mod page;
 pub mod partners;
+pub mod payouts;
 pub mod programs;
+pub mod refunds;
+pub mod rewards;
 pub mod stripe_events;
+pub mod stripe_lookups;
+pub mod wipe;
 pub mod workspaces;
 
 #[cfg(target_arch = "wasm32")]

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
+use domain::attribution::Standing;
 use domain::ids::{Id, ParticipantId, PartnerId, ProgramId};
-use domain::status::ParticipantStatus;
+use domain::status::{ParticipantStatus, ProgramStatus};
 use domain::time::Instant;
 
 use super::page::Page;
@@ -43,6 +44,14 @@ pub fn by_id(scope: &Scope, id: &str) -> Statement {
 /// A page of partners.
 pub fn list(scope: &Scope, page: &Page) -> Statement {
     page.bound(scope.bound(Statement::new(PARTNER)))
+}
+
+/// Changes what is given of a partner. Each is written alone, so that of two changes at once neither undoes the other.
+pub fn change(scope: &Scope, id: &str, name: Option<&String>, email: Option<&String>) -> Statement {
+    let update = Statement::new("UPDATE partners SET name = COALESCE(?, name), email = COALESCE(?, email) ")
+        .bind(name)
+        .bind(email);
+    scope.bound(update).push(" AND id = ?").bind(id)
 }
 
 /// Reads a partner.
@@ -92,9 +101,25 @@ pub fn participant_by_id(scope: &Scope, id: &str) -> Statement {
     scope.bound(Statement::new(PARTICIPANT)).push(" AND id = ?").bind(id)
 }
 
+/// What a list of participants is narrowed to.
+#[derive(Clone, Debug, Default)]
+pub struct ParticipantFilter {
+    /// One program's.
+    pub program_id: Option<String>,
+    /// One partner's.
+    pub partner_id: Option<String>,
+    /// Of one status.
+    pub status: Option<String>,
+}
+
 /// A page of participants.
-pub fn list_participants(scope: &Scope, page: &Page) -> Statement {
-    page.bound(scope.bound(Statement::new(PARTICIPANT)))
+pub fn list_participants(scope: &Scope, filter: &ParticipantFilter, page: &Page) -> Statement {
+    let statement = scope
+        .bound(Statement::new(PARTICIPANT))
+        .push_if(" AND program_id = ?", filter.program_id.as_ref())
+        .push_if(" AND partner_id = ?", filter.partner_id.as_ref())
+        .push_if(" AND status = ?", filter.status.as_ref());
+    page.bound(statement)
 }
 
 /// Moves a participant on from where it was seen. If it stands elsewhere by now, the CHECK fails, and the batch with it.
@@ -113,6 +138,29 @@ pub fn decode_participant(row: &Row) -> Result<Participant, DbError> {
         partner_id: row.parsed("partner_id", Id::parse, "a partner id")?,
         status: row.parsed("status", ParticipantStatus::parse, "a participant's status")?,
         created_at: row.instant("created_at")?,
+    })
+}
+
+/// How a participant and its program stand.
+pub fn standing(scope: &Scope, id: &str) -> Statement {
+    Statement::new(
+        "SELECT p.id AS participant_id, p.status AS participant_status, g.id AS program_id, g.status AS program_status, \
+         g.attribution_window_days FROM participants p JOIN programs g ON g.id = p.program_id \
+         WHERE p.workspace_id = ? AND p.mode = ? AND p.id = ?",
+    )
+    .bind(scope.workspace_id.as_str())
+    .bind(scope.mode)
+    .bind(id)
+}
+
+/// Reads how a participant stands.
+pub fn decode_standing(row: &Row) -> Result<Standing, DbError> {
+    Ok(Standing {
+        participant_id: row.parsed("participant_id", Id::parse, "a participant id")?,
+        participant_status: row.parsed("participant_status", ParticipantStatus::parse, "a participant's status")?,
+        program_id: row.parsed("program_id", Id::parse, "a program id")?,
+        program_status: row.parsed("program_status", ProgramStatus::parse, "a program's status")?,
+        window_days: row.integer("attribution_window_days")?,
     })
 }
 

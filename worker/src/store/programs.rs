@@ -1,7 +1,7 @@
 //! `programs` and `reward_versions`.
 
+use domain::fraud::Policy;
 use domain::ids::{Id, ProgramId};
-use domain::reward::RewardVersion;
 use domain::status::{AttributionModel, ProgramStatus};
 use domain::time::Instant;
 
@@ -23,18 +23,25 @@ pub struct Program {
     pub attribution_window_days: i64,
     /// How a bound customer is treated.
     pub attribution_model: AttributionModel,
+    /// What is done about each fraud rule.
+    pub fraud: Policy,
+    /// A subscription that ends takes its pending commissions with it.
+    pub reverse_pending_on_end: bool,
+    /// What a payout must reach, in the minor unit of its currency, whichever that is.
+    pub minimum_payout_cents: i64,
     /// When it was made.
     pub created_at: Instant,
 }
 
-const COLUMNS: &str =
-    "SELECT id, name, slug, status, attribution_window_days, attribution_model, created_at FROM programs ";
+const COLUMNS: &str = "SELECT id, name, slug, status, attribution_window_days, attribution_model, fraud, \
+     reverse_pending_on_end, minimum_payout_cents, created_at \
+     FROM programs ";
 
 /// A new program.
-pub fn insert(scope: &Scope, program: &Program) -> Statement {
-    Statement::new(
+pub fn insert(scope: &Scope, program: &Program) -> Result<Statement, DbError> {
+    Ok(Statement::new(
         "INSERT INTO programs (id, workspace_id, mode, name, slug, status, attribution_window_days, attribution_model, \
-         created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         fraud, reverse_pending_on_end, minimum_payout_cents, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(program.id.as_str())
     .bind(scope.workspace_id.as_str())
@@ -44,7 +51,10 @@ pub fn insert(scope: &Scope, program: &Program) -> Statement {
     .bind(program.status.as_str())
     .bind(program.attribution_window_days)
     .bind(program.attribution_model.as_str())
-    .bind(program.created_at)
+    .bind(super::to_json(&program.fraud)?)
+    .bind(program.reverse_pending_on_end)
+    .bind(program.minimum_payout_cents)
+    .bind(program.created_at))
 }
 
 /// One program.
@@ -52,9 +62,43 @@ pub fn by_id(scope: &Scope, id: &str) -> Statement {
     scope.bound(Statement::new(COLUMNS)).push(" AND id = ?").bind(id)
 }
 
-/// A page of programs.
-pub fn list(scope: &Scope, page: &Page) -> Statement {
-    page.bound(scope.bound(Statement::new(COLUMNS)))
+/// A page of programs, of one status where one is given.
+pub fn list(scope: &Scope, status: Option<&String>, page: &Page) -> Statement {
+    page.bound(scope.bound(Statement::new(COLUMNS)).push_if(" AND status = ?", status))
+}
+
+/// Settings of a program that change; the others stay.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// Its name.
+    pub name: Option<String>,
+    /// How long a click counts.
+    pub attribution_window_days: Option<i64>,
+    /// How a bound customer is treated.
+    pub attribution_model: Option<AttributionModel>,
+    /// What is done about each fraud rule: the whole policy.
+    pub fraud: Option<Policy>,
+    /// A subscription that ends takes its pending commissions with it.
+    pub reverse_pending_on_end: Option<bool>,
+    /// Below this, in the minor unit, a balance is carried.
+    pub minimum_payout_cents: Option<i64>,
+}
+
+/// Changes settings of a program. Each is written alone, so that of two changes at once neither undoes the other.
+pub fn change(scope: &Scope, id: &str, change: &Change) -> Result<Statement, DbError> {
+    let update = Statement::new(
+        "UPDATE programs SET name = COALESCE(?, name), attribution_window_days = COALESCE(?, attribution_window_days), \
+         attribution_model = COALESCE(?, attribution_model), fraud = COALESCE(?, fraud), \
+         reverse_pending_on_end = COALESCE(?, reverse_pending_on_end), \
+         minimum_payout_cents = COALESCE(?, minimum_payout_cents) ",
+    )
+    .bind(change.name.as_ref())
+    .bind(change.attribution_window_days)
+    .bind(change.attribution_model.map(AttributionModel::as_str))
+    .bind(change.fraud.as_ref().map(super::to_json).transpose()?)
+    .bind(change.reverse_pending_on_end)
+    .bind(change.minimum_payout_cents);
+    Ok(scope.bound(update).push(" AND id = ?").bind(id))
 }
 
 /// Moves a program on from where it was seen. If it stands elsewhere by now, the CHECK fails, and the batch with it.
@@ -74,34 +118,9 @@ pub fn decode(row: &Row) -> Result<Program, DbError> {
         status: row.parsed("status", ProgramStatus::parse, "a program's status")?,
         attribution_window_days: row.integer("attribution_window_days")?,
         attribution_model: row.parsed("attribution_model", AttributionModel::parse, "an attribution model")?,
+        fraud: row.json("fraud")?,
+        reverse_pending_on_end: row.flag("reverse_pending_on_end")?,
+        minimum_payout_cents: row.integer("minimum_payout_cents")?,
         created_at: row.instant("created_at")?,
     })
-}
-
-/// A new version of a reward.
-pub fn insert_reward(scope: &Scope, version: &RewardVersion, now: Instant) -> Result<Statement, DbError> {
-    let body = super::to_json(version)?;
-    Ok(Statement::new(
-        "INSERT INTO reward_versions (id, workspace_id, mode, program_id, reward_id, version, valid_from, body, created_at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(version.id.as_str())
-    .bind(scope.workspace_id.as_str())
-    .bind(scope.mode)
-    .bind(version.program_id.as_str())
-    .bind(version.reward_id.as_str())
-    .bind(version.version)
-    .bind(version.valid_from)
-    .bind(body)
-    .bind(now))
-}
-
-/// Every version of every reward of these programs: a JSON list of ids.
-pub fn rewards_of(scope: &Scope, program_ids: &[String]) -> Result<Statement, DbError> {
-    Ok(Statement::new("SELECT body FROM reward_versions WHERE program_id IN (SELECT value FROM json_each(?))")
-        .bind(super::to_json(&program_ids)?)
-        .push(" AND workspace_id = ?")
-        .bind(scope.workspace_id.as_str())
-        .push(" AND mode = ? ORDER BY reward_id, version")
-        .bind(scope.mode))
 }

@@ -17,6 +17,10 @@ pub struct Connection {
     pub scope: Scope,
     /// The signing secret, sealed.
     pub signing_secret: String,
+    /// The one before it, sealed, and until when it is still accepted.
+    pub previous: Option<(String, Instant)>,
+    /// The merchant's key to Stripe's API, sealed.
+    pub restricted_key: Option<String>,
     /// When it was made.
     pub created_at: Instant,
 }
@@ -24,28 +28,58 @@ pub struct Connection {
 /// A new connection.
 pub fn insert_connection(connection: &Connection) -> Statement {
     Statement::new(
-        "INSERT INTO stripe_connections (id, workspace_id, mode, signing_secret, created_at) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO stripe_connections (id, workspace_id, mode, signing_secret, restricted_key, created_at) \
+         VALUES (?, ?, ?, ?, ?, ?)",
     )
     .bind(connection.id.as_str())
     .bind(connection.scope.workspace_id.as_str())
     .bind(connection.scope.mode)
     .bind(&connection.signing_secret)
+    .bind(connection.restricted_key.as_ref())
     .bind(connection.created_at)
 }
 
+const CONNECTION_COLUMNS: &str = "SELECT id, workspace_id, mode, signing_secret, previous_signing_secret, \
+     previous_accepted_until, restricted_key, created_at FROM stripe_connections ";
+
 /// The connection that a URL names, whosever it is.
 pub fn connection(id: &str) -> Statement {
-    Statement::new("SELECT id, workspace_id, mode, signing_secret, created_at FROM stripe_connections WHERE id = ?")
-        .bind(id)
+    Statement::new(CONNECTION_COLUMNS).push("WHERE id = ?").bind(id)
+}
+
+/// A workspace's connection.
+pub fn connection_of(scope: &Scope, id: &str) -> Statement {
+    scope.bound(Statement::new(CONNECTION_COLUMNS)).push(" AND id = ?").bind(id)
+}
+
+/// Gives a connection its key to Stripe's API, or takes it away.
+pub fn set_restricted_key(scope: &Scope, id: &ConnectionId, sealed: Option<&String>) -> Statement {
+    let update = Statement::new("UPDATE stripe_connections SET restricted_key = ? ").bind(sealed);
+    scope.bound(update).push(" AND id = ?").bind(id.as_str())
+}
+
+/// Takes the next signing secret; the one until now is accepted until then.
+pub fn roll_signing_secret(scope: &Scope, id: &ConnectionId, sealed: &str, until: Instant) -> Statement {
+    let update = Statement::new(
+        "UPDATE stripe_connections SET previous_signing_secret = signing_secret, previous_accepted_until = ?, \
+         signing_secret = ? ",
+    )
+    .bind(until)
+    .bind(sealed);
+    scope.bound(update).push(" AND id = ?").bind(id.as_str())
+}
+
+/// Deletes a connection that no event has come by, and what was asked with its key; the last statement gives its id.
+pub fn delete_connection(scope: &Scope, id: &str) -> Vec<Statement> {
+    let asked = scope.bound(Statement::new("DELETE FROM stripe_lookups ")).push(" AND connection_id = ?").bind(id);
+    let connection = scope.bound(Statement::new("DELETE FROM stripe_connections ")).push(" AND id = ?").bind(id);
+    let unused = " AND NOT EXISTS (SELECT 1 FROM stripe_events e WHERE e.connection_id = ?)";
+    vec![asked.push(unused).bind(id), connection.push(unused).bind(id).push(" RETURNING id")]
 }
 
 /// A page of connections.
 pub fn list_connections(scope: &Scope, page: &Page) -> Statement {
-    page.bound(
-        scope.bound(Statement::new(
-            "SELECT id, workspace_id, mode, signing_secret, created_at FROM stripe_connections ",
-        )),
-    )
+    page.bound(scope.bound(Statement::new(CONNECTION_COLUMNS)))
 }
 
 /// Reads a connection.
@@ -57,6 +91,8 @@ pub fn decode_connection(row: &Row) -> Result<Connection, DbError> {
             mode: row.mode("mode")?,
         },
         signing_secret: row.text("signing_secret")?,
+        previous: row.text_opt("previous_signing_secret")?.zip(row.instant_opt("previous_accepted_until")?),
+        restricted_key: row.text_opt("restricted_key")?,
         created_at: row.instant("created_at")?,
     })
 }
@@ -117,6 +153,26 @@ pub fn insert(event: &NewEvent<'_>, now: Instant, request_id: &str) -> Vec<State
     statements
 }
 
+/// Which of these events (a JSON list of `evt_…`) a connection has had.
+pub fn had(connection: &ConnectionId, stripe_ids: &[&str]) -> Result<Statement, DbError> {
+    Ok(Statement::new(
+        "SELECT stripe_id FROM stripe_events WHERE connection_id = ? AND stripe_id IN (SELECT value FROM json_each(?))",
+    )
+    .bind(connection.as_str())
+    .bind(super::to_json(&stripe_ids)?))
+}
+
+/// Takes up every parked event of a connection again.
+pub fn take_up_parked(connection: &ConnectionId, now: Instant) -> Statement {
+    Statement::new(
+        "UPDATE stripe_events SET outcome = 'pending', reason = NULL, attempts = 0, next_attempt_at = ? \
+         WHERE connection_id = ? AND outcome = 'parked' AND EXISTS \
+         (SELECT 1 FROM stripe_bodies b WHERE b.stripe_event_id = stripe_events.id)",
+    )
+    .bind(now)
+    .bind(connection.as_str())
+}
+
 /// An event that is to be processed, with its sealed body.
 pub fn to_process(id: &str) -> Statement {
     Statement::new(
@@ -158,6 +214,11 @@ pub fn decode_to_process(row: &Row) -> Result<ToProcess, DbError> {
     })
 }
 
+/// Gives a row if nothing has become of the event yet.
+pub fn waits(id: &StripeEventId) -> Statement {
+    Statement::new("SELECT id FROM stripe_events WHERE id = ? AND outcome = 'pending'").bind(id.as_str())
+}
+
 /// Settles the fate of an event that waits. One that was settled meanwhile stays as it is.
 pub fn conclude(id: &StripeEventId, outcome: StripeOutcome, reason: Option<&str>) -> Statement {
     Statement::new(
@@ -187,6 +248,16 @@ pub fn replay(scope: &Scope, id: &str, now: Instant) -> Statement {
         .bound(update)
         .push(" AND id = ? AND EXISTS (SELECT 1 FROM stripe_bodies b WHERE b.stripe_event_id = stripe_events.id) RETURNING id")
         .bind(id)
+}
+
+/// Deletes bodies of events that came before this. Ids sort by when they were made, so the primary key finds them.
+pub fn purge_bodies(before: Instant, limit: i64) -> Statement {
+    Statement::new(
+        "DELETE FROM stripe_bodies WHERE stripe_event_id IN (SELECT stripe_event_id FROM stripe_bodies \
+         WHERE stripe_event_id < ? ORDER BY stripe_event_id LIMIT ?)",
+    )
+    .bind(StripeEventId::make(before, [0; 10]).as_str())
+    .bind(limit)
 }
 
 /// Puts an event that waits off until later: one whose write landed unreported is settled, and not to be taken up again.

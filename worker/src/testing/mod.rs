@@ -5,6 +5,7 @@ mod ports;
 pub mod shop;
 mod sqlite;
 mod stripe;
+mod stripe_api;
 
 use std::sync::{Arc, Mutex};
 
@@ -22,6 +23,7 @@ pub use self::sqlite::{NextWrite, Sqlite};
 pub use self::stripe::{
     charge, dispute, invoice_paid, invoice_payment, refund, session_completed, subscription_deleted,
 };
+pub use self::stripe_api::{Says, ScriptedStripe};
 use crate::app::{self, App, Config};
 use crate::call::{AfterAnswer, Peer};
 use crate::jobs::{self, Message};
@@ -64,6 +66,7 @@ pub struct World {
     pub db: Arc<Sqlite>,
     pub clock: Arc<Hand>,
     pub limiter: Arc<TableLimiter>,
+    pub stripe_api: Arc<ScriptedStripe>,
     router: Router,
     queue: Mutex<Vec<Message>>,
     address: Mutex<String>,
@@ -94,13 +97,16 @@ impl World {
         let db = Arc::new(Sqlite::migrated());
         let clock = Arc::new(Hand::at("2026-06-01T12:00:00Z"));
         let limiter = Arc::new(TableLimiter::default());
+        let stripe_api = Arc::new(ScriptedStripe::default());
         let app = Arc::new(App {
             db: db.clone(),
             clock: clock.clone(),
             random: Arc::new(Seeded::new(7)),
             limiter: limiter.clone(),
+            stripe_api: stripe_api.clone(),
             assets: Arc::new(FilesInMemory),
             keys: Default::default(),
+            connections: Default::default(),
             nonce: Default::default(),
             secrets: Secrets::read(&secret(1), &secret(2), &secret(3), OPERATOR_TOKEN).unwrap(),
             config: Config { mounts: vec!["/_s".to_owned()], dev },
@@ -113,6 +119,7 @@ impl World {
             db,
             clock,
             limiter,
+            stripe_api,
             router,
             queue: Mutex::default(),
             address: Mutex::new("192.0.2.7".to_owned()),
@@ -165,10 +172,15 @@ impl World {
 
     /// The next write is decided on, then this request of the same merchant is faster, and only then it is written.
     pub fn before_next_write(&self, line: &'static str, body: Json) {
-        let (app, router, key) = (self.app.clone(), self.router.clone(), self.keys.sk_test.clone());
+        self.before_next_write_as(&self.keys.sk_test, line, body);
+    }
+
+    /// The same, with a secret key.
+    pub fn before_next_write_as(&self, key: &str, line: &str, body: Json) {
+        let (app, router, key, line) = (self.app.clone(), self.router.clone(), key.to_owned(), line.to_owned());
         self.db.before_next_write(move || {
             let bearer = format!("Bearer {key}");
-            let request = request(line, &[("authorization", &bearer)], body.to_string().into_bytes());
+            let request = request(&line, &[("authorization", &bearer)], body.to_string().into_bytes());
             let answer = pollster::block_on(app::answer(&app, &router, request, Peer::default()));
             assert!(answer.status().is_success(), "{}", answer.status());
         });
@@ -179,9 +191,11 @@ impl World {
         self.queue.lock().unwrap().clone()
     }
 
-    /// Hands messages to the consumer; for each, whether it is done with.
+    /// Hands messages to the consumer; for each, whether it is done with. What follows from them is queued.
     pub fn handle(&self, messages: Vec<Message>) -> Vec<bool> {
-        pollster::block_on(jobs::handle(&self.app, messages))
+        let handled = pollster::block_on(jobs::handle(&self.app, messages));
+        self.queue.lock().unwrap().extend(handled.next);
+        handled.done
     }
 
     /// Sends with the first workspace's test secret key.

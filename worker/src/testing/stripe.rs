@@ -8,7 +8,7 @@ pub fn session_completed(id: &str, created_s: i64, object: Json) -> Json {
         "id": format!("cs_test_{id}"), "object": "checkout.session", "mode": "payment", "payment_status": "paid",
         "amount_total": 10_000, "currency": "eur", "payment_intent": format!("pi_{id}"), "customer": null,
         "invoice": null, "subscription": null, "client_reference_id": null, "metadata": {},
-        "customer_details": {"email": "buyer@example.com"},
+        "customer_details": {"email": format!("buyer{id}@example.com")},
     });
     merge(&mut session, object);
     event(&format!("evt_session_{id}"), "checkout.session.completed", created_s, session)
@@ -18,7 +18,7 @@ pub fn session_completed(id: &str, created_s: i64, object: Json) -> Json {
 pub fn invoice_paid(id: &str, created_s: i64, old: bool, object: Json) -> Json {
     let mut invoice = json!({
         "id": format!("in_{id}"), "object": "invoice", "billing_reason": "subscription_create", "amount_paid": 10_000,
-        "total": 10_000, "currency": "eur", "customer": format!("cus_{id}"), "customer_email": "buyer@example.com",
+        "total": 10_000, "currency": "eur", "customer": format!("cus_{id}"), "customer_email": format!("buyer{id}@example.com"),
         "status_transitions": {"paid_at": created_s}, "metadata": {},
     });
     if old {

@@ -22,7 +22,7 @@ use crate::store::commissions::Commission;
 use crate::store::conversions::{AuditFilter, Conversion, Decision};
 use crate::store::page::Page;
 use crate::store::stripe_events::Listed;
-use crate::store::{DbError, Row, Scope, clicks, commissions, conversions, links, partners, programs, stripe_events};
+use crate::store::{DbError, Row, Scope, clicks, commissions, conversions, links, partners, rewards, stripe_events};
 
 /// How many of each are shown.
 const SHOWN_MAX: i64 = 20;
@@ -125,8 +125,8 @@ async fn load(app: &App, scope: &Scope, refreshes: bool) -> Result<Ledger, ApiEr
     let events = stripe_events::list(scope, &stripe_events::Filter::default(), &page);
     let events: Vec<EventLine> =
         shown(&app.db.rows(events).await?, |row| Ok(stripe_event(stripe_events::decode(row)?)))?;
-    let conversions = app.db.rows(conversions::list(scope, &page)).await?;
-    let commissions = app.db.rows(commissions::list(scope, &page)).await?;
+    let conversions = app.db.rows(conversions::list(scope, &conversions::Filter::default(), &page)).await?;
+    let commissions = app.db.rows(commissions::list(scope, &Default::default(), &page)).await?;
     let commissions = shown(&commissions, commissions::decode)?;
     let audit = conversions::audit(scope, &AuditFilter::default(), &page);
     let decisions = app.db.rows(audit).await?;
@@ -158,7 +158,7 @@ fn shown<T>(rows: &[Row], line: impl Fn(&Row) -> Result<T, DbError>) -> Result<V
 
 async fn refs(app: &App, scope: &Scope, page: &Page) -> Result<HashMap<String, String>, ApiError> {
     let mut refs = HashMap::new();
-    for row in &app.db.rows(links::list(scope, page)).await? {
+    for row in &app.db.rows(links::list(scope, None, None, page)).await? {
         let link = links::decode(row)?;
         refs.insert(link.id.to_string(), link.link_ref);
     }
@@ -169,7 +169,7 @@ async fn refs(app: &App, scope: &Scope, page: &Page) -> Result<HashMap<String, S
 async fn rates(app: &App, scope: &Scope, of: &[Commission]) -> Result<HashMap<String, String>, ApiError> {
     let programs: Vec<String> = of.iter().map(|commission| commission.program_id.clone()).collect();
     let mut rates = HashMap::new();
-    for row in &app.db.rows(programs::rewards_of(scope, &programs)?).await? {
+    for row in &app.db.rows(rewards::of_programs(scope, &programs)?).await? {
         let version: RewardVersion = row.json("body")?;
         let rate = match version.rate {
             Rate::PercentBps(bps) => format!("{} of {}", percent(bps), version.basis.as_str()),

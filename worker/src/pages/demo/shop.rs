@@ -102,7 +102,7 @@ async fn partner_links(app: &App, scope: &Scope) -> Result<Vec<PartnerLink>, Api
     let names = partners::decode_names(&app.db.rows(partners::names(scope)).await?)?;
     let all = Page { limit: LINKS_MAX, after: None };
     let mut found = Vec::new();
-    for row in app.db.rows(links::list(scope, &all)).await?.iter().rev() {
+    for row in app.db.rows(links::list(scope, None, None, &all)).await?.iter().rev() {
         let link = links::decode(row)?;
         if link.status == domain::status::LinkStatus::Active {
             found.push(PartnerLink {

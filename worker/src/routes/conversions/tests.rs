@@ -45,7 +45,7 @@ fn data(world: &World, key: &str, path: &str) -> Vec<Json> {
 fn a_click_becomes_a_conversion_with_a_commission() {
     let (world, program) = world();
     let click_id = world.click(&world.keys.pk_test, "anna");
-    world.pass_ms(1);
+    world.pass_ms(1_000);
     let body = purchase(
         "txn_1",
         json!({"click_id": click_id.to_uppercase(), "customer_external_id": "cust_1", "metadata": {"plan": "pro"},
@@ -58,14 +58,14 @@ fn a_click_becomes_a_conversion_with_a_commission() {
     let expected = json!({
         "id": told["id"], "mode": "test", "source": "api", "status": "recorded", "external_transaction_id": "txn_1",
         "event_type": "purchase", "amount_cents": 10_000, "currency": "EUR", "refunded_cents": 0,
-        "occurred_at": "2026-06-01T12:00:00.001Z", "click_id": click_id, "promo_code": null,
+        "occurred_at": "2026-06-01T12:00:01.000Z", "click_id": click_id, "promo_code": null,
         "customer_external_id": "cust_1", "metadata": {"plan": "pro"}, "stripe": {},
         "attribution": {
             "status": "attributed", "method": "click", "reason": "attributed_click", "click_id": click_id,
             "promo_code": null, "program_id": program.program_id, "participant_id": program.participant_id,
         },
         "decision_id": told["decision_id"], "commission_id": told["commission_id"],
-        "created_at": "2026-06-01T12:00:00.001Z",
+        "customer_id": told["customer_id"], "created_at": "2026-06-01T12:00:01.000Z",
     });
     assert_eq!((answer.status.as_u16(), told), (201, &expected));
     assert_eq!(answer.header("x-ratelimit-limit"), "120");
@@ -81,9 +81,9 @@ fn a_click_becomes_a_conversion_with_a_commission() {
         "id": told["commission_id"], "mode": "test", "conversion_id": told["id"],
         "participant_id": program.participant_id, "program_id": program.program_id, "amount_cents": 2_000,
         "currency": "EUR", "state": "approved", "needs_review": false, "review_reasons": [], "disputed": false,
-        "hold_until": "2026-06-01T12:00:00.001Z", "reward_version": commission["reward_version"],
-        "entries": [{"amount_cents": 2_000, "kind": "earned", "cause": fact, "created_at": "2026-06-01T12:00:00.001Z"}],
-        "created_at": "2026-06-01T12:00:00.001Z",
+        "hold_until": "2026-06-01T12:00:01.000Z", "reward_version": commission["reward_version"],
+        "entries": [{"amount_cents": 2_000, "kind": "earned", "cause": fact, "created_at": "2026-06-01T12:00:01.000Z"}],
+        "created_at": "2026-06-01T12:00:01.000Z",
     });
     assert_eq!(commission, expected);
     assert_eq!(data(&world, &world.keys.sk_test, "commissions"), [expected]);
@@ -134,6 +134,9 @@ fn explain_adds_what_the_decision_looked_at_and_its_steps() {
                 "occurred_at": "2026-06-01T12:00:00.000Z",
                 "promo_codes": [{"code": "nobody", "known": "unknown"}],
                 "clicks": [standing],
+                "surroundings": {"people": [{
+                    "participant_id": program.participant_id, "conversions": 0, "refunded": 0, "policy": {},
+                }]},
             },
             "candidates": [
                 {"method": "promo_code", "value": "nobody", "outcome": "promo_code_not_found"},
@@ -143,7 +146,7 @@ fn explain_adds_what_the_decision_looked_at_and_its_steps() {
         })
     );
     let steps = answer.body["explanation"]["steps"].as_array().unwrap();
-    assert!(steps.len() == 3 && steps.iter().all(|step| step.as_str().unwrap().ends_with('.')), "{steps:?}");
+    assert!(steps.len() == 4 && steps.iter().all(|step| step.as_str().unwrap().ends_with('.')), "{steps:?}");
     let audit = world.api(&format!("GET /api/v1/attribution-audit/{}", answer.text("/id")), json!(null));
     assert_eq!(audit.body["explanation"], answer.body["explanation"]);
     let plain = world.api("POST /api/v1/conversions?explain=0", purchase("txn_2", json!({"promo_code": "Anna10"})));
@@ -235,6 +238,71 @@ fn fields_are_taken_within_their_limits() {
     check(json!({"metadata": {}}), good);
     check(json!({"metadata": {"nested": {"a": [1, null, "\0"]}}}), good);
     check(json!({"metadata": {"long": "x".repeat(20_000)}}), bad);
+}
+
+#[test]
+fn money_is_read_as_it_is_written_and_a_refusal_names_the_field_and_its_limit() {
+    let (world, _) = world();
+    let click_id = world.click(&world.keys.pk_test, "anna");
+    let made = world.api(REPORT, purchase("txn_sale", json!({"click_id": click_id})));
+    let refunds = format!("POST /api/v1/conversions/{}/refunds", made.text("/id"));
+    let bearer = format!("Bearer {}", world.keys.sk_test);
+    let send = |line: &str, body: String| {
+        world.pass_ms(1_000);
+        world.send_bytes(line, &[("authorization", &bearer)], body.into_bytes())
+    };
+    let report = |amount: &str, currency: &str| {
+        let body = format!(
+            r#"{{"external_transaction_id":"txn_bad","event_type":"purchase","click_id":"{click_id}","amount_cents":{amount},"currency":{currency}}}"#
+        );
+        send(REPORT, body)
+    };
+    let refund = |amount: &str| send(&refunds, format!(r#"{{"external_refund_id":"r_bad","amount_cents":{amount}}}"#));
+    let check = |answer: Answer, field: &str, message: &str, what: &str| {
+        assert_eq!(answer.summary(), "400 VALIDATION_ERROR", "{what}");
+        assert_eq!(answer.body["error"]["details"], json!([{"field": field, "message": message}]), "{what}");
+    };
+    for amount in [
+        "-1",
+        "-9007199254740991",
+        "1.5",
+        "0.1",
+        "10.0",
+        "1e3",
+        "1E3",
+        "1e-3",
+        "9007199254740992",
+        "18446744073709551616",
+        "1e300",
+        r#""100""#,
+        r#""""#,
+        r#""1e3""#,
+        "true",
+        "[100]",
+        "{}",
+    ] {
+        let message = "must be a whole number from 0 to 9007199254740991";
+        check(report(amount, r#""EUR""#), "amount_cents", message, amount);
+        check(refund(amount), "amount_cents", "must be a whole number from 1 to 9007199254740991", amount);
+    }
+    check(refund("0"), "amount_cents", "must be a whole number from 1 to 9007199254740991", "0");
+    check(refund("10001"), "amount_cents", "is more than what is left of the conversion, 10000", "10001");
+    // What JSON does not know is no JSON.
+    for amount in ["NaN", "Infinity", "0x10", "01", "1_000", "+1", "1e999", ""] {
+        for answer in [report(amount, r#""EUR""#), refund(amount)] {
+            assert_eq!(answer.summary(), "400 VALIDATION_ERROR", "{amount}");
+            assert!(answer.text("/error/message").starts_with("The body is not JSON"), "{amount}");
+        }
+    }
+    for currency in [r#""ZZZ""#, r#""E""#, r#""EURO""#, r#""€""#, r#""EU R""#] {
+        check(report("100", currency), "currency", "must be a currency code of ISO 4217, such as EUR", currency);
+    }
+    check(report("100", "978"), "currency", "must be a string", "978");
+    check(report("100", "null"), "currency", "is required when amount_cents is over 0", "null");
+    // None of it used the ids up, nor left anything.
+    assert_eq!(world.db.count("SELECT count(*) FROM facts"), 1);
+    assert_eq!(report("9007199254740991", r#""jpy""#).status, 201);
+    assert_eq!(refund("10000").status, 201);
 }
 
 #[test]
@@ -542,6 +610,28 @@ fn a_write_that_landed_but_reported_failure_is_not_counted_twice() {
 }
 
 #[test]
+fn a_report_costs_two_round_trips_when_its_key_is_remembered() {
+    let (world, _) = world();
+    let click_id = world.click(&world.keys.pk_test, "anna");
+    world.pass_ms(30_000);
+    world.db.round_trips();
+    for (transaction, more, trips) in [
+        ("txn_1", json!({"click_id": click_id}), 3),
+        ("txn_2", json!({"click_id": click_id}), 2),
+        ("txn_3", json!({"promo_code": "ANNA10"}), 2),
+        ("txn_4", json!({"click_id": click_id, "promo_code": "ANNA10", "amount_cents": 0}), 2),
+    ] {
+        assert_eq!(world.api(REPORT, purchase(transaction, more)).status, 201);
+        assert_eq!(world.db.round_trips(), trips, "{transaction}");
+    }
+    // A repeat is only looked up; a refusal leaves its decision.
+    let repeat = world.api(REPORT, purchase("txn_1", json!({"click_id": click_id})));
+    assert_eq!((repeat.summary().as_str(), world.db.round_trips()), ("409 CONVERSION_DUPLICATE", 1));
+    assert_eq!(world.api(REPORT, purchase("txn_5", json!({}))).summary(), "422 NO_ATTRIBUTION_SIGNAL");
+    assert_eq!(world.db.round_trips(), 2);
+}
+
+#[test]
 fn a_click_is_never_used_up() {
     let world = World::new();
     let rewards = json!([{"trigger": "lead", "flat": {"amount_cents": 500, "currency": "EUR"}}, {"trigger": "sale", "percent_bps": 2_000}]);
@@ -675,6 +765,7 @@ fn live_money_and_its_reasons_are_only_added_to() {
             assert_eq!(refused, format!("{table} are never changed"));
         }
     }
+    world.db.execute("DELETE FROM fraud_alerts").unwrap();
     for table in ["entries", "commissions", "decisions", "conversions", "facts"] {
         let refused = world.db.execute(&format!("DELETE FROM {table} WHERE mode = 'live'")).unwrap_err();
         assert_eq!(refused, format!("live {table} are never deleted"));

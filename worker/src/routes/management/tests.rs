@@ -4,8 +4,9 @@ use serde_json::{Value as Json, json};
 
 use crate::testing::World;
 
-const LISTS: [&str; 13] = [
+const LISTS: [&str; 19] = [
     "programs",
+    "rewards",
     "partners",
     "participants",
     "links",
@@ -18,6 +19,11 @@ const LISTS: [&str; 13] = [
     "stripe-connections",
     "stripe-events",
     "attribution-audit",
+    "payouts",
+    "payouts/balances",
+    "refunds",
+    "customers",
+    "fraud-alerts",
 ];
 
 /// `body` with the keys of `more` put over it.
@@ -66,6 +72,9 @@ fn programs_are_made_with_their_rewards_and_wrong_ones_refused() {
         (json!({"attribution_window_days": 365}), "201"),
         (json!({"attribution_model": "first"}), BAD),
         (json!({"attribution_model": "first_click"}), "201"),
+        (json!({"minimum_payout_cents": -1}), BAD),
+        (json!({"minimum_payout_cents": 0.5}), BAD),
+        (json!({"minimum_payout_cents": 5_000}), "201"),
         (json!({"rewards": {}}), BAD),
         (json!({"rewards": [7]}), BAD),
         (json!({"rewards": vec![reward.clone(); 20]}), "201"),
@@ -86,6 +95,7 @@ fn programs_are_made_with_their_rewards_and_wrong_ones_refused() {
         (rewards(json!({"auto_approve": "yes"})), BAD),
         (rewards(json!({"payments_max": 0})), BAD),
         (rewards(json!({"payments_max": 12, "trigger": "recurring"})), "201"),
+        (rewards(json!({"payments_max": 12})), BAD),
     ];
     check(&world, "programs", &json!({"name": "Friends"}), &changes);
     let made =
@@ -93,11 +103,12 @@ fn programs_are_made_with_their_rewards_and_wrong_ones_refused() {
     let shape = json!({
         "id": made.body["id"], "mode": "test", "name": "Friends", "slug": made.body["slug"], "status": "draft",
         "attribution_window_days": 30, "attribution_model": "last_click", "created_at": world.now().to_string(),
-        "rewards": [{
+        "fraud": {}, "reverse_pending_on_end": false,
+        "minimum_payout_cents": 0, "rewards": [{
             "id": made.body["rewards"][0]["id"], "version_id": made.body["rewards"][0]["version_id"], "version": 1,
             "participant_id": null, "trigger": "sale", "event_type": null, "percent_bps": 2_000, "flat": null,
             "basis": "gross", "hold_days": 30, "auto_approve": true, "payments_max": null,
-            "valid_from": world.now().to_string(),
+            "valid_from": world.now().to_string(), "retired": false,
         }],
     });
     assert_eq!(made.body, shape);
@@ -374,4 +385,84 @@ fn events_are_narrowed_by_type_and_subject() {
     keys.sort_unstable();
     assert_eq!(keys, ["api_version", "created_at", "data", "id", "mode", "sequence", "subject", "type"]);
     assert_eq!((&event["sequence"], &event["api_version"]), (&json!(1), &json!("v1")));
+}
+
+#[test]
+fn settings_of_programs_partners_and_links_are_changed_one_by_one() {
+    let world = World::new();
+    let anna = world.program(&world.keys.sk_test, "anna");
+    let partner = world.api("POST /api/v1/partners", json!({"name": "Bert", "email": "bert@partner.test"})).text("/id");
+    // `field=value` of the answer, or its refusal.
+    let check = |path: &str, body: Json, expected: &str| {
+        world.pass_ms(1_000);
+        let answer = world.api(&format!("PATCH /api/v1/{path}"), body.clone());
+        let field = expected.split('=').next().unwrap();
+        let told = match answer.status.as_u16() {
+            200 => format!("{field}={}", answer.body[field].to_string().replace('"', "")),
+            _ => answer.summary(),
+        };
+        assert_eq!(told, expected, "{path} {body} → {}", answer.body);
+        if answer.status == 200 {
+            assert_eq!(world.api(&format!("GET /api/v1/{path}"), json!(null)).body, answer.body, "{path}");
+        }
+    };
+    let program = format!("programs/{}", anna.program_id);
+    check(&program, json!({"name": "Lovers"}), "name=Lovers");
+    check(&program, json!({"attribution_window_days": 7, "name": null}), "attribution_window_days=7");
+    check(&program, json!({"attribution_model": "first_click", "status": "archived", "slug": "x"}), "status=active");
+    check(&program, json!({}), "name=Lovers");
+    check(&program, json!({}), "attribution_model=first_click");
+    for bad in [
+        json!({"name": ""}),
+        json!({"name": "n".repeat(101)}),
+        json!({"attribution_window_days": 0}),
+        json!({"attribution_window_days": 366}),
+        json!({"attribution_model": "first"}),
+    ] {
+        check(&program, bad, BAD);
+    }
+    check("programs/none", json!({"name": "x"}), UNKNOWN);
+
+    let partner = format!("partners/{partner}");
+    check(&partner, json!({"email": " BERT@other.test "}), "email=bert@other.test");
+    check(&partner, json!({"name": "Berta"}), "name=Berta");
+    check(&partner, json!({"email": null}), "email=bert@other.test");
+    check(&partner, json!({"email": "anna@partner.test"}), CONFLICT);
+    check(&partner, json!({"email": "bert"}), BAD);
+    check(&partner, json!({"email": "  "}), BAD);
+    check(&partner, json!({"name": ""}), BAD);
+    check("partners/none", json!({"name": "x"}), UNKNOWN);
+
+    let link = format!("links/{}", anna.link_id);
+    check(&link, json!({"name": "Spring"}), "name=Spring");
+    check(&link, json!({"landing_url": "https://shop.test/spring"}), "landing_url=https://shop.test/spring");
+    check(&link, json!({"ref": "other", "slug": "other"}), "ref=anna");
+    check(&link, json!({"landing_url": "https://other.test/"}), BAD);
+    check(&link, json!({"landing_url": "/p"}), BAD);
+    check(&link, json!({"name": "n".repeat(101)}), BAD);
+    check("links/none", json!({"name": "x"}), UNKNOWN);
+
+    // Nobody else's are changed.
+    let stranger = world.workspace("Second");
+    for path in [&program, &partner, &link] {
+        let line = format!("PATCH /api/v1/{path}");
+        for key in [&stranger.sk_test, &world.keys.sk_live] {
+            assert_eq!(world.api_as(key, &line, json!({"name": "x"})).summary(), UNKNOWN, "{path}");
+        }
+        let media =
+            [("authorization", format!("Bearer {}", world.keys.sk_test)), ("content-type", "text/plain".into())];
+        let media: Vec<(&str, &str)> = media.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        assert_eq!(world.send(&line, &media, json!({"name": "x"})).summary(), "415 UNSUPPORTED_MEDIA_TYPE", "{path}");
+        assert_eq!(world.api_as(&world.keys.pk_test, &line, json!({"name": "x"})).summary(), "401 INVALID_API_KEY");
+    }
+}
+
+#[test]
+fn of_two_changes_of_settings_at_once_neither_undoes_the_other() {
+    let world = World::new();
+    let anna = world.program(&world.keys.sk_test, "anna");
+    let line: &'static str = Box::leak(format!("PATCH /api/v1/programs/{}", anna.program_id).into_boxed_str());
+    world.before_next_write(line, json!({"attribution_window_days": 7}));
+    let program = world.api(line, json!({"name": "Lovers"})).body;
+    assert_eq!((&program["name"], &program["attribution_window_days"]), (&json!("Lovers"), &json!(7)));
 }

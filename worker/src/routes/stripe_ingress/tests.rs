@@ -455,7 +455,7 @@ fn two_events_of_one_sale_at_once_are_one_conversion() {
     let queued = shop.world.queued();
     let (app, other) = (shop.world.app.clone(), queued[1].clone());
     shop.world.db.before_next_write(move || {
-        assert_eq!(pollster::block_on(crate::jobs::handle(&app, vec![other])), [true]);
+        assert_eq!(pollster::block_on(crate::jobs::handle(&app, vec![other])).done, [true]);
     });
     shop.world.handle(vec![queued[0].clone()]);
     assert_eq!((shop.books().as_str(), shop.fates()), (ONE, vec!["processed".to_owned(); 2]));

@@ -1,0 +1,87 @@
+//! `/api/v1/workspace`: what concerns all of it.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use domain::ids::{ActId, ProgramId};
+use domain::mode::Mode;
+use http::StatusCode;
+use serde_json::{Map, Value as Json, json};
+
+use super::management;
+use crate::app::App;
+use crate::call::{self, Call};
+use crate::error::ApiError;
+use crate::store::wipe::{self, Selected, Target};
+use crate::store::{DbError, programs};
+
+/// How often a batch is put together again because a sale was booked meanwhile.
+const ATTEMPTS_MAX: u32 = 3;
+
+/// `POST …/wipe-test-data`: deletes what happened in test mode and keeps the set-up (programs, partners, participants, links,
+/// codes, hosts, keys, connections) and the acts.
+///
+/// Without `program_id`: every family of sales with its conversions, decisions, commissions and entries; then Stripe events
+/// and their bodies, refused decisions, clicks, and events of the outbox. With one: every family of which a sale is or was
+/// credited to the program, whole, with the Stripe events and outbox events of these sales; then the clicks on its links.
+/// Sales credited to nobody, refused reports and participants' events belong to no program, and stay.
+///
+/// One call deletes one bounded batch and records it as an act with its counts; it is to be repeated until `done`.
+pub async fn wipe_test_data(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let scope = management::enter(&app, &call, request.headers()).await?;
+    let mut fields = management::json_body_or_nothing(request).await?;
+    let program: Option<ProgramId> = fields.id("program_id");
+    fields.finish()?;
+    if scope.mode == Mode::Live {
+        let why = "Live data is never deleted; a key of test mode wipes test data.";
+        return Err(ApiError::Forbidden(why.to_owned()));
+    }
+    if let Some(id) = &program
+        && app.db.rows(programs::by_id(&scope, id.as_str())).await?.is_empty()
+    {
+        return Err(ApiError::NotFound("program"));
+    }
+    let target = Target { workspace_id: &scope.workspace_id, program_id: program.as_ref().map(|id| id.as_str()) };
+    for _ in 0..ATTEMPTS_MAX {
+        let found = app.db.batch(vec![target.some_families(), target.left()]).await?;
+        let [families, left] = found.as_slice() else {
+            return Err(ApiError::Internal("a batch of two gave another number of results".to_owned()));
+        };
+        let left = target.decode_left(left)?;
+        if left.iter().all(|(_, count)| *count == 0) {
+            return Ok(answer(&target, None, json!({}), left));
+        }
+        let selected = wipe::decode_families(families)?.unwrap_or(Selected::Rest);
+        let act: ActId = app.fresh(call.now);
+        match app.db.batch(target.batch(&selected, &act, &call.request_id, call.now)).await {
+            Ok(mut results) => {
+                let left = target.decode_left(&results.pop().unwrap_or_default())?;
+                let told = results.pop().unwrap_or_default();
+                let deleted: Json = told.first().map(|row| row.json("reason")).transpose()?.unwrap_or_default();
+                return Ok(answer(&target, Some(act), deleted, left));
+            }
+            // A sale joined one of these families since they were looked for.
+            Err(DbError::Constraint(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(ApiError::Unavailable("wiping lost its races against bookings".to_owned()))
+}
+
+fn answer(target: &Target<'_>, act: Option<ActId>, deleted: Json, left: Vec<(&str, i64)>) -> Response {
+    let done = left.iter().all(|(_, count)| *count == 0);
+    let left: Map<String, Json> = left.into_iter().map(|(table, count)| (table.to_owned(), json!(count))).collect();
+    let body = json!({
+        "mode": Mode::Test, "program_id": target.program_id, "act_id": act, "deleted": deleted, "left": left, "done": done,
+    });
+    call::json(StatusCode::OK, &body)
+}
+
+#[cfg(test)]
+mod tests;
