@@ -260,7 +260,10 @@ mod tests {
         let reviewed = Terms { needs_review: vec![ReviewReason::FeeUnknown], ..terms() };
         let held = |state| Standing { terms: reviewed.clone(), ..standing(1, 2_000, state) };
         let revise = Step::Revise { commission_id: CommissionId::make(NOW, [1; 10]), terms: terms() };
-        assert_eq!(settle(Some(&due(1, 2_000)), &[held(S::Pending)], EntryKind::Corrected), std::slice::from_ref(&revise));
+        assert_eq!(
+            settle(Some(&due(1, 2_000)), &[held(S::Pending)], EntryKind::Corrected),
+            std::slice::from_ref(&revise)
+        );
         assert_eq!(settle(Some(&due(1, 1_900)), &[held(S::Pending)], EntryKind::Corrected).pop(), Some(revise));
         assert_eq!(settle(Some(&due(1, 2_000)), &[held(S::Approved)], EntryKind::Corrected), []);
     }

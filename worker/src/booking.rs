@@ -12,6 +12,10 @@ mod people;
 mod write;
 
 #[cfg(test)]
+mod by_hand;
+#[cfg(test)]
+mod fraud;
+#[cfg(test)]
 mod orders;
 #[cfg(test)]
 mod peers;

@@ -1,7 +1,7 @@
 use domain::time::DAY_MS;
 use serde_json::{Value as Json, json};
 
-use crate::testing::shop::{Shop, shop};
+use crate::testing::shop::{Shop, orders, shop};
 use crate::testing::{charge, dispute, invoice_paid, invoice_payment, refund, session_completed, subscription_deleted};
 
 /// What is left of the one commission, and what its conversion says.
@@ -188,4 +188,116 @@ fn two_sales_that_turn_out_to_be_one_end_as_one_conversion() {
 
 fn left_sum(shop: &Shop) -> i64 {
     shop.data("commissions").iter().map(|c| c["amount_cents"].as_i64().unwrap()).sum()
+}
+
+#[test]
+fn a_promotion_code_that_is_mapped_later_is_decided_again_and_a_discount_leads_to_it_in_any_order() {
+    let discounts = |given: Json| json!({"discounts": given});
+    let code = |shop: &Shop| {
+        let body = json!({"participant_id": shop.program.participant_id, "code": "ANNA20",
+            "stripe_promotion_code_id": "promo_1"});
+        shop.world.make(&shop.world.keys.sk_test, "promo-codes", body);
+        shop.world.deliver();
+    };
+    let credited = "stripe 10000 attributed_promo_code; 2000 approved [earned 2000]";
+    // The session names the code itself.
+    let shop1 = shop();
+    shop1.take(&session_completed(
+        "1",
+        shop1.now_s(),
+        discounts(json!([{"promotion_code": "promo_1", "coupon": null}])),
+    ));
+    assert_eq!(shop1.books(), "stripe 10000 promo_code_not_found");
+    code(&shop1);
+    assert_eq!(shop1.books(), credited);
+    // It names a discount only; what it was made of, and whose the code is, are told in either order.
+    let told = |shop: &Shop| {
+        let mut event = session_completed("9", shop.now_s(), json!({}));
+        event["type"] = json!("customer.discount.created");
+        event["id"] = json!("evt_discount");
+        event["data"]["object"] = json!({"id": "di_1", "object": "discount", "promotion_code": "promo_1",
+            "customer": "cus_1"});
+        shop.take(&event);
+    };
+    let sale = |shop: &Shop| {
+        shop.take(&session_completed("1", shop.now_s(), discounts(json!(["di_1"]))));
+    };
+    for order in orders(&[0, 1, 2]) {
+        let shop = shop();
+        for step in &order {
+            match step {
+                0 => sale(&shop),
+                1 => told(&shop),
+                _ => code(&shop),
+            }
+        }
+        shop.world.sweep();
+        assert_eq!(shop.books(), credited, "{order:?}");
+        assert!(shop.fates().iter().all(|fate| fate == "processed"), "{order:?} {:?}", shop.fates());
+    }
+    // The sweep finds it, should the message be lost.
+    let shop = shop();
+    sale(&shop);
+    told(&shop);
+    let body = json!({"participant_id": shop.program.participant_id, "code": "ANNA20",
+        "stripe_promotion_code_id": "promo_1"});
+    shop.world.make(&shop.world.keys.sk_test, "promo-codes", body);
+    assert!(shop.world.lose_queue() > 0);
+    shop.world.sweep();
+    assert_eq!(shop.books(), credited);
+}
+
+#[test]
+fn money_that_the_merchant_opts_out_is_recorded_and_earns_nothing() {
+    for more in [
+        json!({"metadata": {"selgeo": "false"}}),
+        json!({"customer": {"id": "cus_1", "object": "customer", "metadata": {"selgeo": "false"}}}),
+    ] {
+        let shop = shop();
+        let mut more = more;
+        more["client_reference_id"] = json!(shop.click_id);
+        shop.take(&session_completed("1", shop.now_s(), more));
+        assert_eq!(shop.books(), "stripe 10000 opted_out");
+    }
+}
+
+#[test]
+fn a_subscription_that_ends_takes_its_pending_commissions_with_it_where_the_program_says_so() {
+    let renewal = |n: i64, s: i64| {
+        let details = json!({"type": "subscription_details",
+            "subscription_details": {"subscription": "sub_1", "metadata": {}}});
+        let more = json!({"billing_reason": "subscription_cycle", "parent": details, "customer": "cus_1"});
+        invoice_paid(&n.to_string(), s, false, more)
+    };
+    for (wanted, expected) in [(false, [2_000, 2_000]), (true, [0, 2_000])] {
+        for order in orders(&[0, 1, 2]) {
+            let shop = shop();
+            let rewards = json!([{"trigger": "recurring", "percent_bps": 2000, "hold_days": 30}]);
+            let described = json!({"reverse_pending_on_end": wanted, "rewards": rewards});
+            shop.world.program_with(&shop.world.keys.sk_test, "held", described);
+            let click_id = shop.world.click(&shop.world.keys.pk_test, "held");
+            let s = shop.now_s();
+            let more = json!({"mode": "subscription", "payment_intent": null, "subscription": "sub_1", "invoice": "in_1",
+                "customer": "cus_1", "client_reference_id": click_id});
+            shop.take(&session_completed("1", s, more));
+            // The first payment's hold is over when the subscription ends, the second's is not.
+            let events = [
+                invoice_paid("1", s, false, json!({})),
+                renewal(2, s + 31 * 86_400),
+                subscription_deleted("1", s + 40 * 86_400),
+            ];
+            for place in &order {
+                shop.take(&events[*place]);
+            }
+            let mut earned: Vec<i64> =
+                shop.data("commissions").iter().map(|c| c["amount_cents"].as_i64().unwrap()).collect();
+            earned.sort_unstable();
+            earned.resize(2, 0);
+            earned.sort_unstable();
+            assert_eq!(earned, expected, "{wanted} {order:?}");
+            shop.world.pass_ms(80 * DAY_MS);
+            shop.world.sweep();
+            assert_eq!(shop.data("commissions?state=pending").len(), 0, "{wanted} {order:?}");
+        }
+    }
 }
