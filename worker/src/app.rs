@@ -58,6 +58,8 @@ pub struct App {
     pub nonce: AtomicU32,
     /// The deployment's secrets.
     pub secrets: Secrets,
+    /// The domains of throw-away addresses.
+    pub disposable: crate::addresses::Disposable,
     /// Settings.
     pub config: Config,
 }
@@ -126,7 +128,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/programs/{id}", get(r::programs::read).patch(r::programs::change))
         .route("/programs/{id}/{verb}", post(r::programs::act))
         .route("/promo-codes", post(r::promo_codes::create).get(r::promo_codes::list))
-        .route("/promo-codes/{id}", get(r::promo_codes::read))
+        .route("/promo-codes/{id}", get(r::promo_codes::read).patch(r::promo_codes::change))
         .route("/refunds", get(r::refunds::list))
         .route("/refunds/{id}", get(r::refunds::read))
         .route("/refunds/{id}/match", post(r::refunds::match_by_hand))

@@ -83,6 +83,7 @@ fn running(env: &Env) -> worker::Result<(Arc<App>, Router)> {
         stripe_api: Arc::new(stripe_api(env)),
         assets: Arc::new(PlatformAssets(env.assets("ASSETS")?)),
         keys: Default::default(),
+        disposable: Default::default(),
         connections: Default::default(),
         nonce: AtomicU32::new(u32::from_be_bytes(nonce)),
         secrets: secrets(env)?,

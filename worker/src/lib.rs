@@ -1,6 +1,7 @@
 //! Selgeo's HTTP, SQL and platform. The platform itself (`entry`, `objects`, `store::d1`) exists on wasm32 only; everything
 //! else runs natively in tests.
 
+mod addresses;
 pub mod app;
 pub mod assets;
 pub mod auth;

@@ -8,6 +8,7 @@ use std::{env, fs};
 use anyhow::{Context, Result, anyhow};
 use sha2::{Digest, Sha256};
 
+use crate::disposable;
 use crate::process::{self, Timer, ask, say};
 use crate::setup::{Tools, WASM};
 use crate::snippet;
@@ -19,6 +20,7 @@ const SERVED: [&str; 2] = ["static", "demo"];
 pub fn run(root: &Path, tools: &Tools) -> Result<()> {
     let timer = Timer::start();
     assets(root)?;
+    disposable::build(root)?;
     script(root, tools)?;
     worker(root, tools)?;
     say(&format!("Built ({})", timer.words()));

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 mod build;
 mod dev;
+mod disposable;
 mod http;
 mod process;
 mod seed;

@@ -115,6 +115,21 @@ fn a_second_purchase_a_fast_one_and_a_burst_of_clicks_are_shown_and_stop_nothing
 }
 
 #[test]
+fn a_throw_away_address_is_shown_whichever_way_it_comes() {
+    let shop = shop(json!({}));
+    let made = shop.buy("t1", json!({"prospect_email": "x@MX.throwaway.test"}));
+    assert_eq!(shop.alerts(&made), ["disposable_email flag"]);
+    let world = &shop.world;
+    let connection = world.stripe_connection(&world.keys.sk_test);
+    let click_id = shop.click();
+    world.pass_ms(MINUTE_MS);
+    let more = json!({"client_reference_id": click_id, "customer_details": {"email": "y@throwaway.test"}});
+    world.stripe(&connection, &session_completed("1", world.now().seconds(), more));
+    world.deliver();
+    assert_eq!(world.db.count("SELECT count(*) FROM fraud_alerts WHERE rule = 'disposable_email'"), 2);
+}
+
+#[test]
 fn a_lead_and_then_a_purchase_of_one_customer_are_no_repeat() {
     let shop = shop(json!({}));
     let lead = json!({"customer_external_id": "7", "amount_cents": 0, "event_type": "lead"});

@@ -235,6 +235,21 @@ fn a_promotion_code_that_is_mapped_later_is_decided_again_and_a_discount_leads_t
         assert_eq!(shop.books(), credited, "{order:?}");
         assert!(shop.fates().iter().all(|fate| fate == "processed"), "{order:?} {:?}", shop.fates());
     }
+    // A code that is there already is mapped afterwards.
+    let mapped = shop();
+
+    sale(&mapped);
+    told(&mapped);
+    let body = json!({"participant_id": mapped.program.participant_id, "code": "ANNA20"});
+    let id = mapped.world.make(&mapped.world.keys.sk_test, "promo-codes", body);
+    let map = |to: &str| {
+        let line = format!("PATCH /api/v1/promo-codes/{id}");
+        mapped.world.api(&line, json!({"stripe_promotion_code_id": to}))
+    };
+    assert_eq!(map("anna").summary(), "400 VALIDATION_ERROR");
+    assert_eq!(map("promo_1").text("/stripe_promotion_code_id"), "promo_1");
+    mapped.world.deliver();
+    assert_eq!(mapped.books(), credited);
     // The sweep finds it, should the message be lost.
     let shop = shop();
     sale(&shop);

@@ -11,6 +11,7 @@ use domain::time::{Instant, MINUTE_MS};
 use stripe::event::{Event, Reading};
 
 use super::Message;
+use crate::addresses;
 use crate::app::App;
 use crate::booking::{self, Booked, Booking};
 use crate::error::ApiError;
@@ -40,7 +41,7 @@ pub async fn process(app: &App, id: &str, told: Option<Box<Told>>) -> Result<Vec
 /// Opens the body of an event that still waits, and books what it says.
 async fn from_body(app: &App, id: &StripeEventId, now: Instant) -> Result<Vec<Message>, ApiError> {
     let Some(stored) = waiting(app, id).await? else { return Ok(Vec::new()) };
-    let event = match opened(app, &stored) {
+    let event = match opened(app, &stored).await {
         Ok(event) => event,
         Err(reason) => return conclude(app, id, StripeOutcome::Failed, Some(reason)).await,
     };
@@ -92,11 +93,11 @@ pub(super) fn lookups(booked: Booked) -> Vec<Message> {
     }
 }
 
-fn opened(app: &App, stored: &ToProcess) -> Result<Event, &'static str> {
+async fn opened(app: &App, stored: &ToProcess) -> Result<Event, &'static str> {
     let sealed = stored.sealed.as_deref().ok_or("body_purged")?;
     let body = app.secrets.open(&body_purpose(&stored.id), sealed).ok_or("body_does_not_open")?;
-    let key = app.secrets.email_key(stored.scope.workspace_id.as_str());
-    stripe::event::read(&body, &|address| domain::email::hash_email(&key, address)).map_err(|_| "not_an_event")
+    let addresses = addresses::of_workspace(app, stored.scope.workspace_id.as_str()).await;
+    stripe::event::read(&body, &|address| addresses.hash(address)).map_err(|_| "not_an_event")
 }
 
 async fn conclude(

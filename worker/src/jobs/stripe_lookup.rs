@@ -4,13 +4,13 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use domain::email::hash_email;
 use domain::sale::partition;
 use domain::status::{LookupKind, StripeOutcome};
 use domain::time::{DAY_MS, Instant, MINUTE_MS};
 use stripe::api::{self, EventText, NotAnAnswer, Told};
 
 use super::{Message, stripe_event};
+use crate::addresses;
 use crate::app::App;
 use crate::booking::{self, Booking};
 use crate::error::ApiError;
@@ -138,12 +138,11 @@ impl Asking<'_> {
         let path = "/v1/invoice_payments?payment%5Btype%5D=payment_intent&payment%5Bpayment_intent%5D=";
         let payments = self.ask(&format!("{path}{subject}&limit={}", api::PAGE_MAX)).await;
         let payments = payments.map_err(Stop::from).and_then(|body| Ok(api::invoice_payments(&body)?));
-        let key = self.app.secrets.email_key(self.lookup.scope.workspace_id.as_str());
+        let addresses = addresses::of_workspace(self.app, self.lookup.scope.workspace_id.as_str()).await;
         let sessions =
             self.ask(&format!("/v1/checkout/sessions?payment_intent={subject}&limit={}", api::PAGE_MAX)).await;
-        let sessions = sessions
-            .map_err(Stop::from)
-            .and_then(|body| Ok(api::sessions(&body, &|address| hash_email(&key, address))?));
+        let sessions =
+            sessions.map_err(Stop::from).and_then(|body| Ok(api::sessions(&body, &|address| addresses.hash(address))?));
         let (told, stop) = match (payments, sessions) {
             (Ok(payments), Ok(sessions)) => ([payments, sessions].concat(), None),
             (Ok(told), Err(stop)) | (Err(stop), Ok(told)) => (told, Some(stop)),
@@ -237,12 +236,12 @@ impl Asking<'_> {
         let ids: Vec<&str> = events.iter().map(|event| event.id.as_str()).collect();
         let rows = self.app.db.rows(stripe_events::had(&self.connection.id, &ids)?).await?;
         let had: HashSet<String> = rows.iter().map(|row| row.text("stripe_id")).collect::<Result<_, _>>()?;
-        let key = self.app.secrets.email_key(self.lookup.scope.workspace_id.as_str());
+        let addresses = addresses::of_workspace(self.app, self.lookup.scope.workspace_id.as_str()).await;
         let request_id = self.lookup.id.to_string();
         let (mut statements, mut messages) = (Vec::new(), Vec::new());
         for text in events.iter().filter(|event| !had.contains(&event.id)) {
             let body = text.body.as_bytes();
-            let Ok(event) = stripe::event::read(body, &|address| hash_email(&key, address)) else { continue };
+            let Ok(event) = stripe::event::read(body, &|address| addresses.hash(address)) else { continue };
             if body.len() > stripe_ingress::BODY_BYTES_MAX {
                 let new = NewEvent {
                     id: &self.app.fresh(self.now),

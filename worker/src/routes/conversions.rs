@@ -7,7 +7,6 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use domain::attribution::{Manual, Refusal};
 use domain::click_id::ClickId;
-use domain::email;
 use domain::ids;
 use domain::sale::{ConversionStatus, Report, Source};
 use domain::status::ParticipantStatus;
@@ -17,6 +16,7 @@ use serde_json::Value as Json;
 
 use super::listing::{self, Query};
 use super::management;
+use crate::addresses::{self, Addresses};
 use crate::app::App;
 use crate::auth::{self, Zone};
 use crate::booking::{self, Booked, Booking, ByHand};
@@ -48,7 +48,8 @@ pub async fn report(
     let explain = Query::of(request.uri()).boolean("explain") == Some(true);
     let fields = management::json_body(request).await?;
     let scope = Scope { workspace_id: access.workspace_id, mode: access.mode };
-    let (report, reported) = parse(&app, &scope, fields, call.now)?;
+    let addresses = addresses::of_workspace(&app, scope.workspace_id.as_str()).await;
+    let (report, reported) = parse(&addresses, fields, call.now)?;
     let body = StoredFact::Report(report.clone());
     let fact = NewFact {
         id: app.fresh(call.now),
@@ -85,7 +86,7 @@ pub async fn report(
     }
 }
 
-fn parse(app: &App, scope: &Scope, mut fields: Fields, now: Instant) -> Result<(Report, Reported), ApiError> {
+fn parse(addresses: &Addresses, mut fields: Fields, now: Instant) -> Result<(Report, Reported), ApiError> {
     let external_transaction_id = fields.required_text("external_transaction_id", TRANSACTION_CHARS_MAX);
     let event_type = fields.required_text("event_type", EVENT_TYPE_CHARS_MAX);
     let amount_cents = fields.amount("amount_cents").unwrap_or(0);
@@ -102,8 +103,7 @@ fn parse(app: &App, scope: &Scope, mut fields: Fields, now: Instant) -> Result<(
         fields.error("click_id", "must be a UUID");
     }
     let promo_code = fields.text("promo_code", PROMO_CODE_CHARS_MAX);
-    let key = app.secrets.email_key(scope.workspace_id.as_str());
-    let email = fields.text("prospect_email", 254).map(|address| email::hash_email(&key, &address));
+    let email = fields.text("prospect_email", 254).map(|address| addresses.hash(&address));
     if email == Some(None) {
         fields.error("prospect_email", "must be an e-mail address");
     }

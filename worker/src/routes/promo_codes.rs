@@ -13,10 +13,11 @@ use super::management;
 use crate::app::App;
 use crate::call::{self, Call};
 use crate::error::ApiError;
+use crate::fields::Fields;
 use crate::jobs::Message;
 use crate::shapes;
 use crate::store::links::{self as table, PromoCode};
-use crate::store::{DbError, families};
+use crate::store::{DbError, Row, families};
 
 /// Makes a promo code.
 pub async fn create(
@@ -34,10 +35,7 @@ pub async fn create(
     if code.is_empty() && !given.is_empty() {
         fields.error("code", "must not be white space alone");
     }
-    let stripe_promotion_code_id = fields.text("stripe_promotion_code_id", 255);
-    if stripe_promotion_code_id.as_deref().is_some_and(|id| !id.starts_with("promo_")) {
-        fields.error("stripe_promotion_code_id", "must be the id of a Stripe promotion code, promo_…");
-    }
+    let stripe_promotion_code_id = promotion_code_id(&mut fields);
     fields.finish()?;
     let Some(participant_id) = participant_id else {
         return Err(ApiError::field("participant_id", "is required"));
@@ -52,11 +50,7 @@ pub async fn create(
     match app.db.batch(batch).await {
         Ok(rows) if rows.first().is_none_or(Vec::is_empty) => Err(ApiError::NotFound("participant")),
         Ok(rows) => {
-            let mut woken = Vec::new();
-            for row in rows.get(2).into_iter().flatten() {
-                let (workspace_id, mode) = (row.text("workspace_id")?, row.text("mode")?);
-                woken.push(Message::SaleDue { workspace_id, mode, key: row.text("key")? });
-            }
+            let woken = woken(&rows)?;
             let response = call::json(StatusCode::CREATED, &shapes::promo_code(&promo, scope.mode));
             Ok(call::after(response, woken))
         }
@@ -65,6 +59,48 @@ pub async fn create(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Stripe's id of a promotion code, where one is given.
+fn promotion_code_id(fields: &mut Fields) -> Option<String> {
+    let id = fields.text("stripe_promotion_code_id", 255);
+    if id.as_deref().is_some_and(|id| !id.starts_with("promo_")) {
+        fields.error("stripe_promotion_code_id", "must be the id of a Stripe promotion code, promo_…");
+    }
+    id
+}
+
+/// Whose sales are decided again: the rows of [`families::wake`], which follow one other statement.
+fn woken(rows: &[Vec<Row>]) -> Result<Vec<Message>, DbError> {
+    let mut woken = Vec::new();
+    for row in rows.get(2).into_iter().flatten() {
+        let (workspace_id, mode) = (row.text("workspace_id")?, row.text("mode")?);
+        woken.push(Message::SaleDue { workspace_id, mode, key: row.text("key")? });
+    }
+    Ok(woken)
+}
+
+/// `PATCH …/{id}` `{stripe_promotion_code_id}`: maps a code to Stripe's; sales that named it before are decided again.
+pub async fn change(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (scope, mut fields) = management::enter_with_body(&app, &call, request).await?;
+    let promotion_code = promotion_code_id(&mut fields);
+    fields.finish()?;
+    let mut batch = vec![table::change_promo_code(&scope, &id, promotion_code.as_ref())];
+    batch.extend(families::wake(&scope, &promotion_code.iter().map(String::as_str).collect::<Vec<_>>(), call.now)?);
+    let taken = || ApiError::Conflict("This Stripe promotion code is taken.".to_owned());
+    let rows = app.db.batch(batch).await.map_err(|error| match error {
+        DbError::Constraint(_) => taken(),
+        error => error.into(),
+    })?;
+    let promo =
+        listing::one(&app, table::promo_code_by_id(&scope, &id), table::decode_promo_code, "promo code").await?;
+    let response = call::json(StatusCode::OK, &shapes::promo_code(&promo, scope.mode));
+    Ok(call::after(response, woken(&rows)?))
 }
 
 /// A page of promo codes.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use domain::email;
 use domain::ids::StripeEventId;
 use domain::mode::Mode;
 use domain::status::StripeOutcome;
@@ -16,6 +15,7 @@ use serde_json::json;
 use stripe::event::{Event, Reading};
 
 use super::stripe_connections::secret_purpose;
+use crate::addresses;
 use crate::app::App;
 use crate::call::{self, Call};
 use crate::connections::{self, Known};
@@ -48,8 +48,8 @@ pub async fn receive(
     let body = call::body(request, BODY_BYTES_MAX).await?;
     let lines: Vec<&[u8]> = headers.get_all("stripe-signature").iter().map(http::HeaderValue::as_bytes).collect();
     let connection = signed_for(&app, &call, known, &lines, &body).await?;
-    let key = app.secrets.email_key(connection.scope.workspace_id.as_str());
-    let event = stripe::event::read(&body, &|address| email::hash_email(&key, address))
+    let addresses = addresses::of_workspace(&app, connection.scope.workspace_id.as_str()).await;
+    let event = stripe::event::read(&body, &|address| addresses.hash(address))
         .map_err(|error| ApiError::malformed(format!("The body is signed, but not a Stripe event: {error}.")))?;
 
     let Recorded { id, pending, statements } = record(&app, &connection, &event, &body, call.now, &call.request_id)?;

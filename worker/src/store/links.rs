@@ -163,6 +163,14 @@ pub fn insert_promo_code(scope: &Scope, promo: &PromoCode) -> Statement {
 
 const PROMO: &str = "SELECT id, participant_id, code, stripe_promotion_code_id, created_at FROM promo_codes ";
 
+/// Maps a code to Stripe's, where one is given.
+pub fn change_promo_code(scope: &Scope, id: &str, stripe_promotion_code_id: Option<&String>) -> Statement {
+    let update =
+        Statement::new("UPDATE promo_codes SET stripe_promotion_code_id = COALESCE(?, stripe_promotion_code_id) ")
+            .bind(stripe_promotion_code_id);
+    scope.bound(update).push(" AND id = ?").bind(id)
+}
+
 /// One promo code.
 pub fn promo_code_by_id(scope: &Scope, id: &str) -> Statement {
     scope.bound(Statement::new(PROMO)).push(" AND id = ?").bind(id)

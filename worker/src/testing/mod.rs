@@ -106,6 +106,7 @@ impl World {
             stripe_api: stripe_api.clone(),
             assets: Arc::new(FilesInMemory),
             keys: Default::default(),
+            disposable: Default::default(),
             connections: Default::default(),
             nonce: Default::default(),
             secrets: Secrets::read(&secret(1), &secret(2), &secret(3), OPERATOR_TOKEN).unwrap(),
