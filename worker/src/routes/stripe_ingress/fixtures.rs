@@ -51,7 +51,7 @@ const OBJECTS_OF_2026: [(&str, &str, &str, &str); 18] = [
     ("credit_note", "credit_note.created", UNUSED, ""),
     ("customer", "customer.created", UNUSED, ""),
     // Of a coupon, and of no subscription: it speaks of nothing that is sold.
-    ("discount", "customer.discount.created", PARKED, ""),
+    ("discount", "customer.discount.created", "ignored: the discount has no promotion code", ""),
     ("dispute", "charge.dispute.created", PARKED, ""),
     ("event", "plan.created", UNUSED, ""),
     ("invoice", "invoice.paid", BOOKED, "stripe 0 no_signal"),
