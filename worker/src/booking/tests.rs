@@ -224,6 +224,21 @@ fn two_sales_that_turn_out_to_be_one_end_as_one_conversion() {
     assert_eq!(left(&shop).0, 1_000);
 }
 
+#[test]
+fn a_report_that_joins_an_older_conversion_makes_it_the_reported_one() {
+    let shop = shop();
+    shop.take(&shop.subscription_session(None));
+    shop.world.pass_ms(DAY_MS);
+    shop.world.sweep();
+    let body = json!({"external_transaction_id": "in_1", "event_type": "upgrade", "amount_cents": 10_000,
+        "currency": "EUR", "click_id": shop.click_id});
+    assert_eq!(shop.world.api("POST /api/v1/conversions", body).status, 201);
+    shop.take(&invoice_paid("1", shop.now_s(), false, json!({})));
+    let conversions = shop.data("conversions");
+    let told: Vec<_> = conversions.iter().map(|c| json!([c["status"], c["source"], c["event_type"]])).collect();
+    assert_eq!(told, [json!(["merged", "api", "upgrade"]), json!(["recorded", "api", "upgrade"])]);
+}
+
 fn left_sum(shop: &Shop) -> i64 {
     shop.data("commissions").iter().map(|c| c["amount_cents"].as_i64().unwrap()).sum()
 }

@@ -116,10 +116,12 @@ pub fn insert(
 /// Brings a conversion up to what its sale has come to.
 pub fn update(conversion: &Conversion) -> Result<Statement, DbError> {
     Ok(Statement::new(
-        "UPDATE conversions SET status = ?, amount_cents = ?, currency = ?, refunded_cents = ?, occurred_at = ?, stripe = ?, \
+        "UPDATE conversions SET source = ?, event_type = ?, status = ?, amount_cents = ?, currency = ?, refunded_cents = ?, occurred_at = ?, stripe = ?, \
          decision_id = ?, attribution_method = ?, attribution_reason = ?, attributed_click_id = ?, \
          attributed_promo_code = ?, program_id = ?, participant_id = ? WHERE id = ?",
     )
+    .bind(conversion.source.as_str())
+    .bind(&conversion.event_type)
     .bind(conversion.status.as_str())
     .bind(conversion.amount_cents)
     .bind(conversion.currency.map(String::from))
