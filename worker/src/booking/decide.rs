@@ -70,6 +70,8 @@ pub struct Conversion {
     pub verdict: Verdict,
     /// The verdict is the one in force, not a new one.
     pub verdict_stands: bool,
+    /// What it should have earned.
+    pub due: Option<Due>,
     /// From the commissions that stand to those that are due.
     pub steps: Vec<Step>,
 }
@@ -126,7 +128,7 @@ pub fn decide(app: &App, booking: &Booking, loaded: Loaded) -> Decided {
             .skip(1)
             .map(|later| (later.clone(), ledger::settle(None, &standings(&loaded, Some(later)), EntryKind::Merged)))
             .collect();
-        conversions.push(Conversion { member: place, state, row, merged, inputs, verdict, verdict_stands, steps });
+        conversions.push(Conversion { member: place, state, row, merged, inputs, verdict, verdict_stands, due, steps });
     }
     let due_at = members.iter().filter_map(|member| waits_until(&member.state)).min();
     Decided::Family(Box::new(Family { loaded, members, conversions, due_at }))

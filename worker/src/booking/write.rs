@@ -316,6 +316,10 @@ impl Writer<'_> {
             }
             counts = Some(id.to_string());
         }
+        // A later fact may have told another time, currency or reward than the commission was opened by.
+        if let (Some(due), Some(held)) = (&decided.due, standing) {
+            batch.push(commissions::set_terms(&held.standing.id, due)?);
+        }
         Ok((counts, batch))
     }
 

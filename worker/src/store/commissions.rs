@@ -72,12 +72,32 @@ pub fn append(scope: &Scope, entry: &NewEntry<'_>, now: Instant) -> Statement {
 }
 
 /// Moves a commission on from the state that the booking saw. Acts and approvals do not move the family's revision: if one of
-/// them came between, the CHECK fails, and the batch with it. To be said with every entry, also where the state stays.
+/// them came between, the CHECK fails, and the batch with it. To be said with every entry, also where the state stays. One that
+/// was reversed and earns again is approved if a person had approved it: whoever is rejected is never reversed.
 pub fn move_by_booking(id: &CommissionId, from: CommissionState, to: CommissionState) -> Statement {
-    Statement::new("UPDATE commissions SET state = CASE WHEN state = ? THEN ? ELSE 'raced' END WHERE id = ?")
+    Statement::new(
+        "UPDATE commissions SET state = CASE WHEN state <> ?1 THEN 'raced' WHEN ?1 = 'reversed' AND ?2 = 'pending' AND EXISTS \
+         (SELECT 1 FROM acts a WHERE a.subject = ?3 AND a.kind = 'commission.approve') THEN 'approved' ELSE ?2 END \
+         WHERE id = ?3",
+    )
         .bind(from.as_str())
         .bind(to.as_str())
         .bind(id.as_str())
+}
+
+/// Brings the terms of a commission that is still pending to what is known now: when its hold ends, whether that approves it,
+/// and whether a person has to look. Writes nothing where they are so already.
+pub fn set_terms(id: &CommissionId, due: &Due) -> Result<Statement, DbError> {
+    Ok(Statement::new(
+        "UPDATE commissions SET hold_until = ?1, auto_approve = ?2, needs_review = ?3, reward_version = ?4 \
+         WHERE id = ?5 AND state = 'pending' AND (hold_until <> ?1 OR auto_approve <> ?2 OR needs_review <> ?3 \
+         OR reward_version <> ?4)",
+    )
+    .bind(due.hold_until)
+    .bind(due.auto_approve)
+    .bind(super::to_json(&due.needs_review)?)
+    .bind(due.reward_version.as_str())
+    .bind(id.as_str()))
 }
 
 /// Commissions whose hold is over and that nobody has to look at.
@@ -114,11 +134,12 @@ pub fn set_disputed(id: &CommissionId, disputed: bool) -> Statement {
     Statement::new("UPDATE commissions SET disputed = ? WHERE id = ?").bind(disputed).bind(id.as_str())
 }
 
-/// Moves a commission on from where it was seen, by a person who has looked. If it stands elsewhere by now, or is disputed and
-/// to be approved, the CHECK fails, and the batch with it.
+/// Moves a commission on from where it was seen, by a person who has looked. If it stands elsewhere by now, or is disputed
+/// or of nothing and to be approved, the CHECK fails, and the batch with it.
 pub fn move_by_act(scope: &Scope, id: &str, from: CommissionState, to: CommissionState) -> Statement {
     let update = Statement::new(
-        "UPDATE commissions SET state = CASE WHEN state = ?1 AND (disputed = 0 OR ?2 = 'rejected') THEN ?2 ELSE 'raced' END, \
+        "UPDATE commissions SET state = CASE WHEN state = ?1 AND (?2 = 'rejected' OR disputed = 0 AND \
+         (SELECT SUM(e.amount_cents) FROM entries e WHERE e.commission_id = ?5) <> 0) THEN ?2 ELSE 'raced' END, \
          needs_review = '[]' WHERE workspace_id = ?3 AND mode = ?4 AND id = ?5",
     );
     update.bind(from.as_str()).bind(to.as_str()).bind(scope.workspace_id.as_str()).bind(scope.mode).bind(id)
