@@ -4,6 +4,7 @@
 use std::sync::Mutex;
 
 use futures_util::future::BoxFuture;
+use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params_from_iter};
 use serde_json::{Map, Value as Json};
@@ -37,6 +38,9 @@ impl Sqlite {
     pub fn migrated() -> Self {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch("PRAGMA foreign_keys = ON").unwrap();
+        // The statements of a booking are long and always the same: each is planned once, whatever is bound to it.
+        connection.set_prepared_statement_cache_capacity(128);
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).unwrap();
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
         let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.sort();
@@ -127,7 +131,7 @@ impl Database for Sqlite {
 }
 
 fn one(connection: &Connection, statement: &Statement) -> Result<Vec<Row>, DbError> {
-    let mut prepared = connection.prepare(statement.sql()).map_err(sorted)?;
+    let mut prepared = connection.prepare_cached(statement.sql()).map_err(sorted)?;
     let names: Vec<String> = prepared.column_names().map(str::to_owned).collect();
     let args = statement.args().iter().map(|value| match value {
         Value::Null => rusqlite::types::Value::Null,
