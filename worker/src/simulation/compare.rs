@@ -37,6 +37,12 @@ impl Simulation {
             let stored = self.stored(scope);
             self.sales_are_conversions(scope, &sales, &stored)?;
             self.events_are_there(scope, &sales)?;
+            for row in stored.conversions.iter().filter(|row| row.text("status").unwrap() != "merged") {
+                let born = (row.integer("created_at").unwrap(), row.text("id").unwrap());
+                for id in ids_of(row) {
+                    self.references[scope].was_recorded(&id, &born);
+                }
+            }
         }
         self.clicks_are_there()
     }
@@ -81,19 +87,30 @@ impl Simulation {
         }
         let mut of_sale: BTreeMap<usize, Vec<&Row>> = BTreeMap::new();
         for row in &stored.conversions {
-            let anchor = row.text("anchor").unwrap().replace("#first", "");
-            let first = format!("the first invoice of {anchor}");
-            let place = sale_of.get(anchor.as_str()).or_else(|| sale_of.get(first.as_str()));
-            let Some(place) = place else {
-                return Err(Finding::Broken(format!("nobody told of the conversion {anchor}")));
+            let Some(place) = ids_of(row).iter().find_map(|id| sale_of.get(id.as_str())) else {
+                return Err(Finding::Broken(format!("nobody told of the conversion {}", shown(row))));
             };
             of_sale.entry(*place).or_default().push(row);
         }
         for (place, sale) in sales.iter().enumerate() {
             let rows = of_sale.remove(&place).unwrap_or_default();
-            self.sale_is_conversion(scope, sale, &rows, stored)?;
+            self.sale_is_conversion(scope, sale, &rows, stored)
+                .map_err(|finding| self.with_tellings(scope, sale, finding))?;
         }
         Ok(())
+    }
+
+    /// A finding with all that was told of its sale, in the order in which it was taken.
+    fn with_tellings(&self, scope: usize, sale: &Sale, finding: Finding) -> Finding {
+        let heard = self.references[scope].heard.iter();
+        let of_sale = heard.filter(|telling| !telling.told.ids().is_disjoint(&sale.ids));
+        let told: Vec<String> = of_sale.map(|telling| format!("\n    {} {:?}", telling.at_ms, telling.told)).collect();
+        let told = told.concat();
+        match finding {
+            Finding::Lost(text) => Finding::Lost(text + &told),
+            Finding::Doubled(text) => Finding::Doubled(text + &told),
+            Finding::Broken(text) => Finding::Broken(text + &told),
+        }
     }
 
     fn sale_is_conversion(&self, scope: usize, sale: &Sale, rows: &[&Row], stored: &Stored) -> Found {
@@ -259,6 +276,13 @@ impl Simulation {
         }
         Ok(())
     }
+}
+
+/// The id under which a conversion's sale is known, as the model writes it; one of the two is.
+fn ids_of(row: &Row) -> [String; 2] {
+    let anchor = row.text("anchor").unwrap().replace("#first", "");
+    let first = format!("the first invoice of {anchor}");
+    [anchor, first]
 }
 
 /// A conversion as it is stored.

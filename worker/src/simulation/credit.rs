@@ -13,14 +13,16 @@ const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 
 /// A conversion that was there before, and how each candidate stood when it first came: it is not judged again.
 pub struct Known {
-    born: u64,
-    ids: BTreeSet<String>,
+    /// When the conversion was recorded, and its id: of two, the lesser is the earlier. As the database has it, for what was
+    /// recorded first is no matter of rules.
+    pub born: (i64, String),
+    pub ids: BTreeSet<String>,
     /// Whether the participant was approved and the program earned, by candidate.
     judged: BTreeMap<String, (bool, bool)>,
     inherited: Option<(usize, (bool, bool))>,
 }
 
-pub fn credit(sales: &mut [Sale], known: &mut Vec<Known>, town: &Town, scope: usize, look: u64) {
+pub fn credit(sales: &mut [Sale], known: &mut Vec<Known>, town: &Town, scope: usize) {
     let mut in_order: Vec<(i64, usize)> = Vec::new();
     for (place, sale) in sales.iter().enumerate() {
         if let Some(conversion) = &sale.conversion {
@@ -31,7 +33,7 @@ pub fn credit(sales: &mut [Sale], known: &mut Vec<Known>, town: &Town, scope: us
     let mut subscriptions: BTreeMap<String, (usize, &'static str)> = BTreeMap::new();
     for (_, place) in in_order {
         let sale = &mut sales[place];
-        let memory = remember(known, &sale.ids, look);
+        let memory = remember(known, &sale.ids);
         let conversion = sale.conversion.as_mut().unwrap();
         let inherited = conversion.subscription.as_ref().and_then(|id| subscriptions.get(id)).copied();
         attribute(conversion, inherited, memory, town, scope);
@@ -43,11 +45,12 @@ pub fn credit(sales: &mut [Sale], known: &mut Vec<Known>, town: &Town, scope: us
 }
 
 /// What is remembered of a conversion. Where two turned out to be one, the earlier stays.
-fn remember<'a>(known: &'a mut Vec<Known>, ids: &BTreeSet<String>, look: u64) -> &'a mut Known {
+fn remember<'a>(known: &'a mut Vec<Known>, ids: &BTreeSet<String>) -> &'a mut Known {
     let (mut same, others): (Vec<Known>, Vec<Known>) =
         std::mem::take(known).into_iter().partition(|memory| !memory.ids.is_disjoint(ids));
-    same.sort_by_key(|memory| memory.born);
-    let new = || Known { born: look, ids: BTreeSet::new(), judged: BTreeMap::new(), inherited: None };
+    same.sort_by(|a, b| a.born.cmp(&b.born));
+    let new =
+        || Known { born: (i64::MAX, String::new()), ids: BTreeSet::new(), judged: BTreeMap::new(), inherited: None };
     let mut memory = if same.is_empty() { new() } else { same.remove(0) };
     memory.ids = ids.clone();
     *known = others;

@@ -16,7 +16,6 @@ const TEN_MINUTES_MS: i64 = 10 * 60 * 1_000;
 pub struct Reference {
     pub heard: Vec<Telling>,
     pub known: Vec<Known>,
-    pub looks: u64,
 }
 
 /// The tellings of one sale and what they come to.
@@ -79,13 +78,19 @@ impl Reference {
         self.heard.push(telling.clone());
     }
 
+    /// The conversion of the sale that has this id was recorded then.
+    pub fn was_recorded(&mut self, id: &str, born: &(i64, String)) {
+        for memory in self.known.iter_mut().filter(|memory| memory.ids.contains(id)) {
+            memory.born = born.clone();
+        }
+    }
+
     /// What all that was heard comes to at `now`. Candidates that are new are judged by how their participants stand now.
     pub fn look(&mut self, town: &Town, scope: usize, now_ms: i64) -> Vec<Sale> {
-        self.looks += 1;
         let mut sales: Vec<Sale> =
             sort(&self.heard).into_iter().map(|(ids, tellings)| come_to(ids, &tellings, now_ms)).collect();
         number_payments(&mut sales);
-        credit::credit(&mut sales, &mut self.known, town, scope, self.looks);
+        credit::credit(&mut sales, &mut self.known, town, scope);
         sales
     }
 }
