@@ -26,6 +26,8 @@ mod entry;
 mod objects;
 
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod testing;
 /// Writes one line to the log: errors only, with the request id, never a secret.
 pub(crate) fn log(line: &str) {

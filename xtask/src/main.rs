@@ -8,11 +8,13 @@ use clap::{Parser, Subcommand};
 mod build;
 mod dev;
 mod disposable;
+mod fuzz;
 mod http;
 mod process;
 mod seed;
 mod server;
 mod setup;
+mod simulate_world;
 mod size;
 mod snippet;
 mod stripe_event;
@@ -37,6 +39,10 @@ enum Command {
     Stripe(stripe_event::Options),
     /// Print how many bytes the built files have: raw, gzip, brotli
     Size,
+    /// Simulate merchants, buyers and a faulty world over many seeds, against a reference model
+    SimulateWorld(simulate_world::Options),
+    /// Fuzz one target of fuzz/ for a while
+    Fuzz(fuzz::Options),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +53,8 @@ fn main() -> ExitCode {
         Command::Build => setup::prepare(&root).and_then(|tools| build::run(&root, &tools)),
         Command::Stripe(options) => stripe_event::run(&root, &options),
         Command::Size => setup::prepare(&root).and_then(|tools| size::run(&root, &tools)),
+        Command::SimulateWorld(options) => simulate_world::run(&root, &options),
+        Command::Fuzz(options) => fuzz::run(&root, &options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

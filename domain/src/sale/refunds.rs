@@ -61,6 +61,9 @@ impl Charges {
             let (charge, payment_intent) = match &fact.fact {
                 StripeFact::Charge(charge) => (Some(&charge.charge), charge.payment_intent.as_ref()),
                 StripeFact::Refund(refund) => (refund.charge.as_ref(), refund.payment_intent.as_ref()),
+                StripeFact::Dispute(dispute) => (dispute.charge.as_ref(), dispute.payment_intent.as_ref()),
+                StripeFact::Invoice(invoice) => (invoice.charge.as_ref(), invoice.payment_intent.as_ref()),
+                StripeFact::InvoicePayment(payment) => (payment.charge.as_ref(), payment.payment_intent.as_ref()),
                 _ => continue,
             };
             if let (Some(charge), Some(payment_intent)) = (charge, payment_intent) {
@@ -229,6 +232,24 @@ mod tests {
     fn a_refund_that_names_only_the_payment_intent_meets_its_charge() {
         check(&[refund(1, "re_1", None, 2_500, S::Succeeded), charge(2, 2_500)], 2_500);
         check(&[refund(1, "re_1", None, 2_500, S::Succeeded)], 2_500);
+    }
+
+    #[test]
+    fn a_refund_told_once_by_its_charge_and_once_by_its_payment_intent_is_one() {
+        let told = [
+            refund(1, "re_1", Some("ch_1"), 2_500, S::Pending),
+            refund(2, "re_1", None, 2_500, S::Succeeded),
+            dispute(3, "dp_1", DisputeStatus::Won),
+        ];
+        let [mut by_charge, by_intent, mut joining] = told;
+        if let StripeFact::Refund(fact) = &mut by_charge.fact {
+            fact.payment_intent = None;
+        }
+        // Neither names both; what does is another kind of fact, such as a dispute or an invoice of an old shape.
+        if let StripeFact::Dispute(fact) = &mut joining.fact {
+            fact.payment_intent = Some("pi_1".to_owned());
+        }
+        check(&[by_charge, by_intent, joining], 2_500);
     }
 
     #[test]

@@ -186,6 +186,65 @@ fn two_sales_that_turn_out_to_be_one_end_as_one_conversion() {
     assert_eq!(left(&shop).0, 1_000);
 }
 
+#[test]
+fn a_report_that_joins_an_older_conversion_makes_it_the_reported_one() {
+    let shop = shop();
+    shop.take(&shop.subscription_session(None));
+    shop.world.pass_ms(DAY_MS);
+    shop.world.sweep();
+    let body = json!({"external_transaction_id": "in_1", "event_type": "upgrade", "amount_cents": 10_000,
+        "currency": "EUR", "click_id": shop.click_id});
+    assert_eq!(shop.world.api("POST /api/v1/conversions", body).status, 201);
+    shop.take(&invoice_paid("1", shop.now_s(), false, json!({})));
+    let conversions = shop.data("conversions");
+    let told: Vec<_> = conversions.iter().map(|c| json!([c["status"], c["source"], c["event_type"]])).collect();
+    assert_eq!(told, [json!(["merged", "api", "upgrade"]), json!(["recorded", "api", "upgrade"])]);
+}
+
+#[test]
+fn a_commission_that_is_pending_goes_by_what_is_known_now() {
+    // The session, a minute after the payment, is not when it was paid.
+    let terms = |first: usize| {
+        let shop = shop();
+        let rewards = json!({"rewards": [{"trigger": "sale", "percent_bps": 2000, "hold_days": 1}]});
+        shop.world.program_with(&shop.world.keys.sk_test, "held", rewards);
+        let click_id = shop.world.click(&shop.world.keys.pk_test, "held");
+        let s = shop.now_s();
+        let facts = [
+            session_completed("1", s, json!({"invoice": "in_1", "client_reference_id": click_id})),
+            invoice_paid("1", s - 60, false, json!({"billing_reason": "manual", "parent": null})),
+        ];
+        shop.take(&facts[first]);
+        shop.take(&facts[1 - first]);
+        let commission = shop.data("commissions").remove(0);
+        json!([commission["state"], commission["hold_until"], commission["needs_review"]])
+    };
+    assert_eq!(terms(0), json!(["pending", "2026-06-02T12:00:00.000Z", false]));
+    assert_eq!(terms(0), terms(1));
+}
+
+#[test]
+fn what_a_person_approved_is_approved_again_once_it_earns_again_in_any_order() {
+    let state = |order: [usize; 2]| {
+        let shop = shop();
+        let rewards = json!({"rewards": [{"trigger": "sale", "percent_bps": 2000, "auto_approve": false}]});
+        shop.world.program_with(&shop.world.keys.sk_test, "held", rewards);
+        let click_id = shop.world.click(&shop.world.keys.pk_test, "held");
+        let s = shop.now_s();
+        shop.take(&session_completed("1", s, json!({"client_reference_id": click_id})));
+        let id = shop.data("commissions")[0]["id"].as_str().unwrap().to_owned();
+        let approved = shop.world.api(&format!("POST /api/v1/commissions/{id}/approve"), json!(null));
+        assert_eq!(approved.status, 200);
+        let facts = [refund("1", "1", s + 1, 10_000, "pending"), refund("1", "1", s + 2, 10_000, "failed")];
+        for place in order {
+            shop.take(&facts[place]);
+        }
+        left(&shop)
+    };
+    assert_eq!(state([0, 1]), (2_000, "approved".to_owned(), "recorded".to_owned(), 0));
+    assert_eq!(state([0, 1]), state([1, 0]));
+}
+
 fn left_sum(shop: &Shop) -> i64 {
     shop.data("commissions").iter().map(|c| c["amount_cents"].as_i64().unwrap()).sum()
 }

@@ -78,9 +78,14 @@ pub async fn act(
     let rows = app.db.rows(table::by_id(&scope, &id)).await?;
     let mut commission = rows.first().map(table::decode).transpose()?.ok_or(ApiError::NotFound("commission"))?;
     let from = commission.state;
-    let allowed = from.after(act).filter(|_| act == CommissionAct::Reject || !commission.disputed);
+    let is_nothing = commission.entries.iter().map(|entry| entry.amount_cents).sum::<i64>() == 0;
+    let allowed = from.after(act).filter(|_| act == CommissionAct::Reject || !commission.disputed && !is_nothing);
     let Some(to) = allowed else {
-        let why = if commission.disputed { "disputed" } else { from.as_str() };
+        let why = match (commission.disputed, is_nothing) {
+            (true, _) => "disputed",
+            (false, true) => "of nothing",
+            (false, false) => from.as_str(),
+        };
         return Err(ApiError::Conflict(format!("A commission that is {why} cannot be changed so.")));
     };
     commission.state = to;
@@ -216,6 +221,10 @@ mod tests {
         shop.take(&refund("1", "1", shop.now_s(), 5_000, "succeeded"));
         let commission = shop.data("commissions").remove(0);
         assert_eq!((&commission["state"], &commission["amount_cents"]), (&json!("rejected"), &json!(1_000)));
+        // And of one that came to nothing there is nothing to approve.
+        shop.take(&refund("1", "2", shop.now_s(), 5_000, "succeeded"));
+        let answer = act("approve", json!(null));
+        assert_eq!(answer.text("/error/message"), "A commission that is of nothing cannot be changed so.");
     }
 
     #[test]

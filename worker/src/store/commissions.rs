@@ -85,7 +85,8 @@ pub fn append(scope: &Scope, entry: &NewEntry<'_>, now: Instant) -> Statement {
 }
 
 /// Moves a commission on from the state that the booking saw. Acts and approvals do not move the family's revision: if one of
-/// them came between, the CHECK fails, and the batch with it. To be said with every entry, also where the state stays.
+/// them came between, the CHECK fails, and the batch with it. To be said with every entry, also where the state stays. One that
+/// is reversed remembers where it goes back to.
 pub fn move_by_booking(id: &CommissionId, from: CommissionState, to: CommissionState) -> Statement {
     Statement::new(
         "UPDATE commissions SET state = CASE WHEN state = ?1 THEN ?2 ELSE 'raced' END, \
@@ -130,11 +131,12 @@ pub fn set_disputed(id: &CommissionId, disputed: bool) -> Statement {
     Statement::new("UPDATE commissions SET disputed = ? WHERE id = ?").bind(disputed).bind(id.as_str())
 }
 
-/// Moves a commission on from where it was seen, by a person who has looked. If it stands elsewhere by now, or is disputed and
-/// to be approved, the CHECK fails, and the batch with it.
+/// Moves a commission on from where it was seen, by a person who has looked. If it stands elsewhere by now, or is disputed
+/// or of nothing and to be approved, the CHECK fails, and the batch with it.
 pub fn move_by_act(scope: &Scope, id: &str, from: CommissionState, to: CommissionState) -> Statement {
     let update = Statement::new(
-        "UPDATE commissions SET state = CASE WHEN state = ?1 AND (disputed = 0 OR ?2 = 'rejected') THEN ?2 ELSE 'raced' END, \
+        "UPDATE commissions SET state = CASE WHEN state = ?1 AND (?2 = 'rejected' OR disputed = 0 AND \
+         (SELECT SUM(e.amount_cents) FROM entries e WHERE e.commission_id = ?5) <> 0) THEN ?2 ELSE 'raced' END, \
          needs_review = '[]' WHERE workspace_id = ?3 AND mode = ?4 AND id = ?5",
     );
     update.bind(from.as_str()).bind(to.as_str()).bind(scope.workspace_id.as_str()).bind(scope.mode).bind(id)
