@@ -211,12 +211,13 @@ fn inputs(
         state.hints.clicks.iter().map(|mention| directory.click(app, &mention.click_id, Some(mention.source)));
     let ids: Vec<&str> = rows(loaded, member).map(|row| row.id.as_str()).collect();
     let by_hand = loaded.by_hand.iter().rev().find(|(conversion, _)| ids.contains(&conversion.as_str()));
+    let own: Vec<&str> = loaded.conversions.iter().map(|row| row.id.as_str()).collect();
     let mut inputs = Inputs {
         occurred_at: state.occurred_at,
         promo_codes: Vec::new(),
         clicks: stripe_clicks.collect(),
         inherited,
-        customers: state.customer.keys().into_iter().map(|key| directory.customer(key)).collect(),
+        customers: state.customer.keys().into_iter().map(|key| directory.customer(key, &own)).collect(),
         opted_out: state.hints.opted_out,
         manual: by_hand.map(|(_, manual)| manual.clone()),
         surroundings: Surroundings::default(),
@@ -282,7 +283,7 @@ fn of_report(app: &App, loaded: &Loaded, member: &Member, occurred_at: Instant) 
         promo_codes: code.map(|code| directory.code(code)).into_iter().collect(),
         clicks: click.map(|id| directory.click(app, id, None)).into_iter().collect(),
         inherited: None,
-        customers: customer.map(|id| directory.customer(sale::customer::external_key(id))).into_iter().collect(),
+        customers: customer.map(|id| directory.customer(sale::customer::external_key(id), &[])).into_iter().collect(),
         opted_out: false,
         manual: None,
         surroundings: Surroundings::default(),

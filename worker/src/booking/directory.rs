@@ -131,9 +131,11 @@ impl Directory {
         }
     }
 
-    /// A customer by one of its keys, and whom it is bound to.
-    pub fn customer(&self, key: String) -> CustomerInput {
-        let known = self.customers.iter().find(|(held, _)| *held == key).map(|(_, known)| known);
+    /// A customer by one of its keys, and whom it is bound to; not by one of `own`, the conversions of the family that is
+    /// decided on: its sales would depend on the order in which they came.
+    pub fn customer(&self, key: String, own: &[&str]) -> CustomerInput {
+        let by_others = |known: &&Known| known.bound_by.as_deref().is_none_or(|by| !own.contains(&by));
+        let known = self.customers.iter().find(|(held, _)| *held == key).map(|(_, known)| known).filter(by_others);
         let bound = known.and_then(|known| known.participant_id.as_deref()).and_then(ParticipantId::parse);
         let person = bound.as_ref().and_then(|id| self.people.get(id));
         let sighting = match person {

@@ -10,7 +10,7 @@ use super::shapes::Shape;
 use super::told::{Charge, Invoice, Paid, Refund, Session, Signals, Told};
 
 /// Customers have several subscriptions. Off, every customer buys once or renews, so that no binding can matter.
-const SHARED_CUSTOMERS: bool = true;
+const SHARED_CUSTOMERS: bool = false;
 
 impl Buyers {
     /// One payment: at once, later, or with an invoice.

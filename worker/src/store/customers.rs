@@ -13,6 +13,8 @@ pub struct Known {
     pub id: CustomerId,
     /// Whom it is bound to.
     pub participant_id: Option<String>,
+    /// The conversion that bound it.
+    pub bound_by: Option<String>,
     /// First payments and single purchases.
     pub purchases: i64,
 }
@@ -22,6 +24,7 @@ pub fn decode_known(row: &Row) -> Result<Known, DbError> {
     Ok(Known {
         id: row.parsed("id", Id::parse, "a customer id")?,
         participant_id: row.text_opt("participant_id")?,
+        bound_by: row.text_opt("bound_by")?,
         purchases: row.integer("purchases")?,
     })
 }

@@ -225,7 +225,7 @@ pub fn load(scope: &Scope, keys: &[String], mentions: &Mentions, people: &[&str]
             discounts!()
         )),
         with_mentions(concat!(
-            "SELECT k.key, u.id, u.participant_id, u.purchases FROM customer_keys k JOIN customers u ON u.id = k.customer_id \
+            "SELECT k.key, u.id, u.participant_id, u.bound_by, u.purchases FROM customer_keys k JOIN customers u ON u.id = k.customer_id \
              WHERE k.workspace_id = ?1 AND k.mode = ?2 AND k.key IN ",
             customers!(),
             " ORDER BY u.id"
