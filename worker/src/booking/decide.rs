@@ -122,10 +122,13 @@ pub fn decide(app: &App, booking: &Booking, loaded: Loaded) -> Decided {
                 (inputs, verdict, false)
             }
         };
-        if reported == Some(place)
-            && let Err(refusal) = attribution::admit(&of_report(app, &loaded, member, state.occurred_at))
-        {
-            return Decided::Refused { refusal, inputs: Box::new(inputs), verdict: Box::new(verdict) };
+        if reported == Some(place) {
+            // What is kept is what was judged, so that it can be judged again.
+            let inputs = of_report(app, &loaded, member, state.occurred_at);
+            if let Err(refusal) = attribution::admit(&inputs) {
+                let verdict = attribution::attribute(&inputs);
+                return Decided::Refused { refusal, inputs: Box::new(inputs), verdict: Box::new(verdict) };
+            }
         }
         if let Some(subscription) = subscription
             && let Some(credit) = inheritance(&verdict, &loaded.directory)
