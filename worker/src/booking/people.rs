@@ -43,6 +43,11 @@ impl People {
         self.0.get(id)
     }
 
+    /// All of them, to be looked at in another light.
+    pub fn each_mut(&mut self) -> impl Iterator<Item = &mut Known> {
+        self.0.values_mut()
+    }
+
     /// How one of them stands.
     pub fn standing(&self, id: &ParticipantId) -> Option<&Standing> {
         self.0.get(id).map(|known| &known.standing)

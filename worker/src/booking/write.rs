@@ -52,6 +52,17 @@ pub fn write(app: &App, booking: &Booking, decided: Decided) -> Result<(Vec<Stat
     }
 }
 
+/// The conversion as it would be written, with this decision: for a rebuild, which writes nothing.
+pub fn due_row(
+    app: &App,
+    booking: &Booking,
+    family: &Family,
+    decided: &DecidedConversion,
+    decision_id: DecisionId,
+) -> Conversion {
+    Writer { app, booking, customers: RefCell::default() }.row(family, decided, decision_id)
+}
+
 /// What every statement of a booking needs.
 struct Writer<'a> {
     app: &'a App,
