@@ -6,7 +6,7 @@ mod inputs;
 use serde::{Deserialize, Serialize};
 
 pub use self::inputs::{
-    Bound, Burst, ClickInput, CustomerInput, Inherited, Inputs, Manual, Person, PromoInput, SeenClick, Sighting,
+    Bound, Burst, Buyer, ClickInput, CustomerInput, Inherited, Inputs, Manual, Person, PromoInput, SeenClick, Sighting,
     Standing, Surroundings,
 };
 use crate::fraud::{self, Found, Response};
@@ -245,7 +245,7 @@ fn in_order(inputs: &Inputs) -> Vec<Judged<'_>> {
 /// What the fraud rules say of a candidate who would be credited. A renewal was judged when its subscription began.
 fn remarkable(inputs: &Inputs, judged: &Judged<'_>, standing: &Standing) -> Vec<Found> {
     if judged.inherited {
-        return Vec::new();
+        return inputs.inherited.iter().flat_map(|inherited| inherited.findings.iter().cloned()).collect();
     }
     let surroundings = &inputs.surroundings;
     let Some(person) = surroundings.people.iter().find(|person| person.participant_id == standing.participant_id)
@@ -255,9 +255,8 @@ fn remarkable(inputs: &Inputs, judged: &Judged<'_>, standing: &Standing) -> Vec<
     let burst =
         surroundings.bursts.iter().find(|burst| judged.method == Method::Click && burst.click_id == judged.value);
     let signals = fraud::Signals {
-        buyer: surroundings.buyer.as_ref(),
-        partner: person.email.as_ref(),
-        partner_domain_shared: person.domain_shared,
+        own_address: person.own_address,
+        disposable: surroundings.buyer.is_some_and(|buyer| buyer.disposable),
         purchases_before: surroundings.purchases_before,
         since_click_ms: judged.clicked_at.map(|at| inputs.occurred_at.since_ms(at)),
         clicks_of_address: burst.map_or(0, |burst| burst.clicks),
@@ -567,12 +566,10 @@ mod tests {
 
     #[test]
     fn a_fraud_rule_blocks_a_candidate_who_gives_way_to_the_next() {
-        let email = crate::email::hash_email(b"k", "ann@own.test");
         let policy = |response| fraud::Policy([(fraud::Rule::SelfReferral, response)].into());
         let person = |id: &Standing, response| Person {
             participant_id: id.participant_id.clone(),
-            email: email.clone(),
-            domain_shared: false,
+            own_address: true,
             conversions: 0,
             refunded: 0,
             policy: policy(response),
@@ -580,7 +577,7 @@ mod tests {
         let other = Standing { participant_id: ParticipantId::make(NOW, [9; 10]), ..standing() };
         let with = |response, codes| Inputs {
             surroundings: Surroundings {
-                buyer: email.clone(),
+                buyer: Some(Buyer { disposable: false }),
                 people: vec![person(&standing(), response)],
                 ..Surroundings::default()
             },
@@ -591,6 +588,28 @@ mod tests {
         let held = attribute(&with(Response::Hold, vec![]));
         assert_eq!((held.reason, held.findings.len()), (Reason::AttributedClick, 1));
         assert_eq!(held.findings[0].response, Response::Hold);
+    }
+
+    #[test]
+    fn what_was_counted_of_a_click_stays_counted_and_a_buyer_who_is_told_later_is_looked_at() {
+        let person = |own_address| Person {
+            participant_id: standing().participant_id,
+            own_address,
+            conversions: 3,
+            refunded: 0,
+            policy: fraud::Policy::default(),
+        };
+        let burst = Burst { click_id: "c".to_owned(), clicks: 30 };
+        let with = |buyer, people, bursts| Inputs {
+            surroundings: Surroundings { buyer, purchases_before: 0, people, bursts },
+            ..inputs(vec![click(1_000, standing())], vec![])
+        };
+        let before = with(None, vec![person(false)], vec![burst.clone()]);
+        let later = with(Some(Buyer { disposable: true }), vec![Person { conversions: 9, ..person(true) }], vec![]);
+        let expected = with(Some(Buyer { disposable: true }), vec![person(true)], vec![burst]);
+        assert_eq!(later.with_what_was_known(&before), expected);
+        let rules: Vec<_> = attribute(&expected).findings.iter().map(|found| found.rule).collect();
+        assert_eq!(rules, [fraud::Rule::SelfReferral, fraud::Rule::ClickBurst, fraud::Rule::DisposableEmail]);
     }
 
     #[test]

@@ -41,47 +41,73 @@ pub fn hash_email(key: &[u8], address: &str) -> Option<EmailHashes> {
     })
 }
 
-/// Whether anybody can have an address of this address's domain, so that two of them have nothing in common by it. The largest
-/// providers by users; a domain that is missing here only makes an alert that a person dismisses.
+/// Whether anybody can have an address of this address's domain, so that two of them have nothing in common by it: the largest
+/// providers by users, and those that have a domain for each country.
 pub fn has_shared_domain(address: &str) -> bool {
-    let domain = address.trim().rsplit_once('@').map_or("", |(_, domain)| domain).to_ascii_lowercase();
-    const SHARED: [&str; 34] = [
+    const SHARED: [&str; 58] = [
         "126.com",
         "163.com",
         "aol.com",
+        "att.net",
+        "bigpond.com",
         "bluewin.ch",
+        "bol.com.br",
+        "btinternet.com",
         "comcast.net",
+        "duck.com",
         "fastmail.com",
         "free.fr",
+        "freenet.de",
         "gmail.com",
         "gmx.at",
         "gmx.ch",
+        "gmx.com",
         "gmx.de",
         "gmx.net",
         "googlemail.com",
         "hey.com",
-        "hotmail.com",
         "icloud.com",
+        "interia.pl",
         "laposte.net",
         "libero.it",
-        "live.com",
         "mac.com",
         "mail.com",
         "mail.ru",
         "me.com",
         "msn.com",
         "naver.com",
+        "neuf.fr",
+        "o2.pl",
+        "online.de",
         "orange.fr",
-        "outlook.com",
+        "pm.me",
         "proton.me",
         "protonmail.com",
         "qq.com",
+        "rambler.ru",
+        "rediffmail.com",
+        "rocketmail.com",
+        "seznam.cz",
+        "sfr.fr",
+        "sina.com",
+        "sky.com",
         "t-online.de",
+        "tiscali.it",
+        "tutanota.com",
+        "uol.com.br",
+        "verizon.net",
+        "virgilio.it",
+        "wanadoo.fr",
         "web.de",
-        "yahoo.com",
-        "yandex.ru",
+        "wp.pl",
+        "ymail.com",
+        "zoho.com",
+        "yeah.net",
     ];
-    SHARED.contains(&domain.as_str())
+    const IN_MANY_COUNTRIES: [&str; 5] = ["hotmail", "live", "outlook", "yahoo", "yandex"];
+    let domain = address.trim().rsplit_once('@').map_or("", |(_, domain)| domain).to_ascii_lowercase();
+    let label = domain.split_once('.').map_or("", |(label, _)| label);
+    SHARED.contains(&domain.as_str()) || IN_MANY_COUNTRIES.contains(&label)
 }
 
 fn keyed(key: &[u8], purpose: &str, text: &str) -> String {
@@ -108,6 +134,19 @@ mod tests {
         assert_eq!(ann.plain, shop.plain);
         assert_eq!(ann.domain, shop.domain);
         assert_ne!(ann.exact, hash_email(b"other", "ann@example.com").unwrap().exact);
+    }
+
+    #[test]
+    fn domains_of_the_large_providers_are_shared_in_every_country() {
+        for (address, expected) in [
+            ("a@Gmail.com", true),
+            ("a@hotmail.fr", true),
+            ("a@yahoo.co.uk", true),
+            ("a@yahoo-inc.test", false),
+            ("a@own.test", false),
+        ] {
+            assert_eq!(has_shared_domain(address), expected, "{address}");
+        }
     }
 
     #[test]

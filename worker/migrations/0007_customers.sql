@@ -10,7 +10,7 @@ CREATE TABLE customers (
   participant_id TEXT,
   bound_by TEXT,
   bound_at INTEGER,
-  -- First payments and single purchases. A decision that saw another number than stands fails the CHECK.
+  -- First payments and single purchases. A decision that saw another binding than stands fails the CHECK.
   purchases INTEGER NOT NULL DEFAULT 0 CHECK (purchases >= 0),
   created_at INTEGER NOT NULL
 ) STRICT;

@@ -154,6 +154,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/clicks", post(r::clicks::register).options(r::clicks::preflight))
         .route("/webhooks/stripe/{connection_id}", post(r::stripe_ingress::receive))
         .route("/api/webhooks/{connection_id}", post(r::stripe_ingress::receive))
+        .route("/operator/v1/replay", post(r::operator::replay))
         .route("/operator/v1/workspaces", post(r::operator::create_workspace))
         .nest("/api/v1", management)
         .merge(demo)

@@ -6,9 +6,11 @@
 
 mod decide;
 mod directory;
+pub mod draft;
 mod load;
 mod lookups;
 mod people;
+pub mod rebuild;
 mod write;
 
 #[cfg(test)]

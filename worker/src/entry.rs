@@ -127,13 +127,7 @@ async fn fetch(request: HttpRequest, env: Env, context: Context) -> worker::Resu
     let request = axum::extract::Request::from_parts(parts, axum::body::Body::new(body));
     let mut response = app::answer(&app, &router, request, peer).await;
     if let Some(AfterAnswer(messages)) = response.extensions_mut().remove::<AfterAnswer>() {
-        let queue = env.queue("QUEUE")?;
-        context.wait_until(async move {
-            if let Err(error) = queue.send_batch(messages).await {
-                // A sweep finds what this message was for.
-                crate::log(&format!("queue refused: {error}"));
-            }
-        });
+        context.wait_until(async move { send(&env, messages).await });
     }
     Ok(response)
 }

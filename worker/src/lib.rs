@@ -12,13 +12,18 @@ pub mod error;
 pub mod fields;
 pub mod jobs;
 pub mod limiter;
+pub mod replay;
 pub mod secrets;
 pub mod shapes;
+pub mod simulate;
 pub mod store;
 pub mod stripe_api;
 
 mod pages;
 mod routes;
+
+#[cfg(any(test, feature = "host"))]
+pub mod host;
 
 #[cfg(target_arch = "wasm32")]
 mod entry;

@@ -75,23 +75,33 @@ pub fn explanation(inputs: &Inputs, verdict: &Verdict) -> Json {
                 domain::attribution::Outcome::NotNeeded => "not_needed",
                 domain::attribution::Outcome::Lost(reason) => reason.as_str(),
             };
-            json!({ "method": candidate.method.as_str(), "value": candidate.value, "outcome": outcome })
+            json!({ "method": candidate.method.as_str(), "value": key_shown(&candidate.value), "outcome": outcome })
         })
         .collect();
-    json!({ "inputs": inputs_shown(inputs), "candidates": candidates, "steps": verdict.steps() })
+    json!({ "inputs": inputs_shown(inputs), "candidates": candidates, "steps": steps_shown(verdict) })
+}
+
+/// The steps, with no hash in them.
+fn steps_shown(verdict: &Verdict) -> Vec<String> {
+    let mut verdict = verdict.clone();
+    for candidate in &mut verdict.candidates {
+        candidate.value = key_shown(&candidate.value).to_owned();
+    }
+    verdict.steps()
+}
+
+/// A candidate's value; of a customer's address its hash is nobody's business.
+fn key_shown(value: &str) -> &str {
+    if value.starts_with("email/") { "email" } else { value }
 }
 
 /// The inputs with their times as ISO 8601, as every time in an answer, and without the hashes of addresses.
 fn inputs_shown(inputs: &Inputs) -> Json {
     let mut shown = json!(inputs);
     shown["occurred_at"] = json!(inputs.occurred_at.to_string());
-    if let Some(surroundings) = shown.get_mut("surroundings").and_then(Json::as_object_mut) {
-        surroundings.remove("buyer");
-        for person in surroundings.get_mut("people").and_then(Json::as_array_mut).into_iter().flatten() {
-            if let Some(person) = person.as_object_mut() {
-                person.remove("email");
-            }
-        }
+    for customer in shown.get_mut("customers").and_then(Json::as_array_mut).into_iter().flatten() {
+        let key = customer["key"].as_str().map(key_shown);
+        customer["key"] = json!(key);
     }
     if let Some(clicks) = shown.get_mut("clicks").and_then(Json::as_array_mut) {
         for click in clicks {

@@ -12,6 +12,9 @@ use crate::process::say;
 use crate::server::{self, Server};
 use crate::{build, seed, setup};
 
+/// Where the data is kept, unless `--state` says otherwise: in the project.
+pub const STATE_DEFAULT: &str = ".selgeo/state";
+
 /// What `cargo xtask dev` can be told.
 #[derive(clap::Args)]
 pub struct Options {
@@ -19,7 +22,7 @@ pub struct Options {
     #[arg(long, default_value_t = 8787)]
     port: u16,
     /// Where the data is kept
-    #[arg(long, default_value = ".selgeo/state")]
+    #[arg(long, default_value = STATE_DEFAULT)]
     state: PathBuf,
     /// For the end-to-end tests: take build/ as it is, leave .selgeo/dev.json alone, and print one line of JSON when ready
     #[arg(long, hide = true)]
@@ -85,8 +88,8 @@ fn workspaces(state: &Path, server: &Server) -> Result<Value> {
 }
 
 /// A path given on the command line is relative to where the person is; the default is the project's own.
-fn absolute(root: &Path, state: &Path) -> Result<PathBuf> {
-    let base = if state == Path::new(".selgeo/state") { root.to_path_buf() } else { env::current_dir()? };
+pub fn absolute(root: &Path, state: &Path) -> Result<PathBuf> {
+    let base = if state == Path::new(STATE_DEFAULT) { root.to_path_buf() } else { env::current_dir()? };
     Ok(base.join(state))
 }
 

@@ -11,6 +11,7 @@ mod disposable;
 mod fuzz;
 mod http;
 mod process;
+mod replay;
 mod seed;
 mod server;
 mod setup;
@@ -37,6 +38,10 @@ enum Command {
     Build,
     /// Send a correctly signed Stripe event to the running `cargo xtask dev`
     Stripe(stripe_event::Options),
+    /// Make every stored decision and commission again, and name what differs; nothing is written
+    Replay(replay::Options),
+    /// Print what a draft of a program's rules would change, participant by participant; nothing is written
+    Simulate(replay::Draft),
     /// Print how many bytes the built files have: raw, gzip, brotli
     Size,
     /// Simulate merchants, buyers and a faulty world over many seeds, against a reference model
@@ -52,6 +57,8 @@ fn main() -> ExitCode {
         Command::Test => return test::run(&root),
         Command::Build => setup::prepare(&root).and_then(|tools| build::run(&root, &tools)),
         Command::Stripe(options) => stripe_event::run(&root, &options),
+        Command::Replay(options) => replay::run(&root, &options),
+        Command::Simulate(draft) => replay::simulate(&root, &draft),
         Command::Size => setup::prepare(&root).and_then(|tools| size::run(&root, &tools)),
         Command::SimulateWorld(options) => simulate_world::run(&root, &options),
         Command::Fuzz(options) => fuzz::run(&root, &options),

@@ -39,7 +39,11 @@ fn parts(root: &Path, tools: &Tools, report: &mut Report) {
         formatted.context("run `cargo fmt --all`")
     });
     report.part("lints, native", |_| {
-        process::run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+        process::run(
+            cargo()
+                .args(["clippy", "--workspace", "--all-targets", "--features", "selgeo-worker/host"])
+                .args(["--", "-D", "warnings"]),
+        )
     });
     report.part("lints, wasm32", |_| {
         process::run(cargo().args(["clippy", "--target", WASM]).args(WASM_CRATES).args(["--", "-D", "warnings"]))

@@ -3,9 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::Method;
-use crate::email::EmailHashes;
 use crate::fact::ClickSource;
-use crate::fraud::Policy;
+use crate::fraud::{Found, Policy};
 use crate::ids::{ActId, LinkId, ParticipantId, ProgramId};
 use crate::status::{AttributionModel, ParticipantStatus, ProgramStatus};
 use crate::time::Instant;
@@ -110,9 +109,9 @@ pub struct Manual {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Surroundings {
-    /// The buyer's address.
+    /// What is known of the buyer's address.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub buyer: Option<EmailHashes>,
+    pub buyer: Option<Buyer>,
     /// Purchases of the same customer before this one.
     #[serde(skip_serializing_if = "is_zero")]
     pub purchases_before: u32,
@@ -124,17 +123,22 @@ pub struct Surroundings {
     pub bursts: Vec<Burst>,
 }
 
+/// What the fraud rules look at of a buyer's address: not the address, nor a hash of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Buyer {
+    /// Its domain belongs to a provider of throw-away addresses.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub disposable: bool,
+}
+
 /// Somebody who may be credited, as the fraud rules see them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
     /// Who.
     pub participant_id: ParticipantId,
-    /// The partner's address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub email: Option<EmailHashes>,
-    /// Anybody can have an address of the partner's domain.
+    /// The buyer's address is the partner's own, by its whole text, without the plus part, or by a domain of the partner's own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub domain_shared: bool,
+    pub own_address: bool,
     /// The participant's newest conversions, as many as were counted.
     #[serde(default)]
     pub conversions: u32,
@@ -201,6 +205,9 @@ pub struct Inherited {
     pub promo_code: Option<String>,
     /// Whose subscription it is.
     pub standing: Standing,
+    /// What was found when the subscription began, holds its commissions, and no person has cleared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Found>,
 }
 
 impl Inputs {
@@ -270,12 +277,14 @@ impl Surroundings {
             return;
         }
         self.purchases_before = before.purchases_before;
-        if before.buyer.is_some() {
-            self.buyer.clone_from(&before.buyer);
+        let buyer_is_new = before.buyer.is_none() && self.buyer.is_some();
+        if !buyer_is_new {
+            self.buyer = before.buyer;
         }
         for person in &mut self.people {
             if let Some(known) = before.people.iter().find(|known| known.participant_id == person.participant_id) {
-                *person = known.clone();
+                let own_address = if buyer_is_new { person.own_address } else { known.own_address };
+                *person = Person { own_address, ..known.clone() };
             }
         }
         for burst in &mut self.bursts {
@@ -283,5 +292,9 @@ impl Surroundings {
                 *burst = known.clone();
             }
         }
+        // Only clicks that are named anew are counted; the others were.
+        let told = |burst: &Burst| self.bursts.iter().any(|held| held.click_id == burst.click_id);
+        let counted: Vec<Burst> = before.bursts.iter().filter(|burst| !told(burst)).cloned().collect();
+        self.bursts.extend(counted);
     }
 }

@@ -64,10 +64,12 @@ pub fn members(facts: &FamilyFacts, now: Instant) -> Vec<Member> {
     members
 }
 
-/// When the family's subscription ended, where it has.
-pub fn ended_at(facts: &FamilyFacts) -> Option<Instant> {
+/// When a subscription ended, where it has.
+pub fn ended_at(facts: &FamilyFacts, subscription: &str) -> Option<Instant> {
     let ends = facts.stripe.iter().filter_map(|observed| match &observed.fact {
-        StripeFact::SubscriptionEnded(ended) => Some(ended.ended_at.unwrap_or(observed.at)),
+        StripeFact::SubscriptionEnded(ended) if ended.subscription == subscription => {
+            Some(ended.ended_at.unwrap_or(observed.at))
+        }
         _ => None,
     });
     ends.min()
@@ -93,7 +95,8 @@ fn sorted(facts: &FamilyFacts) -> Vec<(BTreeSet<String>, Part)> {
     sets.extend(facts.refunds.iter().map(|refund| of_report(&refund.external_transaction_id)));
     sets.extend(facts.stripe.iter().map(|observed| keys(&observed.fact)));
     // These come last, and hold nothing but keys.
-    sets.extend(facts.joins.iter().map(|by_hand| by_hand.joined.clone()));
+    let by_hand = applying(facts, &sets);
+    sets.extend(by_hand);
     let mut all = Vec::new();
     for (keys, places) in parts(&sets) {
         // A fact without keys speaks of the whole family.
@@ -113,6 +116,23 @@ fn sorted(facts: &FamilyFacts) -> Vec<(BTreeSet<String>, Part)> {
         all.push((keys, part));
     }
     all
+}
+
+/// What people joined, as far as it still applies: it gives a sale to what has none. Should a fact tell of which sale that is,
+/// the fact stands, and two sales do not become one by a person's mistake.
+fn applying(facts: &FamilyFacts, sets: &[BTreeSet<String>]) -> Vec<BTreeSet<String>> {
+    let (reports, refunds) = (facts.reports.len(), facts.refunds.len());
+    let names_a_sale = |place: &usize| {
+        *place < reports
+            || facts
+                .stripe
+                .get(place.wrapping_sub(reports + refunds))
+                .is_some_and(|o| matches!(o.fact, StripeFact::Session(_) | StripeFact::Invoice(_)))
+    };
+    let known: Vec<BTreeSet<String>> =
+        parts(sets).into_iter().filter(|(_, places)| places.iter().any(names_a_sale)).map(|(keys, _)| keys).collect();
+    let sales = |by_hand: &BTreeSet<String>| known.iter().filter(|keys| !keys.is_disjoint(by_hand)).count();
+    facts.joins.iter().map(|by_hand| &by_hand.joined).filter(|joined| sales(joined) <= 1).cloned().collect()
 }
 
 /// Of several reports that turned out to be one sale, the one that happened first speaks for it.
@@ -433,13 +453,41 @@ mod tests {
     }
 
     #[test]
+    fn a_match_by_hand_gives_way_to_the_fact_that_tells_of_which_sale_a_refund_is() {
+        let by_hand = Joined { joined: BTreeSet::from(["ch_1".to_owned(), "in_a".to_owned()]) };
+        let a = invoice(1, "a", BillingReason::Other, 5_000);
+        let b = invoice(2, "b", BillingReason::Other, 8_000);
+        let back = refund(3, "re_1", 2_500);
+        let with = |stripe| FamilyFacts { joins: vec![by_hand.clone()], ..of(stripe) };
+        let money = |facts: &FamilyFacts| -> Vec<(i64, i64)> {
+            let mut all: Vec<_> = conversions(facts).into_iter().map(|(paid, back, _)| (paid, back)).collect();
+            all.sort_unstable();
+            all
+        };
+        assert_eq!(money(&with(vec![a.clone(), b.clone(), back.clone()])), [(5_000, 2_500), (8_000, 0)]);
+        let joining = observed(
+            4,
+            StripeFact::InvoicePayment(InvoicePaymentFact {
+                invoice_payment: "inpay_b".to_owned(),
+                invoice: "in_b".to_owned(),
+                payment_intent: Some("pi_1".to_owned()),
+                charge: None,
+                amount_paid: 8_000,
+                currency: Some(Currency::EUR),
+            }),
+        );
+        assert_eq!(money(&with(vec![a, b, back, joining])), [(5_000, 0), (8_000, 2_500)]);
+    }
+
+    #[test]
     fn a_subscription_ends_once() {
         let end = |s| {
             let fact = SubscriptionEndedFact { subscription: "sub_1".to_owned(), customer: None, ended_at: None };
             observed(s, StripeFact::SubscriptionEnded(fact))
         };
         let facts = of(vec![end(9), end(5), session(1)]);
-        assert_eq!(ended_at(&facts), Some(NOW.plus_ms(5_000)));
+        assert_eq!(ended_at(&facts, "sub_1"), Some(NOW.plus_ms(5_000)));
+        assert_eq!(ended_at(&facts, "sub_2"), None);
         assert_eq!(subscriptions(&facts), BTreeSet::from(["sub_1".to_owned()]));
         assert_eq!(members(&facts, NOW).len(), 1);
     }

@@ -108,6 +108,18 @@ pub fn listed(facts: &FamilyFacts) -> Vec<Listed> {
     all.into_values().map(|(_, told)| told).collect()
 }
 
+/// The charges that the facts tell of.
+pub fn charges(facts: &FamilyFacts) -> Vec<&String> {
+    let all = facts.stripe.iter().filter_map(|observed| match &observed.fact {
+        StripeFact::Charge(charge) => Some(&charge.charge),
+        _ => None,
+    });
+    let mut charges: Vec<&String> = all.collect();
+    charges.sort_unstable();
+    charges.dedup();
+    charges
+}
+
 /// Charges that tell an amount given back, while nobody tells by which refunds.
 fn figures(facts: &FamilyFacts) -> Vec<((u8, Instant), Listed)> {
     let told_of = |charge: &str, intent: Option<&String>| {

@@ -4,7 +4,7 @@ use domain::time::DAY_MS;
 use serde_json::{Value as Json, json};
 
 use crate::testing::shop::{Shop, shop};
-use crate::testing::{charge, invoice_paid, invoice_payment, refund, session_completed};
+use crate::testing::{charge, dispute, invoice_paid, invoice_payment, refund, session_completed};
 
 fn act(shop: &Shop, path: &str, body: Json) -> crate::testing::Answer {
     shop.world.pass_ms(1_000);
@@ -116,7 +116,7 @@ fn refunds_and_disputes_are_listed_once_each_as_they_stand() {
     shop.take(&session_completed("1", s, shop.hint()));
     shop.take(&refund("1", "1", s + 1, 2_500, "pending"));
     shop.take(&refund("1", "1", s + 2, 2_500, "succeeded"));
-    shop.take(&crate::testing::dispute("1", s + 3, "needs_response"));
+    shop.take(&dispute("1", s + 3, "needs_response"));
     let listed: Vec<String> = shop
         .data("refunds")
         .iter()
@@ -155,6 +155,40 @@ fn a_conversion_rejected_by_hand_stays_rejected_when_it_turns_out_to_be_another_
     let path = format!("conversions/{}/refunds", id(&stays));
     let given = act(&shop, &path, json!({"external_refund_id": "r1", "amount_cents": 5_000}));
     assert_eq!(given.status, 201, "{}", given.body);
+}
+
+#[test]
+fn a_dispute_on_a_conversion_that_is_merged_goes_on_at_the_one_that_stays() {
+    let shop = shop();
+    shop.take(&invoice_paid("1", shop.now_s(), false, json!({"customer": null, "customer_email": null})));
+    shop.world.pass_ms(10);
+    let body = json!({"external_transaction_id": "pi_1", "event_type": "order", "amount_cents": 10_000,
+        "currency": "EUR", "click_id": shop.click_id});
+    shop.world.api("POST /api/v1/conversions", body);
+    shop.take(&dispute("1", shop.now_s(), "needs_response"));
+    shop.take(&invoice_payment("1", shop.now_s()));
+    let disputed = |shop: &Shop| {
+        let mut all: Vec<Json> =
+            shop.data("commissions").iter().map(|c| json!([c["amount_cents"], c["disputed"]])).collect();
+        all.sort_by_key(Json::to_string);
+        all
+    };
+    assert_eq!(disputed(&shop), [json!([0, false]), json!([2_000, true])]);
+    shop.take(&dispute("1", shop.now_s() + 1, "won"));
+    assert_eq!(disputed(&shop), [json!([0, false]), json!([2_000, false])]);
+}
+
+#[test]
+fn what_a_charge_told_as_a_sum_is_listed_once_its_refunds_are_told_one_by_one() {
+    let shop = shop();
+    shop.take(&charge("7", shop.now_s(), 2_500));
+    let keys = |shop: &Shop| {
+        let rows = shop.data("refunds?matched=false");
+        rows.iter().map(|row| row["external_refund_id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(keys(&shop), ["ch_7"]);
+    shop.take(&refund("7", "7", shop.now_s() + 1, 2_500, "succeeded"));
+    assert_eq!(keys(&shop), ["re_7"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use domain::attribution::{self, Inherited, Inputs, Refusal, Surroundings, Verdict};
+use domain::attribution::{self, Buyer, Inherited, Inputs, Refusal, Surroundings, Verdict};
 use domain::fraud::{self, Response};
 use domain::ledger::{self, Due, EntryKind, Step, Terms};
 use domain::reward::{self, ReviewReason};
@@ -105,7 +105,6 @@ pub fn decide(app: &App, booking: &Booking, loaded: Loaded) -> Decided {
             return Decided::NotByHand;
         }
     }
-    let ended_at = family::ended_at(&loaded.facts);
     let mut conversions = Vec::new();
     let mut credits: HashMap<String, Inherited> = HashMap::new();
     for (place, state) in in_order(&members) {
@@ -122,20 +121,26 @@ pub fn decide(app: &App, booking: &Booking, loaded: Loaded) -> Decided {
                 (inputs, verdict, false)
             }
         };
-        if reported == Some(place)
-            && let Err(refusal) = attribution::admit(&of_report(app, &loaded, member, state.occurred_at))
-        {
-            return Decided::Refused { refusal, inputs: Box::new(inputs), verdict: Box::new(verdict) };
+        if reported == Some(place) {
+            // What is kept is what was judged, so that it can be judged again.
+            let inputs = of_report(app, &loaded, member, state.occurred_at);
+            if let Err(refusal) = attribution::admit(&inputs) {
+                let verdict = attribution::attribute(&inputs);
+                return Decided::Refused { refusal, inputs: Box::new(inputs), verdict: Box::new(verdict) };
+            }
         }
         if let Some(subscription) = subscription
-            && let Some(credit) = inheritance(&verdict, &loaded.directory)
+            && let Some(credit) = inheritance(&verdict, &loaded.directory, &standings(&loaded, row.as_ref()))
         {
             credits.entry(subscription).or_insert(credit);
         }
         let mut due = due(&loaded, &state, &verdict);
         if let Some(due) = &mut due {
             due.takes_over = taken_over(&loaded, member, due);
+            // Where a person has rejected what turned out to be this sale, it is not approved without one.
+            due.terms.auto_approve &= due.takes_over != Some(CommissionState::Rejected);
         }
+        let ended_at = state.stripe.subscription.as_deref().and_then(|id| family::ended_at(&loaded.facts, id));
         let taken_back = ended_at.is_some_and(|ended_at| end(&loaded, row.as_ref(), &state, ended_at, due.as_mut()));
         let kind = if taken_back { EntryKind::Ended } else { change(member, row.as_ref(), &state) };
         let steps = ledger::settle(due.as_ref(), &standings(&loaded, row.as_ref()), kind);
@@ -243,18 +248,19 @@ fn surroundings(loaded: &Loaded, state: &sale::Conversion, inputs: &Inputs, row:
     let people: Vec<_> = candidates
         .into_iter()
         .filter_map(|id| loaded.directory.people.get(id))
-        .map(|known| known.person.clone())
+        .map(|known| known.person(&state.customer.emails))
         .collect();
     if people.is_empty() {
         return Surroundings::default();
     }
+    let emails = &state.customer.emails;
     let keys = state.customer.keys();
     let (known, _) = loaded.directory.customers(&keys);
     let purchases: i64 = known.iter().map(|known| known.purchases).max().unwrap_or(0);
     // The conversion itself is not a purchase before it.
     let before = purchases - i64::from(row.is_some_and(|_| counts_as_purchase(state)));
     Surroundings {
-        buyer: state.customer.emails.first().cloned(),
+        buyer: (!emails.is_empty()).then(|| Buyer { disposable: emails.iter().any(|email| email.disposable) }),
         purchases_before: u32::try_from(before).unwrap_or(0),
         people,
         bursts: loaded
@@ -308,14 +314,23 @@ fn again(before: &Inputs, verdict: &Verdict, inputs: Inputs) -> (Inputs, Verdict
 }
 
 /// What the renewals of a subscription inherit of an attributed sale.
-fn inheritance(verdict: &Verdict, directory: &Directory) -> Option<Inherited> {
+fn inheritance(verdict: &Verdict, directory: &Directory, held: &[ledger::Standing]) -> Option<Inherited> {
     let credit = verdict.credit.as_ref()?;
     let standing = directory.people.standing(&credit.participant_id)?;
+    // What holds a commission and yet does not hold this one any more, a person has looked at.
+    let is_cleared = held.iter().any(|held| {
+        held.participant_id == credit.participant_id
+            && matches!(held.state, CommissionState::Approved | CommissionState::Paid)
+    });
+    let holds = |found: &&fraud::Found| {
+        !is_cleared && found.participant_id == credit.participant_id && fraud::at_least(found.response, Response::Hold)
+    };
     Some(Inherited {
         method: credit.method,
         click_id: credit.click_id.clone(),
         promo_code: credit.promo_code.clone(),
         standing: standing.clone(),
+        findings: verdict.findings.iter().filter(holds).cloned().collect(),
     })
 }
 
@@ -372,12 +387,14 @@ fn taken_over(loaded: &Loaded, member: &Member, due: &Due) -> Option<CommissionS
 fn end(loaded: &Loaded, row: Option<&Row>, state: &sale::Conversion, ended_at: Instant, due: Option<&mut Due>) -> bool {
     let Some(due) = due else { return false };
     let person = loaded.directory.people.get(&due.participant_id);
-    let wanted = person.is_some_and(|known| known.reverse_pending_on_end) && state.stripe.subscription.is_some();
+    // What was paid after the end was never pending when it came.
+    let wanted = person.is_some_and(|known| known.reverse_pending_on_end) && state.occurred_at <= ended_at;
     let terms = &due.terms;
     let waits = terms.hold_until > ended_at || !terms.auto_approve || !terms.needs_review.is_empty();
     let decided = row.into_iter().flat_map(|row| held(loaded, row)).any(|held| {
         let is_it = held.standing.participant_id == due.participant_id && held.standing.currency == due.currency;
-        is_it && matches!(held.standing.state, CommissionState::Approved | CommissionState::Paid)
+        let state = held.standing.reversed_from.unwrap_or(held.standing.state);
+        is_it && matches!(state, CommissionState::Approved | CommissionState::Paid)
     });
     let taken_back = wanted && waits && !decided;
     if taken_back {

@@ -3,7 +3,7 @@
 use domain::time::{DAY_MS, MINUTE_MS};
 use serde_json::{Value as Json, json};
 
-use crate::testing::{Answer, World, session_completed};
+use crate::testing::{Answer, World, charge, invoice_paid, refund, session_completed};
 
 struct Shop {
     world: World,
@@ -112,6 +112,73 @@ fn a_second_purchase_a_fast_one_and_a_burst_of_clicks_are_shown_and_stop_nothing
     let told = shop.world.api("GET /api/v1/events?type=conversion.fraud_detected", json!(null));
     assert_eq!(told.body["data"].as_array().map(Vec::len), Some(3));
     assert_eq!(told.body["data"][0]["subject"], burst.body["id"]);
+}
+
+#[test]
+fn what_was_found_of_a_sale_stays_found_when_a_later_fact_comes() {
+    let shop = shop(json!({"click_burst": "block"}));
+    let world = &shop.world;
+    let connection = world.stripe_connection(&world.keys.sk_test);
+    for _ in 0..19 {
+        shop.click();
+    }
+    let click_id = shop.click();
+    world.deliver();
+    world.pass_ms(MINUTE_MS);
+    let s = world.now().seconds();
+    let more = json!({"client_reference_id": click_id});
+    for event in [session_completed("1", s, more), charge("1", s + 1, 0), refund("1", "1", s + 2, 100, "succeeded")] {
+        world.stripe(&connection, &event);
+        world.deliver();
+    }
+    assert_eq!(world.db.count("SELECT count(*) FROM conversions WHERE attribution_reason = 'fraud_blocked'"), 1);
+    assert_eq!(world.db.count("SELECT count(*) FROM commissions"), 0);
+    assert_eq!(world.db.count("SELECT count(*) FROM events WHERE type = 'conversion.fraud_detected'"), 1);
+}
+
+#[test]
+fn the_renewals_of_a_subscription_that_is_held_are_held_until_a_person_has_looked() {
+    let world = World::new();
+    let described = json!({"rewards": [{"trigger": "recurring", "percent_bps": 2000}]});
+    world.program_with(&world.keys.sk_test, "anna", described);
+    let connection = world.stripe_connection(&world.keys.sk_test);
+    let click_id = world.click(&world.keys.pk_test, "anna");
+    world.pass_ms(MINUTE_MS);
+    let s = world.now().seconds();
+    let email = json!({"email": "anna@partner.test"});
+    let session = json!({"mode": "subscription", "payment_intent": null, "subscription": "sub_1", "invoice": "in_1",
+        "customer": "cus_1", "client_reference_id": click_id, "customer_details": email});
+    let details = json!({"type": "subscription_details",
+        "subscription_details": {"subscription": "sub_1", "metadata": {}}});
+    let renewal = |n: i64| {
+        let more = json!({"billing_reason": "subscription_cycle", "parent": details, "customer": "cus_1"});
+        invoice_paid(&n.to_string(), s + n * 86_400, false, more)
+    };
+    let take = |event: &Json| {
+        world.pass_ms(1_000);
+        world.stripe(&connection, event);
+        world.deliver();
+        world.sweep();
+    };
+    let states = || {
+        world.pass_ms(1);
+        let list = world.api("GET /api/v1/commissions", json!(null));
+        let rows = list.body["data"].as_array().unwrap().clone();
+        rows.iter().rev().map(|row| row["state"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    take(&session_completed("1", s, session));
+    take(&invoice_paid("1", s, false, json!({"customer_email": "anna@partner.test"})));
+    take(&renewal(2));
+    world.pass_ms(3 * DAY_MS);
+    world.sweep();
+    assert_eq!(states(), ["pending", "pending"]);
+    let list = world.api("GET /api/v1/commissions", json!(null));
+    let first = list.text("/data/1/id");
+    world.api(&format!("POST /api/v1/commissions/{first}/approve"), json!(null));
+    take(&renewal(3));
+    world.pass_ms(4 * DAY_MS);
+    world.sweep();
+    assert_eq!(states(), ["approved", "approved", "approved"]);
 }
 
 #[test]

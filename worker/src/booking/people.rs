@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use domain::attribution::{Person, Standing};
-use domain::email;
-use domain::fraud::Policy;
+use domain::email::{self, EmailHashes};
+use domain::fraud::{Policy, is_own_address};
 use domain::ids::ParticipantId;
 use domain::status::AttributionModel;
 
@@ -17,10 +17,31 @@ pub struct Known {
     pub standing: Standing,
     /// How the program treats a customer who is bound.
     pub model: AttributionModel,
-    /// As the fraud rules see it.
-    pub person: Person,
+    /// The partner's address; it is compared, and not stored with a decision.
+    email: Option<EmailHashes>,
+    /// Anybody can have an address of the partner's domain.
+    domain_shared: bool,
+    conversions: u32,
+    refunded: u32,
+    /// What the program wants done about each fraud rule.
+    pub policy: Policy,
     /// A subscription that ends takes its pending commissions with it.
     pub reverse_pending_on_end: bool,
+}
+
+impl Known {
+    /// As the fraud rules see it, for a buyer with these addresses.
+    pub fn person(&self, buyer: &[EmailHashes]) -> Person {
+        let is_own =
+            |partner: &EmailHashes| buyer.iter().any(|buyer| is_own_address(buyer, partner, self.domain_shared));
+        Person {
+            participant_id: self.standing.participant_id.clone(),
+            own_address: self.email.as_ref().is_some_and(is_own),
+            conversions: self.conversions,
+            refunded: self.refunded,
+            policy: self.policy.clone(),
+        }
+    }
 }
 
 /// Everybody who may be credited.
@@ -43,6 +64,11 @@ impl People {
         self.0.get(id)
     }
 
+    /// All of them, to be looked at in another light.
+    pub fn each_mut(&mut self) -> impl Iterator<Item = &mut Known> {
+        self.0.values_mut()
+    }
+
     /// How one of them stands.
     pub fn standing(&self, id: &ParticipantId) -> Option<&Standing> {
         self.0.get(id).map(|known| &known.standing)
@@ -53,18 +79,14 @@ fn known(row: &Row, key: &[u8]) -> Result<Known, DbError> {
     let standing = partners::decode_standing(row)?;
     let address = row.text("email")?;
     let counted = |column| Ok(u32::try_from(row.integer(column)?).unwrap_or(0));
-    let person = Person {
-        participant_id: standing.participant_id.clone(),
+    Ok(Known {
+        standing,
+        model: row.parsed("attribution_model", AttributionModel::parse, "an attribution model")?,
         email: email::hash_email(key, &address),
         domain_shared: email::has_shared_domain(&address),
         conversions: counted("conversions")?,
         refunded: counted("refunded")?,
         policy: row.json::<Policy>("fraud")?,
-    };
-    Ok(Known {
-        standing,
-        model: row.parsed("attribution_model", AttributionModel::parse, "an attribution model")?,
-        person,
         reverse_pending_on_end: row.flag("reverse_pending_on_end")?,
     })
 }

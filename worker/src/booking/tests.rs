@@ -375,3 +375,17 @@ fn a_subscription_that_ends_takes_its_pending_commissions_with_it_where_the_prog
         }
     }
 }
+
+#[test]
+fn a_code_that_is_mapped_while_its_sale_is_decided_on_is_found_all_the_same() {
+    let shop = shop();
+    let session =
+        session_completed("1", shop.now_s(), json!({"discounts": [{"promotion_code": "promo_1", "coupon": null}]}));
+    let body = json!({"participant_id": shop.program.participant_id, "code": "ANNA20",
+        "stripe_promotion_code_id": "promo_1"});
+    assert_eq!(shop.send(&session).status, 200);
+    shop.world.before_next_write("POST /api/v1/promo-codes", body);
+    shop.world.deliver();
+    shop.world.sweep();
+    assert_eq!(shop.books(), "stripe 10000 attributed_promo_code; 2000 approved [earned 2000]");
+}

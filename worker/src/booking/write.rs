@@ -28,7 +28,8 @@ use crate::store::{DbError, Statement, customers, families, fraud_alerts, refund
 
 /// The batch, and the answer.
 pub fn write(app: &App, booking: &Booking, decided: Decided) -> Result<(Vec<Statement>, Booked), ApiError> {
-    let writer = Writer { app, booking, customers: RefCell::default() };
+    let repeated = matches!(&decided, Decided::Family(family) if family.loaded.repeated);
+    let writer = Writer { app, booking, repeated, customers: RefCell::default() };
     match decided {
         Decided::Duplicate { conversion_id } => Ok((Vec::new(), Booked::Duplicate { conversion_id })),
         Decided::Repeated => Ok((Vec::new(), Booked::Repeated)),
@@ -52,10 +53,23 @@ pub fn write(app: &App, booking: &Booking, decided: Decided) -> Result<(Vec<Stat
     }
 }
 
+/// The conversion as it would be written, with this decision: for a rebuild, which writes nothing.
+pub fn due_row(
+    app: &App,
+    booking: &Booking,
+    family: &Family,
+    decided: &DecidedConversion,
+    decision_id: DecisionId,
+) -> Conversion {
+    Writer { app, booking, repeated: false, customers: RefCell::default() }.row(family, decided, decision_id)
+}
+
 /// What every statement of a booking needs.
 struct Writer<'a> {
     app: &'a App,
     booking: &'a Booking,
+    /// Every fact of the booking was stored before.
+    repeated: bool,
     customers: RefCell<Customers>,
 }
 
@@ -95,7 +109,7 @@ impl Writer<'_> {
         batch.extend(self.by_hand()?);
         batch.extend(self.booking.beside.iter().cloned());
         batch.extend(self.awaited(family, &id)?);
-        batch.extend(self.refunds(family, &told));
+        batch.extend(self.refunds(family, &told)?);
         batch.extend(self.found(family)?);
         batch.extend(lookups::wanted(self.app, self.booking, family)?);
         let is_parked = self.is_parked(family);
@@ -137,7 +151,7 @@ impl Writer<'_> {
     }
 
     /// Codes that Stripe named and nobody has mapped: the family is decided again once somebody does.
-    fn awaited(&self, family: &Family, id: &FamilyId) -> Result<Option<Statement>, DbError> {
+    fn awaited(&self, family: &Family, id: &FamilyId) -> Result<Vec<Statement>, DbError> {
         let unknown: BTreeSet<&str> = family
             .conversions
             .iter()
@@ -147,18 +161,21 @@ impl Writer<'_> {
             .map(|promo| promo.code.as_str())
             .collect();
         if unknown.is_empty() {
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        families::await_codes(&self.booking.scope, id, &unknown.into_iter().collect::<Vec<_>>()).map(Some)
+        let Booking { scope, now, .. } = self.booking;
+        let unknown: Vec<&str> = unknown.into_iter().collect();
+        // Whoever maps one from now on finds the family; what was mapped since it was loaded is found here.
+        Ok(vec![families::await_codes(scope, id, &unknown)?, families::wake_if_mapped(scope, id, &unknown, *now)?])
     }
 
     /// The family's refunds and disputes for reading, where one was told of now, or its sale was found.
-    fn refunds(&self, family: &Family, told: &[(usize, String)]) -> Vec<Statement> {
+    fn refunds(&self, family: &Family, told: &[(usize, String)]) -> Result<Vec<Statement>, DbError> {
         let Booking { scope, facts, now, .. } = self.booking;
         let news = facts.iter().any(|fact| fact.body.takes_back());
         let found = family.loaded.families.len() > 1 || family.loaded.families.iter().any(|loaded| loaded.parked);
         if !news && !found {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let of_sale = |key: &String| {
             let place = family.members.iter().position(|member| member.keys.contains(key))?;
@@ -170,13 +187,16 @@ impl Writer<'_> {
                 (refund.source == listed::Source::Reported).then(|| refund.key.replacen("report/", "refund/", 1));
             facts.iter().find(|fact| Some(&fact.source) == source.as_ref()).map(|fact| fact.id.to_string())
         };
-        listed::listed(&family.loaded.facts)
-            .iter()
-            .map(|refund| {
-                let id = reported(refund).unwrap_or_else(|| self.app.fresh::<domain::ids::Refund>(*now).to_string());
-                refunds::upsert(scope, &id, refund, of_sale(&refund.sale_key), *now)
-            })
-            .collect()
+        let listed = listed::listed(&family.loaded.facts);
+        // What a charge told as a sum is told one by one now.
+        let is_told = |charge: &&String| !listed.iter().any(|refund| refund.key == **charge);
+        let charges: Vec<&String> = listed::charges(&family.loaded.facts).into_iter().filter(is_told).collect();
+        let gone = (!charges.is_empty()).then(|| refunds::delete(scope, &charges)).transpose()?;
+        let upserts = listed.iter().map(|refund| {
+            let id = reported(refund).unwrap_or_else(|| self.app.fresh::<domain::ids::Refund>(*now).to_string());
+            Ok(refunds::upsert(scope, &id, refund, of_sale(&refund.sale_key), *now))
+        });
+        gone.into_iter().map(Ok).chain(upserts).collect()
     }
 
     /// The customer of a conversion: who is known by any of its keys, or somebody new; counted, and bound to who is credited.
@@ -195,7 +215,10 @@ impl Writer<'_> {
         let mut told = self.customers.borrow_mut();
         if known.is_empty() && !told.made.values().any(|made| *made == id) {
             batch.push(customers::insert(scope, &id, customer.external_ids.first(), customer.stripe_ids.first(), *now));
-            told.made.extend(keys.iter().map(|key| (key.clone(), id.clone())));
+        }
+        told.made.extend(keys.iter().map(|key| (key.clone(), id.clone())));
+        if !known.is_empty() && !new_keys.is_empty() {
+            batch.push(customers::fill_in(&id, customer.external_ids.first(), customer.stripe_ids.first()));
         }
         let new_keys: Vec<&String> = new_keys.into_iter().filter(|key| told.keys.insert((*key).clone())).collect();
         if !new_keys.is_empty() {
@@ -525,7 +548,7 @@ impl Writer<'_> {
         if matches!(kind, EntryKind::Refunded | EntryKind::Disputed | EntryKind::Ended) {
             let data = json!({
                 "id": commission_id, "conversion_id": held.conversion_id, "participant_id": standing.participant_id,
-                "amount_cents": standing.amount_cents + amount_cents, "currency": standing.currency,
+                "amount_cents": standing.amount_cents + standing.bonus_cents + amount_cents, "currency": standing.currency,
                 "state": state.as_str(), "mode": self.booking.scope.mode,
             });
             batch.push(self.event("commission.refunded", commission_id.as_str(), data)?);
@@ -543,16 +566,26 @@ impl Writer<'_> {
         }
     }
 
-    /// Conversions that turned out to be this one's sale.
+    /// Conversions that turned out to be this one's sale: their commissions come to nothing, and what a dispute or an alert said
+    /// of them is said of this one.
     fn merged(&self, family: &Family, decided: &DecidedConversion, batch: &mut Vec<Statement>) -> Result<(), ApiError> {
         for (row, steps) in &decided.merged {
             let all: Vec<&Held> = decide::held(&family.loaded, row).collect();
+            for held in all.iter().filter(|held| held.disputed) {
+                batch.push(commissions::set_disputed(&held.standing.id, false));
+            }
             for step in steps {
                 self.append(step, &all, batch)?;
             }
             if row.status != ConversionStatus::Merged {
                 let merged = Conversion { status: ConversionStatus::Merged, ..row.clone() };
                 batch.push(conversions::update(&merged)?);
+                batch.push(fraud_alerts::dismiss_all(&row.id));
+                if let Some(customer) = row.customer_id.as_deref().and_then(CustomerId::parse)
+                    && decide::counts_as_purchase(&decided.state)
+                {
+                    batch.push(customers::count(&customer, -1));
+                }
                 let data = shapes::conversion(&merged, self.booking.scope.mode, None);
                 batch.push(self.event("conversion.merged", row.id.as_str(), data)?);
             }
@@ -568,8 +601,10 @@ impl Writer<'_> {
         kind: EntryKind,
     ) -> Statement {
         let id = self.app.fresh(self.booking.now);
-        // The fact that came last is the cause; with no new fact, time is.
-        let cause = self.booking.facts.last().map_or("time", |fact| fact.id.as_str());
+        // A person's word is the cause, else the fact that came last; with no new fact, time is.
+        let by_hand = self.booking.by_hand.as_ref().map(|by_hand| by_hand.manual.act_id.as_str());
+        let fact = self.booking.facts.last().map(|fact| fact.id.as_str()).filter(|_| !self.repeated);
+        let cause = by_hand.or(fact).unwrap_or("time");
         let entry = NewEntry { id, commission_id, amount_cents, currency, kind, cause };
         commissions::append(&self.booking.scope, &entry, self.booking.now)
     }

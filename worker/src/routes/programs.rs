@@ -23,7 +23,8 @@ use crate::shapes;
 use crate::store::programs::{self as table, Change, Program};
 use crate::store::{DbError, Scope, rewards as versions_table};
 
-const REWARDS_MAX: usize = 20;
+/// Rewards that are read at once.
+pub const REWARDS_MAX: usize = 20;
 
 /// Makes a program and the first version of each of its rewards.
 pub async fn create(
@@ -73,7 +74,7 @@ pub async fn create(
 
 /// The settings that are given, at creation and afterwards alike: a new setting is read here and written by
 /// [`table::change`].
-fn settings(fields: &mut Fields) -> Change {
+pub fn settings(fields: &mut Fields) -> Change {
     Change {
         name: fields.text("name", 100),
         attribution_window_days: fields.integer("attribution_window_days", 1, WINDOW_DAYS_MAX),

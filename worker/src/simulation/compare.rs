@@ -137,14 +137,17 @@ impl Simulation {
         must!(shown == wanted, Broken, "{what}\n  is        {shown}\n  should be {wanted}");
         let id = row.text("id").unwrap();
         must!(self.told("conversion.created", &id) == 1, Broken, "{what}: that {id} was made is not told once");
-        self.earnings(&what, expected, stored.commissions.get(&id).map_or(&[][..], Vec::as_slice))
+        let of = |id: &str| stored.commissions.get(id).map_or(&[][..], Vec::as_slice);
+        let others = rows.iter().map(|other| other.text("id").unwrap()).filter(|other| *other != id);
+        let carried: Vec<&Row> = others.flat_map(|other| of(&other)).collect();
+        self.earnings(&what, expected, of(&id), &carried)
     }
 
     fn told(&self, kind: &str, subject: &str) -> i64 {
         self.watch.told.get(&(kind.to_owned(), subject.to_owned())).copied().unwrap_or(0)
     }
 
-    fn earnings(&self, what: &str, expected: &Conversion, commissions: &[Row]) -> Found {
+    fn earnings(&self, what: &str, expected: &Conversion, commissions: &[Row], carried: &[&Row]) -> Found {
         let due = expected.earns.as_ref();
         let mut found = false;
         for row in commissions {
@@ -160,7 +163,19 @@ impl Simulation {
             let id = row.text("id").unwrap();
             must!(self.told("commission.created", &id) == 1, Broken, "{what}: that {id} was made is not told once");
             let state = row.text("state").unwrap();
-            let wanted = self.states(&id, amount, expected, is_due);
+            let mut wanted = self.states(&id, amount, expected, is_due);
+            // What was decided of the same partner's commission on a conversion that was merged into this one goes on here.
+            let same = |other: &&&Row| {
+                other.text("participant_id") == row.text("participant_id")
+                    && other.text("currency") == row.text("currency")
+            };
+            for other in carried.iter().filter(same) {
+                match self.acts.get(&other.text("id").unwrap()).copied() {
+                    Some("reject") => wanted.extend(["rejected", "pending"]),
+                    Some(_) if amount != 0 => wanted.push("approved"),
+                    _ => {}
+                }
+            }
             must!(
                 wanted.contains(&state.as_str()),
                 Broken,

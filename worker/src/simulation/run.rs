@@ -13,6 +13,7 @@ use super::random::Die;
 use super::reference::Reference;
 use super::told::Telling;
 use crate::jobs::{self, Message};
+use crate::replay::{self, Wanted};
 use crate::testing::{Answer, NextWrite, World};
 
 const HOUR_MS: i64 = 60 * MINUTE_MS;
@@ -97,7 +98,17 @@ impl Simulation {
             self.work();
         }
         self.compare()?;
-        self.compare_with_the_truth()
+        self.compare_with_the_truth()?;
+        self.replayed()
+    }
+
+    /// Every decision, made again from its inputs, and every family, rebuilt from its facts, come to what stands.
+    fn replayed(&self) -> Found {
+        let report = pollster::block_on(replay::all(&self.world.app, &Wanted::everything())).unwrap();
+        match report.differences.first() {
+            None => Ok(()),
+            Some(first) => Err(Finding::Broken(format!("replayed otherwise: {first:?}"))),
+        }
     }
 
     fn step(&mut self) -> Found {

@@ -6,9 +6,10 @@ use domain::money::Currency;
 use domain::sale::{ConversionStatus, Source, StripeIds};
 use domain::time::Instant;
 use serde_json::Value as Json;
+use sha2::{Digest, Sha256};
 
 use super::page::Page;
-use super::{DbError, Row, Scope, Statement};
+use super::{DbError, Row, Scope, Statement, Value};
 
 /// What the merchant reported beside the money.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -265,25 +266,68 @@ pub struct Decision {
     pub created_at: Instant,
 }
 
-/// Writes a decision. It is never changed.
+/// The columns of a decision that its digest is taken over, in order.
+const DECISION: [&str; 13] = [
+    "id",
+    "workspace_id",
+    "mode",
+    "conversion_id",
+    "external_transaction_id",
+    "rule_version",
+    "inputs",
+    "verdict",
+    "reason",
+    "participant_id",
+    "refused",
+    "request_id",
+    "created_at",
+];
+
+/// Writes a decision. It is never changed; the digest beside it tells if it was.
 pub fn insert_decision(scope: &Scope, decision: &Decision, request_id: Option<&str>) -> Result<Statement, DbError> {
-    Ok(Statement::new(
+    let cells: [Value; DECISION.len()] = [
+        decision.id.as_str().into(),
+        scope.workspace_id.as_str().into(),
+        scope.mode.into(),
+        decision.conversion_id.as_ref().into(),
+        decision.external_transaction_id.as_ref().into(),
+        decision.rule_version.into(),
+        super::to_json(&decision.inputs)?.into(),
+        super::to_json(&decision.verdict)?.into(),
+        decision.verdict.reason.as_str().into(),
+        decision.verdict.credit.as_ref().map(|credit| credit.participant_id.as_str()).into(),
+        decision.refused.as_ref().into(),
+        request_id.into(),
+        decision.created_at.into(),
+    ];
+    let digest = digest(cells.iter().map(|cell| match cell {
+        Value::Null => Json::Null,
+        Value::Integer(whole) => Json::from(*whole),
+        Value::Text(text) => Json::from(text.as_str()),
+    }));
+    let insert = Statement::new(
         "INSERT INTO decisions (id, workspace_id, mode, conversion_id, external_transaction_id, rule_version, inputs, \
-         verdict, reason, participant_id, refused, request_id, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(decision.id.as_str())
-    .bind(scope.workspace_id.as_str())
-    .bind(scope.mode)
-    .bind(decision.conversion_id.as_ref())
-    .bind(decision.external_transaction_id.as_ref())
-    .bind(decision.rule_version)
-    .bind(super::to_json(&decision.inputs)?)
-    .bind(super::to_json(&decision.verdict)?)
-    .bind(decision.verdict.reason.as_str())
-    .bind(decision.verdict.credit.as_ref().map(|credit| credit.participant_id.as_str()))
-    .bind(decision.refused.as_ref())
-    .bind(request_id)
-    .bind(decision.created_at))
+         verdict, reason, participant_id, refused, request_id, created_at, digest) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    );
+    Ok(cells.into_iter().fold(insert, Statement::bind).bind(digest))
+}
+
+/// Whether a decision's row is the one that was written; one without a digest is taken as it is.
+pub fn is_as_written(row: &Row) -> Result<bool, DbError> {
+    let Some(written) = row.text_opt("digest")? else { return Ok(true) };
+    let mut cells = Vec::with_capacity(DECISION.len());
+    for column in DECISION {
+        cells.push(match column {
+            "rule_version" | "created_at" => Json::from(row.integer(column)?),
+            _ => Json::from(row.text_opt(column)?),
+        });
+    }
+    Ok(digest(cells.into_iter()) == written)
+}
+
+fn digest(cells: impl Iterator<Item = Json>) -> String {
+    hex::encode(Sha256::digest(Json::from_iter(cells).to_string()))
 }
 
 /// What the audit is narrowed to.

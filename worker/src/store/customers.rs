@@ -69,11 +69,22 @@ pub fn hold(known: &Known) -> Statement {
     .bind(known.id.as_str())
 }
 
-/// Counts purchases.
+/// Counts purchases; one that turned out to be another sale's, backwards.
 pub fn count(id: &CustomerId, purchases: i64) -> Statement {
-    Statement::new("UPDATE customers SET purchases = purchases + CAST(? AS INTEGER) WHERE id = ?")
+    Statement::new("UPDATE customers SET purchases = MAX(0, purchases + CAST(? AS INTEGER)) WHERE id = ?")
         .bind(purchases)
         .bind(id.as_str())
+}
+
+/// Fills in what is told of a customer who was known by other keys.
+pub fn fill_in(id: &CustomerId, external_id: Option<&String>, stripe_customer_id: Option<&String>) -> Statement {
+    Statement::new(
+        "UPDATE customers SET external_id = COALESCE(external_id, ?), stripe_customer_id = COALESCE(stripe_customer_id, ?) \
+         WHERE id = ?",
+    )
+    .bind(external_id)
+    .bind(stripe_customer_id)
+    .bind(id.as_str())
 }
 
 /// Binds a customer, unless it is bound.

@@ -112,10 +112,12 @@ macro_rules! discounts {
 macro_rules! codes {
     () => {
         concat!(
-            "c.workspace_id = ?1 AND (c.code_folded IN (SELECT value FROM json_each(?4, '$.codes') UNION \
+            "c.id IN (SELECT c.id FROM promo_codes c WHERE c.workspace_id = ?1 AND c.mode IN ('test', 'live') \
+             AND c.code_folded IN (SELECT value FROM json_each(?4, '$.codes') UNION \
              SELECT j.value FROM facts f, json_each(f.mentions, '$.codes') j WHERE f.family_id IN ",
             all!(),
-            ") OR c.stripe_promotion_code_id IN (SELECT value FROM json_each(?4, '$.promotion_codes') UNION \
+            ") UNION ALL SELECT c.id FROM promo_codes c WHERE c.workspace_id = ?1 AND c.mode IN ('test', 'live') \
+             AND c.stripe_promotion_code_id IN (SELECT value FROM json_each(?4, '$.promotion_codes') UNION \
              SELECT j.value FROM facts f, json_each(f.mentions, '$.promotion_codes') j WHERE f.family_id IN ",
             all!(),
             " UNION SELECT d.promotion_code FROM stripe_discounts d WHERE d.workspace_id = ?1 AND d.mode = ?2 \
@@ -246,13 +248,15 @@ pub fn load(scope: &Scope, keys: &[String], mentions: &Mentions, people: &[&str]
             "SELECT c.click_id, (SELECT COUNT(*) FROM (SELECT o.address_hash FROM clicks o WHERE o.workspace_id = ?1 \
              AND o.mode = ?2 AND o.clicked_at BETWEEN c.clicked_at - 3600000 AND c.clicked_at \
              ORDER BY o.clicked_at DESC LIMIT 1000) WHERE address_hash = c.address_hash) AS clicks \
-             FROM clicks c WHERE c.workspace_id = ?1 AND c.mode = ?2 AND c.address_hash IS NOT NULL \
+             FROM clicks c WHERE +c.workspace_id = ?1 AND +c.mode = ?2 AND c.address_hash IS NOT NULL \
              AND c.click_id IN (SELECT value FROM json_each(?3))",
         )
         .bind(clicks),
         with_people(concat!(
-            "SELECT v.body FROM reward_versions v WHERE v.workspace_id = ?1 AND v.mode = ?2 AND v.program_id IN \
+            "SELECT v.body FROM reward_versions v WHERE +v.workspace_id = ?1 AND +v.mode = ?2 AND v.program_id IN \
              (SELECT p.program_id FROM participants p WHERE p.id IN ",
+            people!(),
+            ") AND (v.body->>'participant_id' IS NULL OR v.body->>'participant_id' IN ",
             people!(),
             ") ORDER BY v.reward_id, v.version"
         )),
@@ -386,11 +390,15 @@ pub fn wake(scope: &Scope, awaited: &[&str], now: Instant) -> Result<Vec<Stateme
     let of_awaited =
         |statement: Statement| statement.bind(scope.workspace_id.as_str()).bind(scope.mode).bind(&awaited).bind(now);
     Ok(vec![
-        of_awaited(Statement::new(concat!("UPDATE families SET due_at = ?4 WHERE id IN ", waiting!()))),
+        of_awaited(Statement::new(concat!(
+            "UPDATE families SET due_at = ?4, revision = revision + 1 WHERE id IN ",
+            waiting!()
+        ))),
         of_awaited(Statement::new(concat!(
             "SELECT ?1 AS workspace_id, ?2 AS mode, (SELECT key FROM family_keys k WHERE k.family_id = f.id LIMIT 1) AS key \
              FROM families f WHERE f.due_at <= ?4 AND f.id IN ",
-            waiting!()
+            waiting!(),
+            " LIMIT 100"
         ))),
     ])
 }
@@ -404,6 +412,20 @@ pub fn await_codes(scope: &Scope, family: &FamilyId, codes: &[&str]) -> Result<S
     .bind(scope.workspace_id.as_str())
     .bind(scope.mode)
     .bind(family.as_str())
+    .bind(super::to_json(&codes)?))
+}
+
+/// Has a family decided again at once if one of the codes that it waits for was mapped while it was decided on.
+pub fn wake_if_mapped(scope: &Scope, family: &FamilyId, codes: &[&str], now: Instant) -> Result<Statement, DbError> {
+    Ok(Statement::new(
+        "UPDATE families SET due_at = ?1 WHERE id = ?2 AND (EXISTS (SELECT 1 FROM promo_codes c WHERE c.workspace_id = ?3 \
+         AND c.mode = ?4 AND c.stripe_promotion_code_id IN (SELECT value FROM json_each(?5))) OR EXISTS (SELECT 1 \
+         FROM stripe_discounts d WHERE d.workspace_id = ?3 AND d.mode = ?4 AND d.discount IN (SELECT value FROM json_each(?5))))",
+    )
+    .bind(now)
+    .bind(family.as_str())
+    .bind(scope.workspace_id.as_str())
+    .bind(scope.mode)
     .bind(super::to_json(&codes)?))
 }
 
@@ -423,7 +445,7 @@ pub fn insert_discount(scope: &Scope, discount: &str, promotion_code: &str, now:
 /// Looks again, now, at every family with a commission whose fee is not known.
 pub fn look_again_at_unknown_fees(scope: &Scope, now: Instant) -> Statement {
     Statement::new(
-        "UPDATE families SET due_at = ?1 WHERE merged_into IS NULL AND id IN (SELECT COALESCE(f.merged_into, f.id) \
+        "UPDATE families SET due_at = ?1, revision = revision + 1 WHERE merged_into IS NULL AND id IN (SELECT COALESCE(f.merged_into, f.id) \
          FROM commissions m JOIN conversions c ON c.id = m.conversion_id JOIN families f ON f.id = c.family_id \
          WHERE m.workspace_id = ?2 AND m.mode = ?3 AND EXISTS \
          (SELECT 1 FROM json_each(m.needs_review) r WHERE r.value = 'fee_unknown'))",

@@ -91,6 +91,11 @@ pub fn dismiss(scope: &Scope, id: &str) -> Statement {
     scope.bound(update).push(" AND id = ?").bind(id)
 }
 
+/// Dismisses whatever is open of a conversion.
+pub fn dismiss_all(conversion: &ConversionId) -> Statement {
+    Statement::new("UPDATE fraud_alerts SET status = 'dismissed' WHERE conversion_id = ?").bind(conversion.as_str())
+}
+
 /// Reads an alert.
 pub fn decode(row: &Row) -> Result<Listed, DbError> {
     Ok(Listed {

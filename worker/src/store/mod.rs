@@ -24,6 +24,7 @@ pub mod partners;
 pub mod payouts;
 pub mod programs;
 pub mod refunds;
+pub mod replay;
 pub mod rewards;
 pub mod stripe_events;
 pub mod stripe_lookups;

@@ -32,6 +32,12 @@ pub fn upsert(scope: &Scope, id: &str, told: &Told, conversion_id: Option<&str>,
     .bind(now)
 }
 
+/// Removes what charges told as sums.
+pub fn delete(scope: &Scope, charges: &[&String]) -> Result<Statement, DbError> {
+    let statement = scope.bound(Statement::new("DELETE FROM refunds "));
+    Ok(statement.push(" AND key IN (SELECT value FROM json_each(?))").bind(super::to_json(&charges)?))
+}
+
 /// A refund or dispute.
 #[derive(Clone, Debug)]
 pub struct Refund {

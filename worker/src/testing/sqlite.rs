@@ -1,14 +1,12 @@
-//! SQLite in memory, as D1's stand-in: the same migrations, all or nothing per batch, integers bound as doubles as D1
-//! binds them, and faults on demand.
+//! SQLite in memory, as D1's stand-in: the same migrations, and faults on demand.
 
 use std::sync::Mutex;
 
 use futures_util::future::BoxFuture;
+use rusqlite::Connection;
 use rusqlite::limits::Limit;
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, params_from_iter};
-use serde_json::{Map, Value as Json};
 
+use crate::host::sqlite;
 use crate::store::{Database, DbError, Row, Statement, Value};
 
 /// What happens to the next batch.
@@ -38,9 +36,7 @@ impl Sqlite {
     pub fn migrated() -> Self {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch("PRAGMA foreign_keys = ON").unwrap();
-        // A statement is planned once, not anew for each of its arguments.
-        connection.set_prepared_statement_cache_capacity(200);
-        connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).unwrap();
+        sqlite::prepare(&connection).unwrap();
         // As workerd limits D1 (its util/sqlite.c++): what is refused there must be refused here.
         for (limit, value) in [
             (Limit::SQLITE_LIMIT_SQL_LENGTH, 100_000),
@@ -101,6 +97,11 @@ impl Sqlite {
         self.connection.lock().unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
     }
 
+    /// The one text that a query gives.
+    pub fn text(&self, sql: &str) -> String {
+        self.connection.lock().unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
     fn run(&self, statements: &[Statement]) -> Result<Vec<Vec<Row>>, DbError> {
         *self.round_trips.lock().unwrap() += 1;
         for value in statements.iter().flat_map(Statement::args) {
@@ -122,10 +123,7 @@ impl Sqlite {
         if fate == NextWrite::IsLost {
             return Err(DbError::Failed("the write was lost".to_owned()));
         }
-        let mut connection = self.connection.lock().unwrap();
-        let transaction = connection.transaction().unwrap();
-        let results = statements.iter().map(|statement| one(&transaction, statement)).collect::<Result<Vec<_>, _>>()?;
-        transaction.commit().map_err(sorted)?;
+        let results = sqlite::run(&mut self.connection.lock().unwrap(), statements)?;
         if fate == NextWrite::LandsButReportsFailure {
             return Err(DbError::Failed("the connection broke after the write".to_owned()));
         }
@@ -142,36 +140,4 @@ impl Database for Sqlite {
     fn batch(&self, statements: Vec<Statement>) -> BoxFuture<'_, Result<Vec<Vec<Row>>, DbError>> {
         Box::pin(std::future::ready(self.run(&statements)))
     }
-}
-
-fn one(connection: &Connection, statement: &Statement) -> Result<Vec<Row>, DbError> {
-    let mut prepared = connection.prepare_cached(statement.sql()).map_err(sorted)?;
-    let names: Vec<String> = prepared.column_names().map(str::to_owned).collect();
-    let args = statement.args().iter().map(|value| match value {
-        Value::Null => rusqlite::types::Value::Null,
-        // As D1 binds every number.
-        Value::Integer(whole) => rusqlite::types::Value::Real(*whole as f64),
-        Value::Text(text) => rusqlite::types::Value::Text(text.clone()),
-    });
-    let mut rows = prepared.query(params_from_iter(args)).map_err(sorted)?;
-    let mut all = Vec::new();
-    while let Some(row) = rows.next().map_err(sorted)? {
-        let mut cells = Map::new();
-        for (place, name) in names.iter().enumerate() {
-            let cell = match row.get_ref(place).map_err(sorted)? {
-                ValueRef::Null => Json::Null,
-                ValueRef::Integer(whole) => Json::from(whole),
-                ValueRef::Real(double) => Json::from(double),
-                ValueRef::Text(text) => Json::from(String::from_utf8_lossy(text).into_owned()),
-                ValueRef::Blob(_) => return Err(DbError::Failed("blobs are not used".to_owned())),
-            };
-            cells.insert(name.clone(), cell);
-        }
-        all.push(Row::new(cells));
-    }
-    Ok(all)
-}
-
-fn sorted(error: rusqlite::Error) -> DbError {
-    DbError::from_message(error.to_string())
 }

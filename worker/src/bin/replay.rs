@@ -1,0 +1,107 @@
+//! `replay STATE [WORKSPACE [MODE]]` and `simulate STATE FILE` over the state that `cargo xtask dev` keeps, natively. Prints one
+//! line of JSON; the exit code says only whether that could be done. `cargo xtask` shows it to people.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use domain::ids::WorkspaceId;
+use domain::mode::Mode;
+use selgeo_worker::error::ApiError;
+use selgeo_worker::host::{self, sqlite::Sqlite};
+use selgeo_worker::replay::{self, Wanted};
+use selgeo_worker::secrets::Secrets;
+use selgeo_worker::{app::App, simulate};
+use serde_json::{Value, json};
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match run(&args.iter().map(String::as_str).collect::<Vec<_>>()) {
+        Ok(told) => {
+            println!("{told}");
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a program of the host; its clock only times its own work")]
+fn run(args: &[&str]) -> Result<Value, String> {
+    let begun = std::time::Instant::now();
+    let mut told = match args {
+        ["replay", state, narrowed @ ..] => {
+            let report = pollster::block_on(replay::all(&app(Path::new(state))?, &wanted(narrowed)?));
+            json!(report.map_err(|error| said(&error))?)
+        }
+        ["simulate", state, file] => {
+            let rules = std::fs::read(file).map_err(|error| format!("{file} cannot be read: {error}"))?;
+            let simulated = pollster::block_on(simulate::simulate(&app(Path::new(state))?, &rules));
+            json!(simulated.map_err(|error| format!("{file}: {}", said(&error)))?)
+        }
+        _ => return Err("usage: replay STATE [WORKSPACE [MODE]] | simulate STATE FILE".to_owned()),
+    };
+    told["elapsed_us"] = json!(u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX));
+    Ok(told)
+}
+
+fn wanted(narrowed: &[&str]) -> Result<Wanted, String> {
+    let mut wanted = Wanted::everything();
+    if let Some(id) = narrowed.first() {
+        wanted.workspace_id = Some(WorkspaceId::parse(id).ok_or_else(|| format!("{id} is no workspace's id"))?);
+    }
+    if let Some(mode) = narrowed.get(1) {
+        wanted.mode = Some(Mode::parse(mode).ok_or_else(|| format!("{mode} is no mode: test or live"))?);
+    }
+    Ok(wanted)
+}
+
+/// What an error says to who runs this: every field, and what a server would only log.
+fn said(error: &ApiError) -> String {
+    match error {
+        ApiError::Validation { message, details } if details.is_empty() => message.clone(),
+        ApiError::Validation { details, .. } => {
+            let lines: Vec<String> = details.iter().map(|one| format!("{}: {}", one.field, one.message)).collect();
+            lines.join("\n")
+        }
+        ApiError::NotFound(what) => format!("there is no such {what}"),
+        other => other.log_detail().map_or_else(|| format!("{other:?}"), str::to_owned),
+    }
+}
+
+fn app(state: &Path) -> Result<App, String> {
+    let file = state.join("secrets.json");
+    let text = std::fs::read_to_string(&file).map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
+    let kept: Value = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?;
+    let secret = |name: &str| kept[name].as_str().unwrap_or_default();
+    let (clicks, encryption) = (secret("CLICK_SECRETS"), secret("ENCRYPTION_SECRETS"));
+    let secrets = Secrets::read(clicks, encryption, secret("HASH_SECRETS"), secret("OPERATOR_TOKEN"));
+    let secrets = secrets.map_err(|bad| format!("{} is missing or malformed in {}", bad.0, file.display()))?;
+    Ok(host::app(Arc::new(database(state)?), secrets))
+}
+
+/// The one file of the local server's databases that has our tables: their names are digests.
+fn database(state: &Path) -> Result<Sqlite, String> {
+    let mut folders = vec![state.join("v3").join("d1")];
+    let mut files: Vec<PathBuf> = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "sqlite") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    for file in &files {
+        let opened = Sqlite::open_read_only(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        if opened.has_table("decisions") {
+            return Ok(opened);
+        }
+    }
+    Err(format!("there is no database under {}: start `cargo xtask dev` once", state.display()))
+}

@@ -1,0 +1,86 @@
+//! The host: the same code without the platform, over a copy of the database that is only read. For `cargo xtask replay` and
+//! `simulate`.
+
+pub mod sqlite;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::response::Response;
+use domain::limit::Admission;
+use domain::time::Instant;
+use futures_util::future::BoxFuture;
+use http::HeaderMap;
+
+use crate::app::{App, Clock, Config, Random};
+use crate::assets::Assets;
+use crate::limiter::{Bucket, Limiter, Unreachable};
+use crate::secrets::Secrets;
+use crate::store::Database;
+use crate::stripe_api::{Answer, StripeApi, Unreached};
+
+/// An application that reads a database and does nothing else.
+pub fn app(db: Arc<dyn Database>, secrets: Secrets) -> App {
+    App {
+        db,
+        clock: Arc::new(HostClock),
+        random: Arc::new(Counting(AtomicU64::new(0))),
+        limiter: Arc::new(Absent),
+        stripe_api: Arc::new(Absent),
+        assets: Arc::new(Absent),
+        disposable: Default::default(),
+        keys: Default::default(),
+        connections: Default::default(),
+        nonce: Default::default(),
+        secrets,
+        config: Config::default(),
+    }
+}
+
+struct HostClock;
+
+impl Clock for HostClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that everything else is handed; the host has one")]
+    fn now(&self) -> Instant {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Instant::from_ms(i64::try_from(since.as_millis()).unwrap_or(0))
+    }
+}
+
+/// Nothing that is made here is kept, so that ids only have to differ.
+struct Counting(AtomicU64);
+
+impl Random for Counting {
+    fn fill(&self, buffer: &mut [u8]) {
+        buffer.fill(0);
+        let number = self.0.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        for (place, byte) in buffer.iter_mut().rev().zip(number.iter().rev()) {
+            *place = *byte;
+        }
+    }
+}
+
+/// What is not there: nobody asks for it.
+struct Absent;
+
+impl Limiter for Absent {
+    fn take(&self, _bucket: &Bucket, _limit: u32, _now: Instant) -> BoxFuture<'_, Result<Admission, Unreachable>> {
+        Box::pin(std::future::ready(Err(Unreachable("there is no limiter here".to_owned()))))
+    }
+
+    fn stranger(&self, _address: &str) -> BoxFuture<'_, bool> {
+        Box::pin(std::future::ready(false))
+    }
+}
+
+impl StripeApi for Absent {
+    fn get<'a>(&'a self, _path: &'a str, _key: &'a str) -> BoxFuture<'a, Result<Answer, Unreached>> {
+        Box::pin(std::future::ready(Err(Unreached::Failed("there is no network here".to_owned()))))
+    }
+}
+
+impl Assets for Absent {
+    fn get(&self, _path: &str, _headers: &HeaderMap) -> BoxFuture<'_, Option<Response>> {
+        Box::pin(std::future::ready(None))
+    }
+}
