@@ -81,6 +81,15 @@ impl Server {
         fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default()
     }
 
+    /// What a command of the task runner prints that is told where this server's data lies. It must succeed.
+    pub fn xtask(&self, command: &str, args: &[&str]) -> Result<String> {
+        let state = self.folder.path().join("state");
+        let output = task_runner()?.arg(command).arg("--state").arg(&state).args(args).output()?;
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        ensure!(output.status.success(), "{command}: {told}\n{}", String::from_utf8_lossy(&output.stderr));
+        Ok(told)
+    }
+
     /// Kills workerd without a warning, as a crash would, and waits until it is gone. Its data stays.
     pub fn kill9(&mut self) -> Result<()> {
         let Some(mut running) = self.running.take() else {
