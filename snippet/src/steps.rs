@@ -22,6 +22,10 @@ pub enum Step {
     Grown,
     /// Someone uses a part of the page; the value is the event.
     Used,
+    /// The observer saw something; the value is its records.
+    Changed,
+    /// There may be elements in the queue.
+    Grew,
 }
 
 /// Runs a step. What it returns is what the page's callback returns.
@@ -34,6 +38,8 @@ pub fn run(step: i32, extra: i32, value: i32) -> i32 {
     const FAILED: i32 = Step::Failed as i32;
     const GROWN: i32 = Step::Grown as i32;
     const USED: i32 = Step::Used as i32;
+    const CHANGED: i32 = Step::Changed as i32;
+    const GREW: i32 = Step::Grew as i32;
     match step {
         START => arrival::start(),
         ANSWERED => return value.call(JSON_METHOD, []).0,
@@ -41,6 +47,8 @@ pub fn run(step: i32, extra: i32, value: i32) -> i32 {
         FAILED => debug(value),
         GROWN => payment_links::mark_document(),
         USED => payment_links::mark_all(value.call(COMPOSED_PATH, [])),
+        CHANGED => payment_links::changed(value),
+        GREW => payment_links::walk(),
         _ => {}
     }
     UNDEFINED.0

@@ -26,6 +26,7 @@ e2e::suite! {
     a_tag_with_a_bad_key_leaves_the_page_alone,
     only_links_to_stripe_itself_are_marked,
     a_link_that_comes_later_is_marked_when_it_is_used,
+    what_comes_late_is_marked_before_it_is_used,
     blocked_storage_degrades_to_memory,
     two_tags_make_one_click,
     a_tag_that_is_inserted_later_works,

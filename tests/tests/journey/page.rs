@@ -129,6 +129,41 @@ pub fn a_link_that_comes_later_is_marked_when_it_is_used(stage: &mut Stage) -> R
     stage.expect_quiet()
 }
 
+pub fn what_comes_late_is_marked_before_it_is_used(stage: &mut Stage) -> Result<()> {
+    stage.arrive("14-late?ref=bench1")?;
+    stage.browser.clicks()?;
+    let click = stage.click_id()?;
+    let marked = |path: &str| json!(format!("https://buy.stripe.com/{path}?client_reference_id={click}"));
+    stage.run(
+        "window.tasks = []; new PerformanceObserver((list) => tasks.push(...list.getEntries().map((e) => e.duration))) \
+             .observe({ type: 'longtask' }); \
+         app.innerHTML = '<p><a id=late href=\"https://buy.stripe.com/late\">Buy</a></p><div id=host></div>'; \
+         window.root = host.attachShadow({ mode: 'open' }); \
+         root.innerHTML = '<p><i></i></p>'; window.inner = root.querySelector('i');",
+    )?;
+    let href = |script: &str, path: &str| -> Result<()> {
+        let done = format!("return {script} == arguments[0]");
+        stage.browser.until(&done, &json!([marked(path)])).map(drop)
+    };
+    href("late.href", "late")?;
+    // A framework gives the same element another address, or puts another in its place.
+    stage.run("late.href = 'https://buy.stripe.com/again'")?;
+    href("late.href", "again")?;
+    stage.run("app.firstChild.innerHTML = '<a id=late href=\"https://buy.stripe.com/third\">Buy</a>'")?;
+    href("late.href", "third")?;
+    stage.run("late.href = 'https://buy.stripe.com/own?client_reference_id=order_9'")?;
+    // In a shadow root that was there when its host was seen.
+    stage.run("root.firstChild.innerHTML = '<a href=\"https://buy.stripe.com/shadow\">Buy</a>'")?;
+    href("root.querySelector('a').href", "shadow")?;
+    let many = "host.innerHTML = '<a href=\"https://buy.stripe.com/many\">Buy</a>'.repeat(5000)";
+    stage.run(many)?;
+    href("host.lastChild.href", "many")?;
+    href("host.firstChild.href", "many")?;
+    assert_eq!(stage.run("return late.href")?, "https://buy.stripe.com/own?client_reference_id=order_9");
+    stage.expect_marked(&click)?;
+    stage.expect_quiet()
+}
+
 pub fn blocked_storage_degrades_to_memory(stage: &mut Stage) -> Result<()> {
     stage.arrive("05-storage-blocked?ref=bench1")?;
     assert_eq!(stage.browser.clicks()?.len(), 1);
