@@ -1,6 +1,8 @@
 //! Stripe's payment links carry the click's id: `https://buy.stripe.com/…?client_reference_id=<click id>`. So do the links
 //! to hosts that the tag lists in `data-payment-hosts`, of which one on the visitor's own machine needs no HTTPS.
 //!
+//! Stripe's buy buttons and pricing tables carry it in an attribute, and forms that go to those hosts in a hidden field.
+//!
 //! A value that the merchant put there is never replaced: their fulfilment reads it. Ours is known by a property of
 //! the element, so that a newer click can take its place.
 
@@ -105,10 +107,48 @@ pub fn mark_all(elements: Js) {
 }
 
 fn mark_one(element: Js, hosts: Js, click_id: Js) {
-    // The browser has parsed the link's URL.
-    if is_payment(element, hosts) {
+    let name = element.get(LOCAL_NAME);
+    if name.is(FORM) {
+        let link = parsed(element.call(GET_ATTRIBUTE, [ACTION]));
+        if is_payment(link, hosts) {
+            mark_form(element, click_id);
+        }
+    } else if name.is(BUY_BUTTON) || name.is(PRICING_TABLE) {
+        // As good before the element is defined as after.
+        if is_free(element, element.call(GET_ATTRIBUTE, [REFERENCE_ATTRIBUTE]), click_id) {
+            element.call(SET_ATTRIBUTE, [REFERENCE_ATTRIBUTE, click_id]);
+            element.set(OURS, click_id);
+        }
+    } else if is_payment(element, hosts) {
         mark(element, click_id);
     }
+}
+
+/// A link to the address, parsed by the browser as a form's would be, without an exception for one that is no address.
+fn parsed(address: Js) -> Js {
+    let link = WINDOW.get(DOCUMENT).call(CREATE_ELEMENT, [A]);
+    link.set(HREF, address);
+    link
+}
+
+/// Whether a value is nobody's, or ours of an earlier click.
+fn is_free(holder: Js, value: Js, click_id: Js) -> bool {
+    !value.is_truthy() || (value.is(holder.get(OURS)) && !value.is(click_id))
+}
+
+fn mark_form(form: Js, click_id: Js) {
+    let mut field = form.call(QUERY_SELECTOR, [REFERENCE_FIELD]);
+    if !field.is_truthy() {
+        field = WINDOW.get(DOCUMENT).call(CREATE_ELEMENT, [INPUT]);
+        field.set(TYPE, HIDDEN);
+        field.set(NAME, CLIENT_REFERENCE_ID);
+        form.call(APPEND_CHILD, [field]);
+    } else if !field.get(OURS).is_truthy() || !is_free(field, field.get(VALUE), click_id) {
+        // The merchant's own, even if it is empty: a visitor may fill it in.
+        return;
+    }
+    field.set(VALUE, click_id);
+    field.set(OURS, click_id);
 }
 
 fn payment_hosts() -> Js {
@@ -116,7 +156,7 @@ fn payment_hosts() -> Js {
     if hosts.is_truthy() { hosts.call(SPLIT, [make(REG_EXP, BETWEEN_HOSTS, UNDEFINED)]) } else { hosts }
 }
 
-/// Only the exact host over HTTPS has this origin.
+/// The browser has parsed the link's URL: only the exact host over HTTPS has this origin.
 fn is_payment(link: Js, hosts: Js) -> bool {
     link.get(ORIGIN).is(STRIPE_ORIGIN) || is_listed(link, hosts)
 }

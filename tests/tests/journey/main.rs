@@ -27,6 +27,7 @@ e2e::suite! {
     only_links_to_stripe_itself_are_marked,
     a_link_that_comes_later_is_marked_when_it_is_used,
     what_comes_late_is_marked_before_it_is_used,
+    stripes_elements_and_forms_carry_the_click,
     blocked_storage_degrades_to_memory,
     two_tags_make_one_click,
     a_tag_that_is_inserted_later_works,

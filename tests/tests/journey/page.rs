@@ -164,6 +164,58 @@ pub fn what_comes_late_is_marked_before_it_is_used(stage: &mut Stage) -> Result<
     stage.expect_quiet()
 }
 
+pub fn stripes_elements_and_forms_carry_the_click(stage: &mut Stage) -> Result<()> {
+    const STATE: &str = "const values = (id) => [...document.getElementById(id).children] \
+             .filter((field) => field.name == 'client_reference_id').map((field) => field.value); \
+         const reference = (id) => document.getElementById(id).getAttribute('client-reference-id'); \
+         return [['button', 'own-button', 'table'].map(reference), \
+             ['form', 'listed', 'own-form', 'empty-form', 'elsewhere', 'broken', 'without-action'].map(values)]";
+    stage.arrive("15-elements-and-forms")?;
+    assert_eq!(stage.browser.clicks()?.len(), 0);
+    let untouched = json!([[null, "order_7", null], [[], [], ["order_7"], [""], [], [], []]]);
+    assert_eq!(stage.run(STATE)?, untouched);
+
+    for reference in ["bench1", "bench2"] {
+        stage.browser.go(&stage.site.page(&format!("15-elements-and-forms?ref={reference}")))?;
+        stage.browser.clicks()?;
+        let click = stage.click_id()?;
+        let marked = json!([[click, "order_7", click], [[click], [click], ["order_7"], [""], [], [], []]]);
+        assert_eq!(stage.run(STATE)?, marked);
+        // Defined afterwards, and one that a framework makes after that.
+        stage.run(
+            "customElements.define('stripe-buy-button', class extends HTMLElement {}); \
+             const late = document.createElement('stripe-buy-button'); late.id = 'late'; document.body.append(late);",
+        )?;
+        let late = "return document.getElementById('late').getAttribute('client-reference-id') == arguments[0]";
+        stage.browser.until(late, &json!([click]))?;
+        // What a framework takes away comes back; what the merchant fills in stays.
+        stage.run(
+            "button.removeAttribute('client-reference-id'); table.setAttribute('client-reference-id', 'order_8')",
+        )?;
+        let back = "return document.getElementById('button').getAttribute('client-reference-id') == arguments[0]";
+        stage.browser.until(back, &json!([click]))?;
+        assert_eq!(stage.run("return table.getAttribute('client-reference-id')")?, "order_8");
+        // A form that is made anew, looked at no later than when it is sent.
+        let sent = stage.run(
+            "addEventListener('submit', (event) => event.preventDefault()); \
+             form.innerHTML = '<button>Buy</button>'; form.requestSubmit(); \
+             return new FormData(form).getAll('client_reference_id');",
+        )?;
+        assert_eq!(sent, json!([click]));
+        stage.expect_marked(&click)?;
+        stage.expect_quiet()?;
+    }
+    // A newer click in the same document takes the place of the older one.
+    let newer = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+    let values = stage.run(&format!(
+        "sessionStorage.__selgeo_cid = '{newer}'; dispatchEvent(new Event('load')); \
+         return [form.lastChild.value, button.getAttribute('client-reference-id'), \
+             table.getAttribute('client-reference-id'), document.querySelectorAll('#form input').length];",
+    ))?;
+    assert_eq!(values, json!([newer, newer, "order_8", 1]));
+    Ok(())
+}
+
 pub fn blocked_storage_degrades_to_memory(stage: &mut Stage) -> Result<()> {
     stage.arrive("05-storage-blocked?ref=bench1")?;
     assert_eq!(stage.browser.clicks()?.len(), 1);
