@@ -16,7 +16,6 @@ const ELEMENTS_MAX: i32 = 2_000;
 
 /// Marks what is there, what comes or changes, and each again when it is used.
 pub fn watch() {
-    mark_document();
     listen(DOM_CONTENT_LOADED, Step::Grown);
     listen(LOAD, Step::Grown);
     listen(POINTER_DOWN, Step::Used);
@@ -129,6 +128,26 @@ fn parsed(address: Js) -> Js {
     let link = WINDOW.get(DOCUMENT).call(CREATE_ELEMENT, [A]);
     link.set(HREF, address);
     link
+}
+
+/// An element is marked as if its host were listed, an address comes back so marked.
+pub fn decorated(given: Js) -> Js {
+    let Some(click_id) = kept_click() else {
+        return given;
+    };
+    if given.get(LOCAL_NAME).is_truthy() {
+        if given.get(LOCAL_NAME).is(FORM) {
+            mark_form(given, click_id);
+        } else if given.get(ORIGIN).is_truthy() {
+            mark(given, click_id);
+        } else {
+            mark_one(given, UNDEFINED, click_id);
+        }
+        return given;
+    }
+    let link = parsed(given);
+    mark(link, click_id);
+    link.get(HREF)
 }
 
 /// Whether a value is nobody's, or ours of an earlier click.

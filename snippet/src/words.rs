@@ -25,6 +25,8 @@ words! {
     SELGEO = "selgeo",
     // Elements that are to be looked at, and as properties what else is remembered.
     QUEUE = "[]",
+    // Functions that wait for a click.
+    WAITING = "selgeo.waiting",
     OBSERVED = "{subtree:true,childList:true,attributeFilter:['href','action','src','client-reference-id']}",
     BAKED_API_URL = "API_URL",
     // Classes.
@@ -36,8 +38,11 @@ words! {
     // Properties.
     ACTION = "'action'",
     ADDED_NODES = "'addedNodes'",
+    ALLOWED = "'allowed'",
     CHILDREN = "'children'",
+    CONSENT = "'consent'",
     DATASET = "'dataset'",
+    DECORATE = "'decorate'",
     DOCUMENT = "'document'",
     FIRST = "'0'",
     HASH = "'hash'",
@@ -48,8 +53,11 @@ words! {
     LOCAL_NAME = "'localName'",
     LOCATION = "'location'",
     NAME = "'name'",
+    ON_CLICK_ID = "'onClickId'",
     ORIGIN = "'origin'",
     PERFORMANCE = "'performance'",
+    PRERENDERING = "'prerendering'",
+    REFLECT = "'Reflect'",
     REFERRER = "'referrer'",
     SEARCH = "'search'",
     SEARCH_PARAMS = "'searchParams'",
@@ -62,9 +70,11 @@ words! {
     // Methods.
     ADD_EVENT_LISTENER = "'addEventListener'",
     APPEND_CHILD = "'appendChild'",
+    CALL = "'call'",
     COMPOSED_PATH = "'composedPath'",
     CONCAT = "'concat'",
     CREATE_ELEMENT = "'createElement'",
+    DELETE_PROPERTY = "'deleteProperty'",
     FETCH = "'fetch'",
     GET = "'get'",
     GET_ATTRIBUTE = "'getAttribute'",
@@ -90,6 +100,7 @@ words! {
     KEY_DOWN = "'keydown'",
     LOAD = "'load'",
     POINTER_DOWN = "'pointerdown'",
+    PRERENDERING_CHANGE = "'prerenderingchange'",
     SUBMIT = "'submit'",
     // What the tag says.
     API_URL = "'apiUrl'",
@@ -106,7 +117,7 @@ words! {
     REF = "'ref'",
     URL_FIELD = "'url'",
     VISITOR_TOKEN = "'visitor_token'",
-    // What is kept in the tab's storage, and on a link that carries our value.
+    // What is kept in the tab's storage (from the first of the three to the last), and on a link that carries our value.
     CID = "'__selgeo_cid'",
     KEPT_REF = "'__selgeo_ref'",
     VTK = "'__selgeo_vtk'",
@@ -134,5 +145,6 @@ words! {
     TRAILING_SLASHES = "'/*$'",
     URL_CHARS_MAX = "'2048'",
     TRUSTED_ORIGIN = "'^https:|^http://(localhost|127[.]0[.]0[.]1|[[]::1])(:|$)'",
+    WAIT = "'wait'",
     UUID = "'^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'",
 }

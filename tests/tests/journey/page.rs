@@ -216,6 +216,56 @@ pub fn stripes_elements_and_forms_carry_the_click(stage: &mut Stage) -> Result<(
     Ok(())
 }
 
+pub fn nothing_happens_before_consent_and_nothing_stays_after_refusal(stage: &mut Stage) -> Result<()> {
+    stage.arrive("16-consent?ref=bench1")?;
+    stage.run("window.told = []; __selgeo.onClickId(() => { throw 1 }); __selgeo.onClickId((id) => told.push(id))")?;
+    assert_eq!(stage.browser.clicks()?.len(), 0);
+    assert_eq!(stage.run("return Object.keys(sessionStorage)")?, json!([]));
+    stage.expect_untouched()?;
+    stage.run("__selgeo.consent(true)")?;
+    assert_eq!(stage.browser.clicks()?.len(), 1);
+    let click = stage.click_id()?;
+    stage.expect_marked(&click)?;
+    stage.browser.until("return told.length > 0", &json!([]))?;
+    assert_eq!(stage.run("__selgeo.onClickId((id) => told.push(id)); return told")?, json!([click, click]));
+    stage.run("__selgeo.consent(false)")?;
+    assert_eq!(stage.run("return Object.keys(sessionStorage)")?, json!([]));
+    assert_eq!(stage.run("return __selgeo.getClickId()")?, Value::Null);
+    stage.expect_quiet()
+}
+
+pub fn a_prerendered_page_waits_for_its_visitor(stage: &mut Stage) -> Result<()> {
+    stage.arrive("17-prerendered?ref=bench1")?;
+    assert_eq!(stage.browser.clicks()?.len(), 0);
+    stage.expect_untouched()?;
+    stage.run("delete document.prerendering; document.dispatchEvent(new Event('prerenderingchange'))")?;
+    assert_eq!(stage.browser.clicks()?.len(), 1);
+    stage.expect_marked(&stage.click_id()?)?;
+    stage.expect_quiet()
+}
+
+pub fn the_page_can_have_an_address_or_a_link_marked(stage: &mut Stage) -> Result<()> {
+    let decorate = "const link = document.createElement('a'); link.href = 'https://pay.example/y#z'; \
+         return [__selgeo.decorate('https://pay.example/x?a=%20b'), __selgeo.decorate(link) === link, link.href, \
+             __selgeo.decorate('https://pay.example/?client_reference_id=order_7'), __selgeo.version.length > 0]";
+    stage.arrive("02-watched")?;
+    let own = "https://pay.example/?client_reference_id=order_7";
+    let same = json!(["https://pay.example/x?a=%20b", true, "https://pay.example/y#z", own, true]);
+    assert_eq!(stage.run(decorate)?, same);
+    stage.arrive("02-watched?ref=bench1")?;
+    stage.browser.clicks()?;
+    let click = stage.click_id()?;
+    let marked = json!([
+        format!("https://pay.example/x?a=%20b&client_reference_id={click}"),
+        true,
+        format!("https://pay.example/y?client_reference_id={click}#z"),
+        own,
+        true
+    ]);
+    assert_eq!(stage.run(decorate)?, marked);
+    stage.expect_quiet()
+}
+
 pub fn blocked_storage_degrades_to_memory(stage: &mut Stage) -> Result<()> {
     stage.arrive("05-storage-blocked?ref=bench1")?;
     assert_eq!(stage.browser.clicks()?.len(), 1);
