@@ -7,6 +7,12 @@ import { print, selgeo, tag } from "./tab.js";
 
 selgeo.getClickId = () => selgeo.store.__selgeo_cid || null;
 selgeo.version = VERSION;
+// Until Rust takes these over, or where it never does.
+selgeo.onClickId ||= (wanted) => selgeo.waiting.push(wanted);
+selgeo.decorate ||= (given) => given;
+selgeo.consent ||= (given) => {
+  selgeo.allowed = given;
+};
 
 // The level is 1 in the file with WebAssembly and 2 in the fallback, which goes on where the first was refused.
 // A second copy of either finds the work done.

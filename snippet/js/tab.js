@@ -5,6 +5,7 @@ export const tag = document.currentScript || [...document.querySelectorAll("scri
 
 // The page may hold on to this object, so a second copy of the script and the fallback use the one that is there.
 export const selgeo = (self.__selgeo ||= {});
+selgeo.waiting ||= [];
 
 try {
   selgeo.store ||= sessionStorage;

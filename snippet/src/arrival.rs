@@ -2,7 +2,7 @@
 
 use crate::page::{Js, debug, keep, make, on};
 use crate::payment_links;
-use crate::shapes::{is_click_id, is_public_key, kept_click, store};
+use crate::shapes::{is_allowed, is_click_id, is_public_key, kept_click, store};
 use crate::steps::Step;
 use crate::words::*;
 
@@ -13,19 +13,64 @@ pub fn start() {
     if !is_public_key(merchant) {
         return debug(merchant);
     }
+    // A page that the browser makes ready in advance has no visitor yet.
+    let document = WINDOW.get(DOCUMENT);
+    if document.get(PRERENDERING).is_truthy() {
+        document.call(ADD_EVENT_LISTENER, [PRERENDERING_CHANGE, on(Step::Start, UNDEFINED)]);
+        return;
+    }
+    SELGEO.set(ON_CLICK_ID, on(Step::Wanted, UNDEFINED));
+    SELGEO.set(DECORATE, on(Step::Decorate, UNDEFINED));
+    SELGEO.set(CONSENT, on(Step::Consent, UNDEFINED));
     payment_links::watch();
+    arrive();
+}
+
+/// Looks for a ref, if that is allowed.
+fn arrive() {
+    if !is_allowed() {
+        return;
+    }
+    payment_links::mark_document();
+    let merchant = TAG.get(DATASET).get(MERCHANT);
     // A router may have stripped the ref before this script ran; the navigation entry keeps it.
     let _ = asked(merchant, WINDOW.get(LOCATION).get(HREF))
         || asked(merchant, WINDOW.get(PERFORMANCE).call(GET_ENTRIES_BY_TYPE, [NAVIGATION]).get(FIRST).get(NAME));
+}
+
+/// The visitor has agreed or refused; to refuse is to be forgotten.
+pub fn consent(given: Js) {
+    SELGEO.set(ALLOWED, given);
+    if given.is_truthy() {
+        return arrive();
+    }
+    let reflect = WINDOW.get(REFLECT);
+    for word in CID.0..=VTK.0 {
+        reflect.call(DELETE_PROPERTY, [store(), Js(word)]);
+    }
+}
+
+/// Calls a function of the page's with the click: at once if there is one, else when it comes.
+pub fn wanted(function: Js) {
+    match kept_click() {
+        Some(click_id) => {
+            function.call(CALL, [UNDEFINED, click_id]);
+        }
+        None => WAITING.set(WAITING.get(LENGTH), function),
+    }
 }
 
 /// Keeps the click of an answer, unless it holds none (a refusal, for example), and puts it on the page's links.
 pub fn registered(reference: Js, answer: Js) {
     debug(answer);
     let click_id = answer.get(CLICK_ID);
-    if is_click_id(click_id) {
+    if is_allowed() && is_click_id(click_id) {
         keep(click_id, answer.get(VISITOR_TOKEN), reference);
         payment_links::mark_document();
+        while WAITING.length() > 0 {
+            // Each by a timer of its own: one that throws keeps no other from its click.
+            WINDOW.call(SET_TIMEOUT, [on(Step::Due, WAITING.call(POP, []))]);
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Stripe's payment links carry the click's id: `https://buy.stripe.com/…?client_reference_id=<click id>`. So do the links
 //! to hosts that the tag lists in `data-payment-hosts`, of which one on the visitor's own machine needs no HTTPS.
 //!
+//! Stripe's buy buttons and pricing tables carry it in an attribute, and forms that go to those hosts in a hidden field.
+//!
 //! A value that the merchant put there is never replaced: their fulfilment reads it. Ours is known by a property of
 //! the element, so that a newer click can take its place.
 
@@ -9,37 +11,173 @@ use crate::shapes::{is_trusted_origin, kept_click};
 use crate::steps::Step;
 use crate::words::*;
 
-/// Marks the links that are there, those that come while the page is read, and each again when it is used.
+/// How many elements one look at the page takes, and how many the queue is given at once: a few milliseconds.
+const ELEMENTS_MAX: i32 = 2_000;
+
+/// Marks what is there, what comes or changes, and each again when it is used.
 pub fn watch() {
-    mark_document();
     listen(DOM_CONTENT_LOADED, Step::Grown);
     listen(LOAD, Step::Grown);
     listen(POINTER_DOWN, Step::Used);
     listen(CLICK, Step::Used);
     listen(AUX_CLICK, Step::Used);
     listen(KEY_DOWN, Step::Used);
+    listen(SUBMIT, Step::Used);
 }
 
-/// Marks every payment link of the document.
+/// Looks at the whole document, and at all that changes in it from now on, if the tab has a click.
 pub fn mark_document() {
-    mark_all(WINDOW.get(DOCUMENT).get(LINKS));
+    if kept_click().is_some() {
+        if !QUEUE.get(OBSERVER).is_truthy() {
+            QUEUE.set(OBSERVER, make(OBSERVER, on(Step::Changed, UNDEFINED), UNDEFINED));
+        }
+        observe(WINDOW.get(DOCUMENT));
+        walk();
+    }
 }
 
-/// Marks the payment links among these elements, if the tab has a click.
-pub fn mark_all(elements: Js) {
-    if let Some(click_id) = kept_click() {
-        let mut hosts = TAG.get(DATASET).get(PAYMENT_HOSTS);
-        if hosts.is_truthy() {
-            hosts = hosts.call(SPLIT, [make(REG_EXP, BETWEEN_HOSTS, UNDEFINED)]);
+/// Queues what these records of the observer tell of. It is looked at in a task of its own: a page that undoes what is done to
+/// it would else never come to an end.
+pub fn changed(records: Js) {
+    for index in 0..records.length() {
+        let record = records.at(index);
+        let added = record.get(ADDED_NODES);
+        queue_all(added);
+        if added.length() == 0 {
+            queue(record.get(TARGET));
         }
-        for index in 0..elements.length() {
-            let element = elements.at(index);
-            // The browser has parsed the link's URL: only the exact host over HTTPS has this origin.
-            if element.get(ORIGIN).is(STRIPE_ORIGIN) || is_listed(element, hosts) {
-                mark(element, click_id);
+    }
+    walk_later();
+}
+
+/// Looks at the elements in the queue and at all in them, a bounded number at a time.
+pub fn walk() {
+    if let Some(click_id) = kept_click() {
+        let hosts = payment_hosts();
+        let mut left = ELEMENTS_MAX;
+        while QUEUE.length() > 0 {
+            if left == 0 {
+                return walk_later();
+            }
+            left -= 1;
+            // Taken out first: an element that throws is not met again.
+            let node = QUEUE.call(POP, []);
+            let children = node.get(CHILDREN);
+            if children.is_truthy() {
+                queue_all(children);
+                let root = node.get(SHADOW_ROOT);
+                if root.is_truthy() {
+                    observe(root);
+                }
+                mark_one(node, hosts, click_id);
             }
         }
     }
+}
+
+/// `push` would see the arguments that are not given.
+fn queue(node: Js) {
+    QUEUE.set(QUEUE.get(LENGTH), node);
+}
+
+fn queue_all(nodes: Js) {
+    for index in 0..nodes.length() {
+        queue(nodes.at(index));
+    }
+}
+
+fn walk_later() {
+    WINDOW.call(SET_TIMEOUT, [on(Step::Grew, UNDEFINED)]);
+}
+
+fn observe(root: Js) {
+    QUEUE.get(OBSERVER).call(OBSERVE, [root, OBSERVED]);
+    queue(root);
+}
+
+/// Marks what is to be marked among these elements, if the tab has a click.
+pub fn mark_all(elements: Js) {
+    if let Some(click_id) = kept_click() {
+        let hosts = payment_hosts();
+        for index in 0..elements.length() {
+            mark_one(elements.at(index), hosts, click_id);
+        }
+    }
+}
+
+fn mark_one(element: Js, hosts: Js, click_id: Js) {
+    let name = element.get(LOCAL_NAME);
+    if name.is(FORM) {
+        let link = parsed(element.call(GET_ATTRIBUTE, [ACTION]));
+        if is_payment(link, hosts) {
+            mark_form(element, click_id);
+        }
+    } else if name.is(BUY_BUTTON) || name.is(PRICING_TABLE) {
+        // As good before the element is defined as after.
+        if is_free(element, element.call(GET_ATTRIBUTE, [REFERENCE_ATTRIBUTE]), click_id) {
+            element.call(SET_ATTRIBUTE, [REFERENCE_ATTRIBUTE, click_id]);
+            element.set(OURS, click_id);
+        }
+    } else if is_payment(element, hosts) {
+        mark(element, click_id);
+    }
+}
+
+/// A link to the address, parsed by the browser as a form's would be, without an exception for one that is no address.
+fn parsed(address: Js) -> Js {
+    let link = WINDOW.get(DOCUMENT).call(CREATE_ELEMENT, [A]);
+    link.set(HREF, address);
+    link
+}
+
+/// An element is marked as if its host were listed, an address comes back so marked.
+pub fn decorated(given: Js) -> Js {
+    let Some(click_id) = kept_click() else {
+        return given;
+    };
+    if given.get(LOCAL_NAME).is_truthy() {
+        if given.get(LOCAL_NAME).is(FORM) {
+            mark_form(given, click_id);
+        } else if given.get(ORIGIN).is_truthy() {
+            mark(given, click_id);
+        } else {
+            mark_one(given, UNDEFINED, click_id);
+        }
+        return given;
+    }
+    let link = parsed(given);
+    mark(link, click_id);
+    link.get(HREF)
+}
+
+/// Whether a value is nobody's, or ours of an earlier click.
+fn is_free(holder: Js, value: Js, click_id: Js) -> bool {
+    !value.is_truthy() || (value.is(holder.get(OURS)) && !value.is(click_id))
+}
+
+fn mark_form(form: Js, click_id: Js) {
+    let mut field = form.call(QUERY_SELECTOR, [REFERENCE_FIELD]);
+    if !field.is_truthy() {
+        field = WINDOW.get(DOCUMENT).call(CREATE_ELEMENT, [INPUT]);
+        field.set(TYPE, HIDDEN);
+        field.set(NAME, CLIENT_REFERENCE_ID);
+        form.call(APPEND_CHILD, [field]);
+    } else if !field.get(OURS).is_truthy() || !is_free(field, field.get(VALUE), click_id) {
+        // The merchant's own, even if it is empty: a visitor may fill it in.
+        return;
+    }
+    field.set(VALUE, click_id);
+    field.set(OURS, click_id);
+}
+
+fn payment_hosts() -> Js {
+    let hosts = TAG.get(DATASET).get(PAYMENT_HOSTS);
+    if hosts.is_truthy() { hosts.call(SPLIT, [make(REG_EXP, BETWEEN_HOSTS, UNDEFINED)]) } else { hosts }
+}
+
+/// The browser has parsed the link's URL: only the exact host over HTTPS has this origin.
+fn is_payment(link: Js, hosts: Js) -> bool {
+    link.get(ORIGIN).is(STRIPE_ORIGIN) || is_listed(link, hosts)
 }
 
 fn is_listed(element: Js, hosts: Js) -> bool {

@@ -8,11 +8,17 @@ pub fn store() -> Js {
     SELGEO.get(STORE)
 }
 
+/// Whether the visitor has not refused, and has agreed where the tag says to wait for that.
+pub fn is_allowed() -> bool {
+    let given = SELGEO.get(ALLOWED);
+    given.is_truthy() || (given.is(UNDEFINED) && !TAG.get(DATASET).get(CONSENT).is(WAIT))
+}
+
 /// The click that this tab keeps, if it is one.
 #[inline(always)] // An `Option` that is really returned would need memory.
 pub fn kept_click() -> Option<Js> {
     let id = store().get(CID);
-    is_click_id(id).then_some(id)
+    (is_allowed() && is_click_id(id)).then_some(id)
 }
 
 /// Whether the value is a UUID as text. Stripe drops other things in a `client_reference_id` without a word, or

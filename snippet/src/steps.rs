@@ -22,6 +22,18 @@ pub enum Step {
     Grown,
     /// Someone uses a part of the page; the value is the event.
     Used,
+    /// The observer saw something; the value is its records.
+    Changed,
+    /// There may be elements in the queue.
+    Grew,
+    /// The page wants to know the click; the value is its function.
+    Wanted,
+    /// The click is there; the extra is a function that waits for it.
+    Due,
+    /// The page wants something marked; the value is it.
+    Decorate,
+    /// The visitor has agreed or refused; the value says which.
+    Consent,
 }
 
 /// Runs a step. What it returns is what the page's callback returns.
@@ -34,6 +46,12 @@ pub fn run(step: i32, extra: i32, value: i32) -> i32 {
     const FAILED: i32 = Step::Failed as i32;
     const GROWN: i32 = Step::Grown as i32;
     const USED: i32 = Step::Used as i32;
+    const CHANGED: i32 = Step::Changed as i32;
+    const GREW: i32 = Step::Grew as i32;
+    const WANTED: i32 = Step::Wanted as i32;
+    const DUE: i32 = Step::Due as i32;
+    const DECORATED: i32 = Step::Decorate as i32;
+    const CONSENTED: i32 = Step::Consent as i32;
     match step {
         START => arrival::start(),
         ANSWERED => return value.call(JSON_METHOD, []).0,
@@ -41,6 +59,12 @@ pub fn run(step: i32, extra: i32, value: i32) -> i32 {
         FAILED => debug(value),
         GROWN => payment_links::mark_document(),
         USED => payment_links::mark_all(value.call(COMPOSED_PATH, [])),
+        CHANGED => payment_links::changed(value),
+        WANTED => arrival::wanted(value),
+        DUE => arrival::wanted(extra),
+        DECORATED => return payment_links::decorated(value).0,
+        CONSENTED => arrival::consent(value),
+        GREW => payment_links::walk(),
         _ => {}
     }
     UNDEFINED.0

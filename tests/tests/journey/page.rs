@@ -129,6 +129,143 @@ pub fn a_link_that_comes_later_is_marked_when_it_is_used(stage: &mut Stage) -> R
     stage.expect_quiet()
 }
 
+pub fn what_comes_late_is_marked_before_it_is_used(stage: &mut Stage) -> Result<()> {
+    stage.arrive("14-late?ref=bench1")?;
+    stage.browser.clicks()?;
+    let click = stage.click_id()?;
+    let marked = |path: &str| json!(format!("https://buy.stripe.com/{path}?client_reference_id={click}"));
+    stage.run(
+        "window.tasks = []; new PerformanceObserver((list) => tasks.push(...list.getEntries().map((e) => e.duration))) \
+             .observe({ type: 'longtask' }); \
+         app.innerHTML = '<p><a id=late href=\"https://buy.stripe.com/late\">Buy</a></p><div id=host></div>'; \
+         window.root = host.attachShadow({ mode: 'open' }); \
+         root.innerHTML = '<p><i></i></p>'; window.inner = root.querySelector('i');",
+    )?;
+    let href = |script: &str, path: &str| -> Result<()> {
+        let done = format!("return {script} == arguments[0]");
+        stage.browser.until(&done, &json!([marked(path)])).map(drop)
+    };
+    href("late.href", "late")?;
+    // A framework gives the same element another address, or puts another in its place.
+    stage.run("late.href = 'https://buy.stripe.com/again'")?;
+    href("late.href", "again")?;
+    stage.run("app.firstChild.innerHTML = '<a id=late href=\"https://buy.stripe.com/third\">Buy</a>'")?;
+    href("late.href", "third")?;
+    stage.run("late.href = 'https://buy.stripe.com/own?client_reference_id=order_9'")?;
+    // In a shadow root that was there when its host was seen.
+    stage.run("root.firstChild.innerHTML = '<a href=\"https://buy.stripe.com/shadow\">Buy</a>'")?;
+    href("root.querySelector('a').href", "shadow")?;
+    let many = "host.innerHTML = '<a href=\"https://buy.stripe.com/many\">Buy</a>'.repeat(5000)";
+    stage.run(many)?;
+    href("host.lastChild.href", "many")?;
+    href("host.firstChild.href", "many")?;
+    assert_eq!(stage.run("return late.href")?, "https://buy.stripe.com/own?client_reference_id=order_9");
+    stage.expect_marked(&click)?;
+    stage.expect_quiet()
+}
+
+pub fn stripes_elements_and_forms_carry_the_click(stage: &mut Stage) -> Result<()> {
+    const STATE: &str = "const values = (id) => [...document.getElementById(id).children] \
+             .filter((field) => field.name == 'client_reference_id').map((field) => field.value); \
+         const reference = (id) => document.getElementById(id).getAttribute('client-reference-id'); \
+         return [['button', 'own-button', 'table'].map(reference), \
+             ['form', 'listed', 'own-form', 'empty-form', 'elsewhere', 'broken', 'without-action'].map(values)]";
+    stage.arrive("15-elements-and-forms")?;
+    assert_eq!(stage.browser.clicks()?.len(), 0);
+    let untouched = json!([[null, "order_7", null], [[], [], ["order_7"], [""], [], [], []]]);
+    assert_eq!(stage.run(STATE)?, untouched);
+
+    for reference in ["bench1", "bench2"] {
+        stage.browser.go(&stage.site.page(&format!("15-elements-and-forms?ref={reference}")))?;
+        stage.browser.clicks()?;
+        let click = stage.click_id()?;
+        let marked = json!([[click, "order_7", click], [[click], [click], ["order_7"], [""], [], [], []]]);
+        assert_eq!(stage.run(STATE)?, marked);
+        // Defined afterwards, and one that a framework makes after that.
+        stage.run(
+            "customElements.define('stripe-buy-button', class extends HTMLElement {}); \
+             const late = document.createElement('stripe-buy-button'); late.id = 'late'; document.body.append(late);",
+        )?;
+        let late = "return document.getElementById('late').getAttribute('client-reference-id') == arguments[0]";
+        stage.browser.until(late, &json!([click]))?;
+        // What a framework takes away comes back; what the merchant fills in stays.
+        stage.run(
+            "button.removeAttribute('client-reference-id'); table.setAttribute('client-reference-id', 'order_8')",
+        )?;
+        let back = "return document.getElementById('button').getAttribute('client-reference-id') == arguments[0]";
+        stage.browser.until(back, &json!([click]))?;
+        assert_eq!(stage.run("return table.getAttribute('client-reference-id')")?, "order_8");
+        // A form that is made anew, looked at no later than when it is sent.
+        let sent = stage.run(
+            "addEventListener('submit', (event) => event.preventDefault()); \
+             form.innerHTML = '<button>Buy</button>'; form.requestSubmit(); \
+             return new FormData(form).getAll('client_reference_id');",
+        )?;
+        assert_eq!(sent, json!([click]));
+        stage.expect_marked(&click)?;
+        stage.expect_quiet()?;
+    }
+    // A newer click in the same document takes the place of the older one.
+    let newer = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+    let values = stage.run(&format!(
+        "sessionStorage.__selgeo_cid = '{newer}'; dispatchEvent(new Event('load')); \
+         return [form.lastChild.value, button.getAttribute('client-reference-id'), \
+             table.getAttribute('client-reference-id'), document.querySelectorAll('#form input').length];",
+    ))?;
+    assert_eq!(values, json!([newer, newer, "order_8", 1]));
+    Ok(())
+}
+
+pub fn nothing_happens_before_consent_and_nothing_stays_after_refusal(stage: &mut Stage) -> Result<()> {
+    stage.arrive("16-consent?ref=bench1")?;
+    stage.run("window.told = []; __selgeo.onClickId(() => { throw 1 }); __selgeo.onClickId((id) => told.push(id))")?;
+    assert_eq!(stage.browser.clicks()?.len(), 0);
+    assert_eq!(stage.run("return Object.keys(sessionStorage)")?, json!([]));
+    stage.expect_untouched()?;
+    stage.run("__selgeo.consent(true)")?;
+    assert_eq!(stage.browser.clicks()?.len(), 1);
+    let click = stage.click_id()?;
+    stage.expect_marked(&click)?;
+    stage.browser.until("return told.length > 0", &json!([]))?;
+    assert_eq!(stage.run("__selgeo.onClickId((id) => told.push(id)); return told")?, json!([click, click]));
+    stage.run("__selgeo.consent(false)")?;
+    assert_eq!(stage.run("return Object.keys(sessionStorage)")?, json!([]));
+    assert_eq!(stage.run("return __selgeo.getClickId()")?, Value::Null);
+    stage.expect_quiet()
+}
+
+pub fn a_prerendered_page_waits_for_its_visitor(stage: &mut Stage) -> Result<()> {
+    stage.arrive("17-prerendered?ref=bench1")?;
+    assert_eq!(stage.browser.clicks()?.len(), 0);
+    stage.expect_untouched()?;
+    stage.run("delete document.prerendering; document.dispatchEvent(new Event('prerenderingchange'))")?;
+    assert_eq!(stage.browser.clicks()?.len(), 1);
+    stage.expect_marked(&stage.click_id()?)?;
+    stage.expect_quiet()
+}
+
+pub fn the_page_can_have_an_address_or_a_link_marked(stage: &mut Stage) -> Result<()> {
+    let decorate = "const link = document.createElement('a'); link.href = 'https://pay.example/y#z'; \
+         return [__selgeo.decorate('https://pay.example/x?a=%20b'), __selgeo.decorate(link) === link, link.href, \
+             __selgeo.decorate('https://pay.example/?client_reference_id=order_7'), __selgeo.version.length > 0]";
+    stage.arrive("02-watched")?;
+    let own = "https://pay.example/?client_reference_id=order_7";
+    let same = json!(["https://pay.example/x?a=%20b", true, "https://pay.example/y#z", own, true]);
+    assert_eq!(stage.run(decorate)?, same);
+    stage.arrive("02-watched?ref=bench1")?;
+    stage.browser.clicks()?;
+    let click = stage.click_id()?;
+    let marked = json!([
+        format!("https://pay.example/x?a=%20b&client_reference_id={click}"),
+        true,
+        format!("https://pay.example/y?client_reference_id={click}#z"),
+        own,
+        true
+    ]);
+    assert_eq!(stage.run(decorate)?, marked);
+    stage.expect_quiet()
+}
+
 pub fn blocked_storage_degrades_to_memory(stage: &mut Stage) -> Result<()> {
     stage.arrive("05-storage-blocked?ref=bench1")?;
     assert_eq!(stage.browser.clicks()?.len(), 1);
