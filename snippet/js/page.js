@@ -19,7 +19,7 @@ export const truthy = (value) => !!values[value];
 export const debug = (value) => print(values[value]);
 
 export const keep = (id, token, ref) => {
-  const click = { __selgeo_cid: values[id], __selgeo_vtk: values[token] || "", __selgeo_ref: values[ref] };
+  const click = { __selgeo_cid: values[id], __selgeo_vtk: values[token] || "", __selgeo_ref: values[ref] || "" };
   try {
     Object.assign(selgeo.store, click);
   } catch {

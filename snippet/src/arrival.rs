@@ -66,11 +66,16 @@ pub fn registered(reference: Js, answer: Js) {
     let click_id = answer.get(CLICK_ID);
     if is_allowed() && is_click_id(click_id) {
         keep(click_id, answer.get(VISITOR_TOKEN), reference);
-        payment_links::mark_document();
-        while WAITING.length() > 0 {
-            // Each by a timer of its own: one that throws keeps no other from its click.
-            WINDOW.call(SET_TIMEOUT, [on(Step::Due, WAITING.call(POP, []))]);
-        }
+        found();
+    }
+}
+
+/// The tab has a new click.
+fn found() {
+    payment_links::mark_document();
+    while WAITING.length() > 0 {
+        // Each by a timer of its own: one that throws keeps no other from its click.
+        WINDOW.call(SET_TIMEOUT, [on(Step::Due, WAITING.call(POP, []))]);
     }
 }
 
@@ -78,6 +83,11 @@ pub fn registered(reference: Js, answer: Js) {
 fn asked(merchant: Js, address: Js) -> bool {
     let url = make(URL, address, UNDEFINED);
     let reference = url.get(SEARCH_PARAMS).call(GET, [REF]);
+    let handed_over = url.get(SEARCH_PARAMS).call(GET, [TRAC_CLICK_ID]);
+    if is_click_id(handed_over) {
+        adopt(handed_over, reference);
+        return true;
+    }
     if !reference.is_truthy() {
         return false;
     }
@@ -108,6 +118,20 @@ fn asked(merchant: Js, address: Js) -> bool {
         .call(THEN, [on(Step::Answered, UNDEFINED)])
         .call(THEN, [on(Step::Registered, reference), on(Step::Failed, UNDEFINED)]);
     true
+}
+
+/// Keeps a click that another page hands over, and takes it out of the address bar, with not a byte else.
+fn adopt(click_id: Js, reference: Js) {
+    keep(click_id, store().get(VTK), reference);
+    found();
+    let history = WINDOW.get(HISTORY);
+    let mut address = WINDOW.get(LOCATION).get(HREF);
+    // One after the other: a list of patterns would need memory.
+    address = address.call(REPLACE, [make(REG_EXP, HANDED_OVER_BEFORE, UNDEFINED), BEFORE_IT]);
+    address = address.call(REPLACE, [make(REG_EXP, HANDED_OVER_LAST, UNDEFINED), BEFORE_IT]);
+    if !address.is(WINDOW.get(LOCATION).get(HREF)) {
+        history.call(REPLACE_STATE, [history.get(STATE), EMPTY, address]);
+    }
 }
 
 /// Cut to what the server takes of a URL: one that is too long would cost the click.

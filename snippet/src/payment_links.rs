@@ -7,7 +7,7 @@
 //! the element, so that a newer click can take its place.
 
 use crate::page::{Js, make, on};
-use crate::shapes::{is_trusted_origin, kept_click};
+use crate::shapes::{fits, is_trusted_origin, kept_click};
 use crate::steps::Step;
 use crate::words::*;
 
@@ -95,6 +95,24 @@ fn observe(root: Js) {
     queue(root);
 }
 
+/// Marks what an event is about. With another button than the first, or with a key held, a link may open a tab of its own.
+pub fn used(event: Js) {
+    let path = event.call(COMPOSED_PATH, []);
+    mark_all(path);
+    let opens = event.get(BUTTON).is_truthy() || event.get(CTRL_KEY).is_truthy() || event.get(META_KEY).is_truthy();
+    if !opens && !event.get(SHIFT_KEY).is_truthy() {
+        return;
+    }
+    if let Some(click_id) = kept_click() {
+        for index in 0..path.length() {
+            let link = path.at(index);
+            if link.get(LOCAL_NAME).is_truthy() && link.get(ORIGIN).is(WINDOW.get(ORIGIN)) {
+                mark(link, TRAC_CLICK_ID, click_id);
+            }
+        }
+    }
+}
+
 /// Marks what is to be marked among these elements, if the tab has a click.
 pub fn mark_all(elements: Js) {
     if let Some(click_id) = kept_click() {
@@ -119,8 +137,16 @@ fn mark_one(element: Js, hosts: Js, click_id: Js) {
             element.set(OURS, click_id);
         }
     } else if is_payment(element, hosts) {
-        mark(element, click_id);
+        mark(element, CLIENT_REFERENCE_ID, click_id);
+    } else if element.get(ORIGIN).is_truthy() && (opens_tab(element) || is_listed(element, listed_hosts(LINK_HOSTS))) {
+        mark(element, TRAC_CLICK_ID, click_id);
     }
+}
+
+/// Whether a link of this site opens a tab, which does not get this one's storage.
+fn opens_tab(link: Js) -> bool {
+    let target = link.get(TARGET);
+    link.get(ORIGIN).is(WINDOW.get(ORIGIN)) && (target.is_truthy() && !fits(target, SAME_TAB))
 }
 
 /// A link to the address, parsed by the browser as a form's would be, without an exception for one that is no address.
@@ -139,14 +165,14 @@ pub fn decorated(given: Js) -> Js {
         if given.get(LOCAL_NAME).is(FORM) {
             mark_form(given, click_id);
         } else if given.get(ORIGIN).is_truthy() {
-            mark(given, click_id);
+            mark(given, CLIENT_REFERENCE_ID, click_id);
         } else {
             mark_one(given, UNDEFINED, click_id);
         }
         return given;
     }
     let link = parsed(given);
-    mark(link, click_id);
+    mark(link, CLIENT_REFERENCE_ID, click_id);
     link.get(HREF)
 }
 
@@ -171,7 +197,12 @@ fn mark_form(form: Js, click_id: Js) {
 }
 
 fn payment_hosts() -> Js {
-    let hosts = TAG.get(DATASET).get(PAYMENT_HOSTS);
+    listed_hosts(PAYMENT_HOSTS)
+}
+
+/// The hosts that the tag lists under that name.
+fn listed_hosts(name: Js) -> Js {
+    let hosts = TAG.get(DATASET).get(name);
     if hosts.is_truthy() { hosts.call(SPLIT, [make(REG_EXP, BETWEEN_HOSTS, UNDEFINED)]) } else { hosts }
 }
 
@@ -184,16 +215,16 @@ fn is_listed(element: Js, hosts: Js) -> bool {
     hosts.is_truthy() && hosts.call(INCLUDES, [element.get(HOST)]).is_truthy() && is_trusted_origin(element.get(ORIGIN))
 }
 
-fn mark(link: Js, click_id: Js) {
+fn mark(link: Js, name: Js, click_id: Js) {
     let query = link.get(SEARCH);
     let pairs = make(URL_SEARCH_PARAMS, query, UNDEFINED);
-    let value = pairs.call(GET, [CLIENT_REFERENCE_ID]);
+    let value = pairs.call(GET, [name]);
     let marked = if value.is(NULL) {
         // Appended as text: writing all pairs anew would change how the merchant's own are escaped.
-        let pair = if query.is_truthy() { NEXT_PAIR } else { FIRST_PAIR };
-        query.call(CONCAT, [pair, click_id, EMPTY])
+        let mark = if query.is_truthy() { AMPERSAND } else { QUESTION_MARK };
+        query.call(CONCAT, [mark, name, EQUALS]).call(CONCAT, [click_id, EMPTY, EMPTY])
     } else if !value.is_truthy() {
-        pairs.call(SET, [CLIENT_REFERENCE_ID, click_id]);
+        pairs.call(SET, [name, click_id]);
         pairs
     } else if value.is(link.get(OURS)) && !value.is(click_id) {
         query.call(REPLACE, [value, click_id])

@@ -37,6 +37,7 @@ pub fn is_trusted_origin(value: Js) -> bool {
     fits(value, TRUSTED_ORIGIN)
 }
 
-fn fits(value: Js, pattern: Js) -> bool {
+/// Whether the value matches the pattern.
+pub fn fits(value: Js, pattern: Js) -> bool {
     make(REG_EXP, pattern, UNDEFINED).call(TEST, [value]).is_truthy()
 }

@@ -58,7 +58,7 @@ pub fn run(step: i32, extra: i32, value: i32) -> i32 {
         REGISTERED => arrival::registered(extra, value),
         FAILED => debug(value),
         GROWN => payment_links::mark_document(),
-        USED => payment_links::mark_all(value.call(COMPOSED_PATH, [])),
+        USED => payment_links::used(value),
         CHANGED => payment_links::changed(value),
         WANTED => arrival::wanted(value),
         DUE => arrival::wanted(extra),

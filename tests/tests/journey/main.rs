@@ -31,6 +31,7 @@ e2e::suite! {
     nothing_happens_before_consent_and_nothing_stays_after_refusal,
     a_prerendered_page_waits_for_its_visitor,
     the_page_can_have_an_address_or_a_link_marked,
+    a_click_that_is_handed_over_is_adopted_and_handed_on,
     blocked_storage_degrades_to_memory,
     two_tags_make_one_click,
     a_tag_that_is_inserted_later_works,

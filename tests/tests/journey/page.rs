@@ -266,6 +266,37 @@ pub fn the_page_can_have_an_address_or_a_link_marked(stage: &mut Stage) -> Resul
     stage.expect_quiet()
 }
 
+pub fn a_click_that_is_handed_over_is_adopted_and_handed_on(stage: &mut Stage) -> Result<()> {
+    let click = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+    for (given, left) in [
+        (format!("?trac_click_id={click}"), ""),
+        (format!("?trac_click_id={click}&a=%20b~&flag#x"), "?a=%20b~&flag#x"),
+        (format!("?a=+b&trac_click_id={click}&c"), "?a=+b&c"),
+        (format!("?a=b&trac_click_id={click}#trac_click_id=1"), "?a=b#trac_click_id=1"),
+        (format!("?ref=bench1&trac_click_id={click}"), "?ref=bench1"),
+    ] {
+        stage.arrive(&format!("18-handed-over{given}"))?;
+        assert_eq!(stage.browser.clicks()?.len(), 0, "{given}");
+        assert_eq!(stage.run("return location.search + location.hash")?, left, "{given}");
+        assert_eq!(stage.kept()?, json!([click, ""]), "{given}");
+        stage.expect_marked(click)?;
+        assert_eq!(stage.link("tab")?, format!("{}?a=%20b&trac_click_id={click}#c", stage.site.page("18-handed-over")));
+        assert_eq!(stage.link("listed")?, format!("https://app.example/x?trac_click_id={click}"));
+        for (id, href) in
+            [("self", "/18-handed-over"), ("same", "/18-handed-over"), ("foreign", "https://other.example/x")]
+        {
+            assert_eq!(stage.link(id)?, href, "{id}");
+        }
+        stage.run("document.getElementById('same').dispatchEvent(new MouseEvent('pointerdown', { bubbles: true, button: 1 }))")?;
+        assert_eq!(stage.link("same")?, format!("{}?trac_click_id={click}", stage.site.page("18-handed-over")));
+        stage.expect_quiet()?;
+    }
+    stage.arrive("18-handed-over?trac_click_id=nope")?;
+    assert_eq!(stage.run("return location.search")?, "?trac_click_id=nope");
+    assert_eq!(stage.kept()?, json!([null, null]));
+    stage.expect_untouched()
+}
+
 pub fn blocked_storage_degrades_to_memory(stage: &mut Stage) -> Result<()> {
     stage.arrive("05-storage-blocked?ref=bench1")?;
     assert_eq!(stage.browser.clicks()?.len(), 1);
