@@ -13,7 +13,7 @@ use http::{HeaderMap, header};
 use crate::app::App;
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::limiter::Bucket;
+use crate::limiter::{Bucket, Unreachable};
 use crate::store::keys::{self, KeyRow};
 
 /// How long an isolate believes a key without asking again. Revocation must hold everywhere within 60 s.
@@ -135,16 +135,39 @@ async fn admit(app: &App, call: &Call, row: KeyRow, zone: Zone) -> Result<Access
             (Bucket::Other { workspace_id, address: network(&call.peer.address) }, row.other_per_minute)
         }
     };
-    let (admission, unmetered) = match app.limiter.take(&bucket, limit, call.now).await {
-        Ok(admission) => (admission, false),
-        Err(_) if zone == Zone::Clicks => (unmetered(app, &bucket, call.now), true),
-        Err(why) => return Err(ApiError::Unavailable(why.0)),
+    let (admission, unmetered) = match zone {
+        Zone::Clicks => take_click(app, call, &bucket, limit).await,
+        _ => (take(app, call, &bucket, limit).await.map_err(|why| ApiError::Unavailable(why.0))?, false),
     };
-    call.note_admission(admission);
     if !admission.admitted {
         return Err(ApiError::RateLimitExceeded { retry_after_s: admission.reset_s });
     }
     Ok(Access { workspace_id: row.workspace_id, mode: row.mode, key_id: row.id, unmetered })
+}
+
+/// Whether there is room for one more click under this key, where no key was sent: a short link's. `None` means no, else
+/// whether the limiter could not answer.
+pub async fn click(app: &App, call: &Call, key_id: String, limit: u32) -> Option<bool> {
+    let (admission, unmetered) = take_click(app, call, &Bucket::Clicks { key_id }, limit).await;
+    admission.admitted.then_some(unmetered)
+}
+
+/// Counts a click, and says whether that was without the limiter.
+async fn take_click(app: &App, call: &Call, bucket: &Bucket, limit: u32) -> (Admission, bool) {
+    match take(app, call, bucket, limit).await {
+        Ok(admission) => (admission, false),
+        Err(_) => {
+            let admission = unmetered(app, bucket, call.now);
+            call.note_admission(admission);
+            (admission, true)
+        }
+    }
+}
+
+async fn take(app: &App, call: &Call, bucket: &Bucket, limit: u32) -> Result<Admission, Unreachable> {
+    let admission = app.limiter.take(bucket, limit, call.now).await?;
+    call.note_admission(admission);
+    Ok(admission)
 }
 
 /// A small fixed number of clicks while the limiter cannot answer: a partner's click is worth more than an exact count.

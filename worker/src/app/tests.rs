@@ -6,10 +6,11 @@ use serde_json::{Value as Json, json};
 use crate::testing::{Answer, OPERATOR_TOKEN, World};
 
 /// One path of each kind, with its method.
-const LINES: [&str; 12] = [
+const LINES: [&str; 13] = [
     "GET /healthz",
     "GET /v1/selgeo.js",
     "GET /v1/other.txt",
+    "GET /r/nobody",
     "POST /v1/clicks",
     "OPTIONS /v1/clicks",
     "POST /api/v1/conversions",
@@ -144,6 +145,7 @@ fn a_wrong_method_is_405_and_says_which_are_right() {
     check("GET /api/webhooks/conn_x", &["POST"]);
     check("POST /healthz", &["GET", "HEAD"]);
     check("POST /v1/selgeo.js", &["GET", "HEAD"]);
+    check("POST /r/nobody", &["GET", "HEAD"]);
 }
 
 #[test]

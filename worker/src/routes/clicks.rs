@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use axum::Extension;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use domain::agent;
+use domain::agent::{self, Agent};
 use domain::click_id::{Click, ClickId, LinkNumber};
 use domain::time::Instant;
 use domain::visitor;
@@ -16,7 +16,7 @@ use serde_json::{Value as Json, json};
 use super::listing::{self, Query};
 use super::management;
 use crate::app::App;
-use crate::auth::{self, Access};
+use crate::auth;
 use crate::call::{self, BODY_BYTES_MAX, Call};
 use crate::error::ApiError;
 use crate::fields::Fields;
@@ -26,7 +26,7 @@ use crate::store::clicks::{self as table, ClickRecord, Filter};
 use crate::store::{Scope, links};
 
 const REF_CHARS_MAX: usize = 255;
-const URL_CHARS_MAX: usize = 2_048;
+pub(super) const URL_CHARS_MAX: usize = 2_048;
 
 /// The browser's preflight: any origin may register a click, without credentials.
 pub async fn preflight() -> Response {
@@ -91,13 +91,11 @@ async fn registered(app: &App, call: &Call, request: Request) -> Result<Response
     if let Some((click_id, token)) = same_click(app, call, &scope, link, token.as_deref()) {
         return Ok(pair(StatusCode::OK, click_id, &token));
     }
-    let nonce = app.nonce.fetch_add(1, Ordering::Relaxed);
-    let sealed = app.secrets.clicks.seal(Click { at: call.now, link, nonce });
-    let click_id = sealed.ok_or_else(|| ApiError::Internal("the click does not fit a click id".to_owned()))?;
+    let visit = Visit { scope: &scope, link, url, referrer, headers: &headers, unmetered: access.unmetered };
+    let (click_id, record) = click(app, call, visit)?;
     let secret = app.secrets.visitors.first().ok_or_else(|| ApiError::Internal("no click secret".to_owned()))?;
     let token = visitor::seal(secret, scope.workspace_id.as_str(), scope.mode, click_id);
-    let record = record(app, call, &access, &headers, click_id, link, url, referrer);
-    Ok(call::after(pair(StatusCode::CREATED, click_id, &token), [Message::Click(Box::new(record))]))
+    Ok(call::after(pair(StatusCode::CREATED, click_id, &token), [record]))
 }
 
 /// The click that the visitor's token seals, if it was on this link within half an hour.
@@ -118,34 +116,53 @@ fn pair(status: StatusCode, click_id: ClickId, token: &str) -> Response {
     call::json(status, &json!({ "click_id": click_id.to_string(), "visitor_token": token }))
 }
 
-#[expect(clippy::too_many_arguments, reason = "a record is made of all that is known of a click, once")]
-fn record(
-    app: &App,
-    call: &Call,
-    access: &Access,
-    headers: &HeaderMap,
-    click_id: ClickId,
-    link: LinkNumber,
-    url: Option<String>,
-    referrer: Option<String>,
-) -> ClickRecord {
+/// All that is known of a visitor's coming by a link.
+pub(super) struct Visit<'a> {
+    /// Whose link it is.
+    pub(super) scope: &'a Scope,
+    /// The link.
+    pub(super) link: LinkNumber,
+    /// The page that the visitor came to; its fragment is dropped.
+    pub(super) url: Option<String>,
+    /// The page that the visitor came from.
+    pub(super) referrer: Option<String>,
+    /// What the visitor's browser sent.
+    pub(super) headers: &'a HeaderMap,
+    /// The limiter could not answer.
+    pub(super) unmetered: bool,
+}
+
+/// Makes a click: its id, which holds by itself at once, and the message that has its record written.
+pub(super) fn click(app: &App, call: &Call, visit: Visit<'_>) -> Result<(ClickId, Message), ApiError> {
+    let nonce = app.nonce.fetch_add(1, Ordering::Relaxed);
+    let sealed = app.secrets.clicks.seal(Click { at: call.now, link: visit.link, nonce });
+    let click_id = sealed.ok_or_else(|| ApiError::Internal("the click does not fit a click id".to_owned()))?;
+    Ok((click_id, Message::Click(Box::new(record(app, call, click_id, visit)))))
+}
+
+/// What the browser's headers tell of who is asking.
+pub(super) fn agent_of(headers: &HeaderMap) -> Agent {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let user_agent = text("user-agent");
-    let agent = agent::classify(user_agent, text("sec-purpose").or_else(|| text("purpose")));
+    agent::classify(text("user-agent"), text("sec-purpose").or_else(|| text("purpose")))
+}
+
+fn record(app: &App, call: &Call, click_id: ClickId, visit: Visit<'_>) -> ClickRecord {
+    let user_agent = visit.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    let agent = agent_of(visit.headers);
     let mut flags: Vec<String> = agent.machine.iter().map(|flag| flag.as_str().to_owned()).collect();
-    if access.unmetered {
+    if visit.unmetered {
         flags.push("unmetered".to_owned());
     }
-    let workspace = access.workspace_id.as_str();
+    let workspace = visit.scope.workspace_id.as_str();
     let visitor = app.secrets.visitor_hash(call.now.day(), workspace, &call.peer.address, user_agent.unwrap_or(""));
     ClickRecord {
         click_id: click_id.to_string(),
         workspace_id: workspace.to_owned(),
-        mode: access.mode.to_string(),
-        link_number: i64::from(link.number),
+        mode: visit.scope.mode.to_string(),
+        link_number: i64::from(visit.link.number),
         clicked_at: call.now,
-        url: url.map(|url| url.split('#').next().unwrap_or("").to_owned()),
-        referrer,
+        url: visit.url.map(|url| url.split('#').next().unwrap_or("").to_owned()),
+        referrer: visit.referrer,
         human: agent.machine.is_none(),
         flags,
         address_hash: Some(visitor),

@@ -19,6 +19,7 @@ pub mod programs;
 pub mod promo_codes;
 pub mod refunds;
 pub mod rewards;
+pub mod short_links;
 pub mod stripe_connections;
 pub mod stripe_events;
 pub mod stripe_ingress;

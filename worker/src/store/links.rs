@@ -99,6 +99,50 @@ pub fn number_by_ref(scope: &Scope, link_ref: &str) -> Statement {
         .bind(link_ref)
 }
 
+/// Where an active link leads, and what its clicks are counted under.
+#[derive(Clone, Debug)]
+pub struct ShortLink {
+    /// Whose it is.
+    pub scope: Scope,
+    /// Its number, by which click ids name it.
+    pub number: u32,
+    /// The token in `?ref=`.
+    pub link_ref: String,
+    /// Where it leads.
+    pub landing_url: String,
+    /// The workspace's newest public key of the mode; where there is none, a name of the workspace's own.
+    pub key_id: String,
+    /// The workspace's limit of clicks.
+    pub clicks_per_minute: u32,
+}
+
+/// The active link with this slug, of whatever workspace and mode.
+pub fn by_slug(slug: &str) -> Statement {
+    Statement::new(
+        "SELECT l.workspace_id, l.mode, l.number, l.ref, l.landing_url, w.clicks_per_minute, COALESCE((SELECT k.id \
+         FROM api_keys k WHERE k.workspace_id = l.workspace_id AND k.mode = l.mode AND k.kind = 'public' AND \
+         k.revoked_at IS NULL ORDER BY k.id DESC LIMIT 1), l.workspace_id || ':' || l.mode) AS key_id \
+         FROM links l JOIN workspaces w ON w.id = l.workspace_id WHERE l.slug = ? AND l.status = 'active'",
+    )
+    .bind(slug)
+}
+
+/// Reads a row of [`by_slug`].
+pub fn decode_short(row: &Row) -> Result<ShortLink, DbError> {
+    let number = |column| Ok::<_, DbError>(u32::try_from(row.integer(column)?).unwrap_or(u32::MAX));
+    Ok(ShortLink {
+        scope: Scope {
+            workspace_id: row.parsed("workspace_id", Id::parse, "a workspace id")?,
+            mode: row.mode("mode")?,
+        },
+        number: number("number")?,
+        link_ref: row.text("ref")?,
+        landing_url: row.text("landing_url")?,
+        key_id: row.text("key_id")?,
+        clicks_per_minute: number("clicks_per_minute")?,
+    })
+}
+
 /// A new host.
 pub fn insert_host(scope: &Scope, id: &HostId, host: &str, now: Instant) -> Statement {
     Statement::new("INSERT INTO hosts (id, workspace_id, mode, host, created_at) VALUES (?, ?, ?, ?, ?)")
