@@ -25,7 +25,9 @@ pub struct Answer {
     pub status: u16,
     /// The headers.
     pub headers: http::HeaderMap,
-    /// The body, as text.
+    /// The body, as it came over the wire: nothing is unpacked.
+    pub bytes: Vec<u8>,
+    /// The same as text.
     pub body: String,
 }
 
@@ -67,12 +69,10 @@ impl Client {
             body => self.agent.run(request.body(body)?),
         }
         .with_context(|| format!("{method} {path} got no answer"))?;
-        let body = response.body_mut().read_to_string();
-        Ok(Answer {
-            status: response.status().as_u16(),
-            headers: response.headers().clone(),
-            body: body.with_context(|| format!("{method} {path} got half an answer"))?,
-        })
+        let bytes = response.body_mut().read_to_vec();
+        let bytes = bytes.with_context(|| format!("{method} {path} got half an answer"))?;
+        let body = String::from_utf8_lossy(&bytes).into_owned();
+        Ok(Answer { status: response.status().as_u16(), headers: response.headers().clone(), bytes, body })
     }
 
     /// Every row of a list, page by page.

@@ -6,7 +6,6 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use domain::email::{self, EmailHashes};
-use http::HeaderMap;
 use http_body_util::BodyExt;
 use sha2::{Digest, Sha256};
 
@@ -45,7 +44,7 @@ pub async fn of_workspace(app: &App, workspace: &str) -> Addresses {
 }
 
 async fn read(app: &App) -> Bytes {
-    let Some(response) = app.assets.get(LIST, &HeaderMap::new()).await else {
+    let Some(response) = app.assets.get(LIST).await else {
         crate::log(&format!("{LIST} is not among the built files"));
         return Bytes::new();
     };

@@ -149,7 +149,8 @@ pub fn router(app: Arc<App>) -> Router {
     let demo = if app.config.dev { pages::demo::router() } else { Router::new() };
     Router::new()
         .route("/healthz", get(r::health::check))
-        .route("/v1/{file}", get(r::files::snippet))
+        .route("/v1/{file}", get(r::files::script))
+        .route("/trac.js", get(r::files::trac))
         .route("/r/{slug}", get(r::short_links::follow))
         .route("/static/{*file}", get(r::files::fixed))
         .route("/v1/clicks", post(r::clicks::register).options(r::clicks::preflight))

@@ -8,10 +8,11 @@ use axum::Router;
 use axum::response::Response;
 use domain::time::Instant;
 use futures_util::future::BoxFuture;
-use http::HeaderMap;
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
+use http::{HeaderMap, HeaderValue};
 use worker::send::SendFuture;
-use worker::{Context, Env, HttpRequest, MessageBatch, MessageExt, ScheduleContext, ScheduledEvent, event};
-use worker::{Fetcher, HttpResponse};
+use worker::{Context, Env, MessageBatch, MessageExt, ScheduleContext, ScheduledEvent, event};
+use worker::{EncodeBody, Fetcher, HttpResponse, web_sys};
 
 use crate::app::{self, App, Clock, Config, Random};
 use crate::assets::Assets;
@@ -49,17 +50,12 @@ impl Random for PlatformRandom {
 struct PlatformAssets(Fetcher);
 
 impl Assets for PlatformAssets {
-    fn get(&self, path: &str, headers: &HeaderMap) -> BoxFuture<'_, Option<Response>> {
+    fn get(&self, path: &str) -> BoxFuture<'_, Option<Response>> {
         // The host is of no matter to the store.
-        let mut request = http::Request::builder().uri(format!("https://assets{path}"));
-        if let Some(etag) = headers.get(http::header::IF_NONE_MATCH) {
-            request = request.header(http::header::IF_NONE_MATCH, etag);
-        }
-        let request = request.body(worker::Body::empty());
+        let request = http::Request::builder().uri(format!("https://assets{path}")).body(worker::Body::empty());
         Box::pin(SendFuture::new(async move {
             let response: HttpResponse = self.0.fetch_request(request.ok()?).await.ok()?;
-            let found = response.status().is_success() || response.status() == http::StatusCode::NOT_MODIFIED;
-            found.then(|| response.map(axum::body::Body::new))
+            response.status().is_success().then(|| response.map(axum::body::Body::new))
         }))
     }
 }
@@ -119,8 +115,15 @@ fn config(env: &Env) -> Config {
 }
 
 #[event(fetch)]
-async fn fetch(request: HttpRequest, env: Env, context: Context) -> worker::Result<http::Response<axum::body::Body>> {
+async fn fetch(
+    request: web_sys::Request,
+    env: Env,
+    context: Context,
+) -> worker::Result<http::Response<axum::body::Body>> {
     let (app, router) = running(&env)?;
+    let accepted = accepted_encoding(&request);
+    let mut request = worker::request_from_wasm(request)?;
+    restore(request.headers_mut(), accepted);
     let header = |name: &str| request.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
     let peer = Peer { address: header("cf-connecting-ip").unwrap_or_default(), country: header("cf-ipcountry") };
     let (parts, body) = request.into_parts();
@@ -129,7 +132,28 @@ async fn fetch(request: HttpRequest, env: Env, context: Context) -> worker::Resu
     if let Some(AfterAnswer(messages)) = response.extensions_mut().remove::<AfterAnswer>() {
         context.wait_until(async move { send(&env, messages).await });
     }
+    if response.headers().contains_key(CONTENT_ENCODING) {
+        // It was compressed when it was built; by default the runtime would do it again.
+        response.extensions_mut().insert(EncodeBody::Manual);
+    }
     Ok(response)
+}
+
+/// What the caller wrote as `Accept-Encoding`, where the platform put its own in that place.
+fn accepted_encoding(request: &web_sys::Request) -> Option<String> {
+    let told = js_sys::Reflect::get(request, &"cf".into()).ok()?;
+    js_sys::Reflect::get(&told, &"clientAcceptEncoding".into()).ok()?.as_string()
+}
+
+/// Writes it back. An empty one was not sent at all.
+fn restore(headers: &mut HeaderMap, accepted: Option<String>) {
+    let Some(accepted) = accepted else { return };
+    headers.remove(ACCEPT_ENCODING);
+    if let Ok(value) = HeaderValue::from_str(&accepted)
+        && !accepted.is_empty()
+    {
+        headers.insert(ACCEPT_ENCODING, value);
+    }
 }
 
 #[event(queue)]

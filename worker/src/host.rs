@@ -10,7 +10,6 @@ use axum::response::Response;
 use domain::limit::Admission;
 use domain::time::Instant;
 use futures_util::future::BoxFuture;
-use http::HeaderMap;
 
 use crate::app::{App, Clock, Config, Random};
 use crate::assets::Assets;
@@ -80,7 +79,7 @@ impl StripeApi for Absent {
 }
 
 impl Assets for Absent {
-    fn get(&self, _path: &str, _headers: &HeaderMap) -> BoxFuture<'_, Option<Response>> {
+    fn get(&self, _path: &str) -> BoxFuture<'_, Option<Response>> {
         Box::pin(std::future::ready(None))
     }
 }

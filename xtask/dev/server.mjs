@@ -39,6 +39,17 @@ childProcess.spawn = (command, ...rest) => {
   return child;
 };
 
+// Before the Worker, Miniflare imitates Cloudflare's compression, and worse: it takes the first coding that a browser names,
+// unpacks what we send and compresses it anew. Cloudflare hands on what the browser takes; so that is what is tested here.
+const TRANSCODES = "response = ensureAcceptableEncoding(clientAcceptEncoding, response), ";
+const readFileSync = fs.readFileSync;
+fs.readFileSync = (file, ...rest) => {
+  const content = readFileSync(file, ...rest);
+  if (!String(file).endsWith(path.join("miniflare", "dist", "src", "workers", "core", "entry.worker.js"))) return content;
+  if (!content.includes(TRANSCODES)) throw new Error(`${file} is another than the one that was looked into`);
+  return content.replace(TRANSCODES, "");
+};
+
 let serving = false;
 let stopping = false;
 

@@ -27,21 +27,30 @@ const WASM_FEATURES: [&str; 6] = [
     "--enable-reference-types",
 ];
 
-/// Node has the compressors and the hash; a crate for each would be compiled before every command.
+/// Node has the compressors and the hash; a crate for each would be compiled before every command. What is compressed is
+/// written beside each of the script's names.
 const DESCRIBE: &str = r"
-const script = require('node:fs').readFileSync(process.argv[1]);
-const { gzipSync, brotliCompressSync } = require('node:zlib');
+const fs = require('node:fs');
+const { gzipSync, brotliCompressSync, constants } = require('node:zlib');
+const [hashed, ...names] = process.argv.slice(1);
+const script = fs.readFileSync(names[0]);
 const hash = require('node:crypto').createHash('sha384').update(script).digest('base64');
+const gzip = gzipSync(script, { level: 9 });
+const brotli = brotliCompressSync(script, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } });
+for (const name of names) {
+  fs.writeFileSync(name + '.gz', gzip);
+  fs.writeFileSync(name + '.br', brotli);
+}
 console.log(JSON.stringify({
-  hashed: process.argv[2],
+  hashed,
   integrity: 'sha384-' + hash,
   raw: script.length,
-  gzip: gzipSync(script, { level: 9 }).length,
-  brotli: brotliCompressSync(script).length,
+  gzip: gzip.length,
+  brotli: brotli.length,
 }));";
 
-/// Writes `build/assets/v1/`: `selgeo.js`, `selgeo-fallback.js`, a copy of each under a name with its hash, and
-/// `manifest.json` with their sizes in bytes and the `integrity` values for tags.
+/// Writes `build/assets/v1/`: `selgeo.js`, `selgeo-fallback.js`, a copy of each under a name with its hash, each of these
+/// in brotli and gzip too, and `manifest.json` with their sizes in bytes and the `integrity` values for tags.
 ///
 /// `wasm_bindgen` is the command of the crate's version, `npm_bin` holds `wasm-opt`, `wasm2js` and `esbuild`, and
 /// `node` runs them. The variable `SELGEO_API_ORIGIN` bakes an API origin in; without it the script asks where it
@@ -149,9 +158,11 @@ impl Bench<'_> {
     fn publish(&self, assets: &Path, stem: &str, script: &[u8]) -> Result<Value> {
         let hash: String = hex::encode(Sha256::digest(script)).chars().take(16).collect();
         let hashed = format!("{stem}.{hash}.js");
-        fs::write(assets.join(format!("{stem}.js")), script)?;
-        fs::write(assets.join(&hashed), script)?;
-        let entry = run(Command::new(self.node).args(["-e", DESCRIBE]).arg(assets.join(&hashed)).arg(&hashed))?;
+        let names = [assets.join(format!("{stem}.js")), assets.join(&hashed)];
+        for name in &names {
+            fs::write(name, script)?;
+        }
+        let entry = run(Command::new(self.node).args(["-e", DESCRIBE, "--", &hashed]).args(&names))?;
         serde_json::from_slice(&entry).context("the description of a script")
     }
 

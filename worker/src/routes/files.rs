@@ -2,35 +2,66 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
+use self::coding::Coding;
 use crate::app::App;
 use crate::error::ApiError;
 
-/// `GET /v1/{file}`: the snippet. The plain name is revalidated; a name with a hash never changes.
-pub async fn snippet(
+mod coding;
+
+/// What the scripts' names begin with.
+const SCRIPTS: [&str; 2] = ["selgeo", "trac"];
+
+/// `GET /v1/{file}`: a script. The plain name is revalidated; a name with a hash never changes.
+pub async fn script(
     State(app): State<Arc<App>>,
     Path(file): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let plain = file.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
-    let is_script = plain && file.starts_with("selgeo") && file.ends_with(".js");
-    if !is_script {
+    if !plain || !file.ends_with(".js") || !SCRIPTS.iter().any(|name| file.starts_with(name)) {
         return Err(ApiError::NotFound("path"));
     }
-    let mut response = get(&app, &format!("/v1/{file}"), &headers).await?;
+    send(&app, &file, &headers).await
+}
+
+/// `GET /trac.js`: where Traaaction's pages look for their script.
+pub async fn trac(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, ApiError> {
+    send(&app, "trac.js", &headers).await
+}
+
+async fn send(app: &App, file: &str, headers: &HeaderMap) -> Result<Response, ApiError> {
+    let (stored, coding) = stored(app, &format!("/v1/{file}"), headers).await?;
+    // Nothing of what the store says of the file but its ETag, of which each form has its own.
+    let etag = stored.headers().get(header::ETAG).cloned();
+    let mut response = Response::new(stored.into_body());
+    let set = response.headers_mut();
     let hashed = file.split('.').count() == 3;
     let cache = if hashed { "public, max-age=31536000, immutable" } else { "public, max-age=300, must-revalidate" };
-    let set = response.headers_mut();
     set.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
     set.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8"));
+    set.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    set.extend(etag.map(|etag| (header::ETAG, etag)));
+    set.extend(coding.map(|coding| (header::CONTENT_ENCODING, HeaderValue::from_static(coding.name()))));
     // Any page may load it, also one that asks for proof of what it loads.
     set.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     set.insert("cross-origin-resource-policy", HeaderValue::from_static("cross-origin"));
     set.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    Ok(response)
+    Ok(unless_held(response, headers))
+}
+
+/// The file in the form that the caller likes best; plain where the build made no other.
+async fn stored(app: &App, path: &str, headers: &HeaderMap) -> Result<(Response, Option<Coding>), ApiError> {
+    if let Some(coding) = coding::preferred(headers)
+        && let Some(file) = app.assets.get(&format!("{path}{}", coding.suffix())).await
+    {
+        return Ok((file, Some(coding)));
+    }
+    Ok((get(app, path).await?, None))
 }
 
 /// `GET /static/{file}`.
@@ -39,9 +70,31 @@ pub async fn fixed(
     Path(file): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    get(&app, &format!("/static/{file}"), &headers).await
+    Ok(unless_held(get(&app, &format!("/static/{file}")).await?, &headers))
 }
 
-async fn get(app: &App, path: &str, headers: &HeaderMap) -> Result<Response, ApiError> {
-    app.assets.get(path, headers).await.ok_or(ApiError::NotFound("path"))
+async fn get(app: &App, path: &str) -> Result<Response, ApiError> {
+    app.assets.get(path).await.ok_or(ApiError::NotFound("path"))
 }
+
+/// 304 and no body where the caller holds what would be sent.
+fn unless_held(mut response: Response, headers: &HeaderMap) -> Response {
+    let Some(etag) = response.headers().get(header::ETAG).and_then(|etag| etag.to_str().ok()) else {
+        return response;
+    };
+    // Compared weakly: whoever compresses or unpacks on the way marks an ETag with `W/`.
+    let opaque = |etag: &str| etag.trim().trim_start_matches("W/").to_owned();
+    let ours = opaque(etag);
+    let given = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    if given.flat_map(|list| list.split(',')).map(opaque).any(|held| held == ours || held == "*") {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        *response.body_mut() = Body::empty();
+        for described in [header::CONTENT_ENCODING, header::CONTENT_LENGTH, header::CONTENT_TYPE] {
+            response.headers_mut().remove(described);
+        }
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests;

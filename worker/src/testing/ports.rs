@@ -9,8 +9,6 @@ use domain::limit::{Admission, Window};
 use domain::time::Instant;
 use futures_util::future::BoxFuture;
 
-use http::HeaderMap;
-
 use crate::app::{Clock, Random};
 use crate::assets::Assets;
 use crate::limiter::{Bucket, Limiter, Unreachable};
@@ -78,17 +76,29 @@ impl Limiter for TableLimiter {
     }
 }
 
-/// One snippet, under its two names.
+/// `selgeo.js` in its three forms and `trac.js` in one, each under its two names, and a style.
 pub struct FilesInMemory;
 
 impl Assets for FilesInMemory {
-    fn get(&self, path: &str, _headers: &HeaderMap) -> BoxFuture<'_, Option<Response>> {
+    fn get(&self, path: &str) -> BoxFuture<'_, Option<Response>> {
         if path == crate::addresses::LIST {
             let list = crate::addresses::entry("throwaway.test").to_vec();
             return Box::pin(std::future::ready(Some(Response::new(axum::body::Body::from(list)))));
         }
-        let known = matches!(path, "/v1/selgeo.js" | "/v1/selgeo.0123456789abcdef.js");
-        let response = known.then(|| Response::new(axum::body::Body::from("/* selgeo */")));
-        Box::pin(std::future::ready(response))
+        let (media_type, content) = match path.replace(".0123456789abcdef", "").as_str() {
+            "/v1/selgeo.js" => ("text/javascript", "/* selgeo */"),
+            "/v1/selgeo.js.br" => ("application/octet-stream", "selgeo in brotli"),
+            "/v1/selgeo.js.gz" => ("application/gzip", "selgeo in gzip"),
+            "/v1/trac.js" => ("text/javascript", "/* trac */"),
+            "/v1/manifest.json" => ("application/json", "{}"),
+            "/static/selgeo.css" => ("text/css", "body {}"),
+            _ => return Box::pin(std::future::ready(None)),
+        };
+        let response = Response::builder()
+            .header("content-type", media_type)
+            .header("cache-control", "public, max-age=0, must-revalidate")
+            .header("etag", format!("\"{path}\""))
+            .body(axum::body::Body::from(content));
+        Box::pin(std::future::ready(response.ok()))
     }
 }
