@@ -42,8 +42,8 @@ enum Command {
     Replay(replay::Options),
     /// Print what a draft of a program's rules would change, participant by participant; nothing is written
     Simulate(replay::Draft),
-    /// Print how many bytes the built files have: raw, gzip, brotli
-    Size,
+    /// Print how many bytes the built files have, raw, gzip and brotli, beside their budgets; over budget fails
+    Size(size::Options),
     /// Simulate merchants, buyers and a faulty world over many seeds, against a reference model
     SimulateWorld(simulate_world::Options),
     /// Fuzz one target of fuzz/ for a while
@@ -59,7 +59,7 @@ fn main() -> ExitCode {
         Command::Stripe(options) => stripe_event::run(&root, &options),
         Command::Replay(options) => replay::run(&root, &options),
         Command::Simulate(draft) => replay::simulate(&root, &draft),
-        Command::Size => setup::prepare(&root).and_then(|tools| size::run(&root, &tools)),
+        Command::Size(options) => setup::prepare(&root).and_then(|tools| size::run(&root, &tools, &options)),
         Command::SimulateWorld(options) => simulate_world::run(&root, &options),
         Command::Fuzz(options) => fuzz::run(&root, &options),
     };

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use crate::build;
 use crate::process::{self, Timer, say};
 use crate::setup::{self, Tools, WASM};
+use crate::size;
 
 /// The crates that are compiled to WebAssembly.
 const WASM_CRATES: [&str; 4] = ["-p", "selgeo-worker", "-p", "snippet"];
@@ -51,9 +52,10 @@ fn parts(root: &Path, tools: &Tools, report: &mut Report) {
     report.part("native tests", |counts| counts.cargo_test(cargo().args(["test", "--no-fail-fast"])));
     let built = report.part("wasm builds", |_| build::run(root, tools)).is_some();
     if !built {
-        say("Skipped: the dry-run and the end-to-end tests need the build");
+        say("Skipped: the sizes, the dry-run and the end-to-end tests need the build");
         return;
     }
+    report.part("sizes", |_| size::check(root, tools));
     report.part("wrangler deploy --dry-run", |_| {
         let mut wrangler = tools.command(tools.npm_bin.join("wrangler"));
         wrangler.args(["deploy", "--dry-run", "--outdir", "build/dry-run"]).env("CI", "1").current_dir(root);
