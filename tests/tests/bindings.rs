@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -20,6 +21,9 @@ e2e::suite! {
     clicks_travel_by_the_queue_to_the_database,
     the_snippet_is_served_to_any_page_and_revalidated,
     the_hashed_snippet_is_immutable,
+    scripts_come_byte_for_byte_in_the_form_that_the_caller_likes_best,
+    what_was_compressed_when_it_was_built_unpacks_to_the_script,
+    a_page_without_a_key_is_its_hosts_workspaces,
     only_browser_paths_are_mounted,
     plain_http_is_answered_on_loopback_only,
     a_burst_of_strangers_is_refused_per_address,
@@ -110,6 +114,97 @@ fn the_hashed_snippet_is_immutable(server: &mut Server) -> Result<()> {
         assert_eq!(answer.body, client.get(&format!("/v1/{plain}"), &[])?.body, "{hashed}");
         assert_eq!(answer.body.len() as u64, manifest[plain]["raw"].as_u64().unwrap_or(0), "{hashed}");
     }
+    Ok(())
+}
+
+/// The manifest's names of what was built, and the paths that lead there.
+fn scripts() -> Result<Vec<(String, Vec<String>)>> {
+    let manifest: Value = serde_json::from_str(&fs::read_to_string(built("manifest.json"))?)?;
+    let entries = manifest.as_object().context("the manifest is no object")?;
+    let mut scripts = Vec::new();
+    for (plain, entry) in entries {
+        let hashed = entry["hashed"].as_str().context("the manifest names no hashed file")?;
+        for name in [plain.as_str(), hashed] {
+            let mut paths = vec![format!("/v1/{name}"), format!("/_s/v1/{name}")];
+            if name == "trac.js" {
+                paths.extend(["/trac.js".to_owned(), "/_s/trac.js".to_owned()]);
+            }
+            scripts.push((name.to_owned(), paths));
+        }
+    }
+    Ok(scripts)
+}
+
+/// Neither the store nor the runtime nor the local server may compress or unpack anything on the way.
+fn scripts_come_byte_for_byte_in_the_form_that_the_caller_likes_best(server: &mut Server) -> Result<()> {
+    let client = Client::new(server.url());
+    let check = |name: &str, path: &str, accepted: &str, coding: &str, suffix: &str| -> Result<String> {
+        let headers = [("accept-encoding", accepted)];
+        let answer = client.get(path, &headers)?;
+        let file = fs::read(built(&format!("{name}{suffix}")))?;
+        assert_eq!((answer.status, answer.header("content-encoding")), (200, coding), "{path} {accepted:?}");
+        ensure!(answer.bytes == file, "{path} {accepted:?} is not {name}{suffix} but {} bytes", answer.bytes.len());
+        assert_eq!(answer.header("vary"), "accept-encoding", "{path}");
+        assert_eq!(answer.header("content-type"), "text/javascript; charset=utf-8", "{path}");
+        let head = client.send("HEAD", path, &headers, "")?;
+        assert_eq!((head.status, head.bytes.len()), (200, 0), "{path}");
+        for header in ["content-encoding", "etag", "vary", "cache-control"] {
+            assert_eq!(head.header(header), answer.header(header), "{path} {header}");
+        }
+        let held = client.get(path, &[("accept-encoding", accepted), ("if-none-match", answer.header("etag"))])?;
+        assert_eq!((held.status, held.bytes.len()), (304, 0), "{path}");
+        assert_eq!(held.header("content-encoding"), "", "{path}");
+        Ok(answer.header("etag").to_owned())
+    };
+    for (name, paths) in scripts()? {
+        for path in paths {
+            let mut etags = HashSet::new();
+            // As Chromium, Firefox and WebKit ask on HTTPS, as all do on plain HTTP, and as programs do.
+            etags.insert(check(&name, &path, "gzip, deflate, br, zstd", "br", ".br")?);
+            etags.insert(check(&name, &path, "gzip, deflate", "gzip", ".gz")?);
+            etags.insert(check(&name, &path, "", "", "")?);
+            assert_eq!(etags.len(), 3, "{path}: {etags:?}");
+            check(&name, &path, "br;q=0.5, gzip", "gzip", ".gz")?;
+            check(&name, &path, "br;q=0, gzip;q=0", "", "")?;
+            check(&name, &path, "identity;q=0", "gzip", ".gz")?;
+            client.get(&format!("{path}.br"), &[])?.expect(404)?;
+        }
+    }
+    let trac = if built("trac.js").exists() { 200 } else { 404 };
+    assert_eq!(client.get("/trac.js", &[])?.status, trac);
+    Ok(())
+}
+
+fn what_was_compressed_when_it_was_built_unpacks_to_the_script(_server: &mut Server) -> Result<()> {
+    const UNPACK: &str = "
+        const { readFileSync: read } = require('node:fs');
+        const { brotliDecompressSync, gunzipSync } = require('node:zlib');
+        for (const file of process.argv.slice(1)) {
+          const script = read(file);
+          const same = [brotliDecompressSync(read(file + '.br')), gunzipSync(read(file + '.gz'))].every((b) => b.equals(script));
+          if (!same || script.length < 1000) throw new Error(file);
+        }";
+    let files: Vec<_> = scripts()?.iter().map(|(name, _)| built(name)).collect();
+    ensure!(files.len() >= 4, "{files:?}");
+    let unpacked =
+        Command::new("node").args(["-e", UNPACK, "--"]).args(files).status().context("Node was not found")?;
+    ensure!(unpacked.success());
+    Ok(())
+}
+
+fn a_page_without_a_key_is_its_hosts_workspaces(server: &mut Server) -> Result<()> {
+    let client = Client::new(server.url());
+    let click = |origin: &str| {
+        let headers = [("content-type", "text/plain"), ("origin", origin)];
+        client.send("POST", "/v1/clicks", &headers, &json!({"ref": "nobody"}).to_string())
+    };
+    assert_eq!(click("https://keyless.example")?.expect(401)?["error"]["code"], "INVALID_API_KEY");
+    let merchant = Client::new(server.url()).with_key(server.text("/keys/sk_live")?);
+    merchant.post("/api/v1/hosts", &json!({"host": "keyless.example"}))?.expect(201)?;
+    // Known now: what is missing is the link.
+    assert_eq!(click("https://keyless.example")?.expect(404)?["error"]["code"], "REFERRAL_NOT_FOUND");
+    click("http://keyless.example")?.expect(401)?;
+    click("null")?.expect(401)?;
     Ok(())
 }
 

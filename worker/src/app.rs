@@ -14,7 +14,7 @@ use tower_service::Service;
 
 use crate::assets::Assets;
 use crate::auth::KeyMemory;
-use crate::call::{Call, Peer};
+use crate::call::{self, Call, Peer};
 use crate::connections::ConnectionMemory;
 use crate::error::ApiError;
 use crate::limiter::Limiter;
@@ -205,8 +205,7 @@ fn request_id(app: &App, request: &Request) -> String {
 }
 
 fn is_plain_http(uri: &Uri) -> bool {
-    let loopback = matches!(uri.host(), Some("127.0.0.1" | "localhost" | "[::1]"));
-    uri.scheme_str() == Some("http") && !loopback
+    uri.scheme_str() == Some("http") && !uri.host().is_some_and(call::is_loopback)
 }
 
 /// Takes a mount's prefix off a browser path.

@@ -1,9 +1,10 @@
-//! Keys: who is calling, in which workspace and mode, and whether there is room for one more call in this minute.
+//! Keys, and pages that send none: who is calling, in which workspace and mode, and whether there is room for one more
+//! call in this minute.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use domain::ids::{KeyId, WorkspaceId};
+use domain::ids::WorkspaceId;
 use domain::key::{ApiKey, KeyKind};
 use domain::limit::Admission;
 use domain::mode::Mode;
@@ -15,10 +16,11 @@ use crate::call::Call;
 use crate::error::ApiError;
 use crate::limiter::{Bucket, Unreachable};
 use crate::store::keys::{self, KeyRow};
+use crate::store::links::{self, Owner};
 
-/// How long an isolate believes a key without asking again. Revocation must hold everywhere within 60 s.
+/// How long an isolate believes a key, or a host's owner, without asking again. Revocation must hold everywhere within 60 s.
 const KEY_BELIEVED_MS: i64 = 30 * SECOND_MS;
-/// Keys that an isolate remembers.
+/// Keys that an isolate remembers, and as many hosts.
 const KEYS_REMEMBERED_MAX: usize = 4_096;
 
 /// Clicks of one key that an isolate admits in a minute while the limiter cannot answer.
@@ -31,8 +33,6 @@ pub struct Access {
     pub workspace_id: WorkspaceId,
     /// The mode, by the key.
     pub mode: Mode,
-    /// The key.
-    pub key_id: KeyId,
     /// The limiter could not answer, and the call was let in without it.
     pub unmetered: bool,
 }
@@ -48,10 +48,15 @@ pub enum Zone {
     Other,
 }
 
+/// By name, and until when it is believed.
+type Remembered<T> = HashMap<String, (T, Instant)>;
+
 /// What an isolate remembers of keys between requests.
 #[derive(Default)]
 pub struct KeyMemory {
-    known: Mutex<HashMap<String, (KeyRow, Instant)>>,
+    known: Mutex<Remembered<KeyRow>>,
+    /// By host.
+    owners: Mutex<Remembered<Owner>>,
     unmetered: Mutex<HashMap<String, domain::limit::Window>>,
 }
 
@@ -83,22 +88,20 @@ async fn known_key(app: &App, call: &Call, token: &str, kind: KeyKind) -> Result
         Some(key) if key.kind() == kind => lookup(app, call.now, key).await?,
         _ => None,
     };
-    match found {
-        Some(row) => Ok(row),
-        None if !app.limiter.stranger(&call.peer.address).await => {
-            Err(ApiError::RateLimitExceeded { retry_after_s: 60 })
-        }
-        None => Err(ApiError::InvalidApiKey(match (kind, key) {
-            (KeyKind::Secret, Some(key)) if key.kind() == KeyKind::Public => {
-                "This is a public key (pk_…); this path takes a secret key (sk_…)."
-            }
-            (KeyKind::Public, Some(key)) if key.kind() == KeyKind::Secret => {
-                "This is a secret key (sk_…) and must not be in a page; this path takes a public key (pk_…)."
-            }
-            (_, None) => "The key is malformed: pk_test_, pk_live_, sk_test_ or sk_live_ and 32 letters or digits.",
-            _ => "The key is unknown or revoked.",
-        })),
+    if let Some(row) = found {
+        return Ok(row);
     }
+    let why = match (kind, key) {
+        (KeyKind::Secret, Some(key)) if key.kind() == KeyKind::Public => {
+            "This is a public key (pk_…); this path takes a secret key (sk_…)."
+        }
+        (KeyKind::Public, Some(key)) if key.kind() == KeyKind::Secret => {
+            "This is a secret key (sk_…) and must not be in a page; this path takes a public key (pk_…)."
+        }
+        (_, None) => "The key is malformed: pk_test_, pk_live_, sk_test_ or sk_live_ and 32 letters or digits.",
+        _ => "The key is unknown or revoked.",
+    };
+    Err(refused(app, call, ApiError::InvalidApiKey(why)).await)
 }
 
 async fn lookup(app: &App, now: Instant, key: &ApiKey) -> Result<Option<KeyRow>, ApiError> {
@@ -116,13 +119,23 @@ async fn lookup(app: &App, now: Instant, key: &ApiKey) -> Result<Option<KeyRow>,
     if row.mode != key.mode() || row.kind != key.kind() {
         return Err(ApiError::Internal("api_keys: mode or kind is not the key's own".to_owned()));
     }
-    if let Ok(mut known) = app.keys.known.lock() {
+    remember(&app.keys.known, digest, row.clone(), now);
+    Ok(Some(row))
+}
+
+/// Remembers for as long as a key is believed.
+fn remember<T>(memory: &Mutex<Remembered<T>>, name: String, what: T, now: Instant) {
+    if let Ok(mut known) = memory.lock() {
         if known.len() >= KEYS_REMEMBERED_MAX {
             known.clear();
         }
-        known.insert(digest, (row.clone(), now.plus_ms(KEY_BELIEVED_MS)));
+        known.insert(name, (what, now.plus_ms(KEY_BELIEVED_MS)));
     }
-    Ok(Some(row))
+}
+
+/// The refusal of somebody whom nobody knows; who comes too often is told that instead.
+async fn refused(app: &App, call: &Call, why: ApiError) -> ApiError {
+    if app.limiter.stranger(&call.peer.address).await { why } else { ApiError::RateLimitExceeded { retry_after_s: 60 } }
 }
 
 async fn admit(app: &App, call: &Call, row: KeyRow, zone: Zone) -> Result<Access, ApiError> {
@@ -142,14 +155,50 @@ async fn admit(app: &App, call: &Call, row: KeyRow, zone: Zone) -> Result<Access
     if !admission.admitted {
         return Err(ApiError::RateLimitExceeded { retry_after_s: admission.reset_s });
     }
-    Ok(Access { workspace_id: row.workspace_id, mode: row.mode, key_id: row.id, unmetered })
+    Ok(Access { workspace_id: row.workspace_id, mode: row.mode, unmetered })
 }
 
-/// Whether there is room for one more click under this key, where no key was sent: a short link's. `None` means no, else
+/// Lets in a page that sends no key, as the owner of its host: 401, then 429.
+pub async fn origin(app: &App, call: &Call, host: Option<&str>) -> Result<Access, ApiError> {
+    const NO_KEY: ApiError =
+        ApiError::InvalidApiKey("Send a public key (pk_…) as merchant, or register the page's host in live mode.");
+    // What can be no host of anybody's costs nothing.
+    let Some(host) = host else { return Err(NO_KEY) };
+    let Some(owner) = owner(app, call.now, host).await? else {
+        return Err(refused(app, call, NO_KEY).await);
+    };
+    let (admission, unmetered) = take_owners_click(app, call, &owner).await;
+    if !admission.admitted {
+        return Err(ApiError::RateLimitExceeded { retry_after_s: admission.reset_s });
+    }
+    Ok(Access { workspace_id: owner.scope.workspace_id, mode: owner.scope.mode, unmetered })
+}
+
+/// The one workspace that registered this host in live mode. Of two, neither: each could have named the other's.
+async fn owner(app: &App, now: Instant, host: &str) -> Result<Option<Owner>, ApiError> {
+    let remembered = app.keys.owners.lock().ok().and_then(|owners| owners.get(host).cloned());
+    if let Some((owner, until)) = remembered
+        && now < until
+    {
+        return Ok(Some(owner));
+    }
+    let rows = app.db.rows(links::owners_of_host(host)).await?;
+    let [row] = rows.as_slice() else { return Ok(None) };
+    let owner = links::decode_owner(row)?;
+    remember(&app.keys.owners, host.to_owned(), owner.clone(), now);
+    Ok(Some(owner))
+}
+
+/// Whether there is room for one more click of this owner's, where no key was sent: a short link's. `None` means no, else
 /// whether the limiter could not answer.
-pub async fn click(app: &App, call: &Call, key_id: String, limit: u32) -> Option<bool> {
-    let (admission, unmetered) = take_click(app, call, &Bucket::Clicks { key_id }, limit).await;
+pub async fn click(app: &App, call: &Call, owner: &Owner) -> Option<bool> {
+    let (admission, unmetered) = take_owners_click(app, call, owner).await;
     admission.admitted.then_some(unmetered)
+}
+
+async fn take_owners_click(app: &App, call: &Call, owner: &Owner) -> (Admission, bool) {
+    let bucket = Bucket::Clicks { key_id: owner.key_id.clone() };
+    take_click(app, call, &bucket, owner.clicks_per_minute).await
 }
 
 /// Counts a click, and says whether that was without the limiter.

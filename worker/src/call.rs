@@ -101,6 +101,11 @@ pub async fn body(request: axum::extract::Request, limit_bytes: usize) -> Result
     }
 }
 
+/// Whether this machine itself is meant, where plain HTTP is safe. Hosts as URLs write them.
+pub fn is_loopback(host: &str) -> bool {
+    matches!(host, "127.0.0.1" | "localhost" | "[::1]")
+}
+
 /// Whether the content type's essence is one of these. A body without a type is taken for JSON.
 pub fn has_media_type(headers: &HeaderMap, accepted: &[&str]) -> bool {
     let Some(value) = headers.get(header::CONTENT_TYPE) else {

@@ -48,10 +48,26 @@ fn shape(scope: &Scope, id: &str, host: &str, created_at: Instant) -> Json {
 
 /// The host as URLs write it: lower case, IDNA, the default port left out.
 fn normal(given: &str) -> Option<String> {
-    let url = url::Url::parse(&format!("https://{given}/")).ok()?;
+    host_of(&alone(&format!("https://{given}/"))?)
+}
+
+/// The host of a page's `Origin`, as a landing page's is compared. Plain HTTP is nobody's but on loopback: whoever sits on
+/// the way could have written the page.
+pub fn host_of_origin(origin: &str) -> Option<String> {
+    let url = alone(&format!("{origin}/"))?;
+    let safe = match url.scheme() {
+        "https" => true,
+        "http" => url.host_str().is_some_and(call::is_loopback),
+        _ => false,
+    };
+    safe.then(|| host_of(&url)).flatten()
+}
+
+/// The URL, if it names a scheme and a host with its port, and nothing else.
+fn alone(url: &str) -> Option<url::Url> {
+    let url = url::Url::parse(url).ok()?;
     let stranger = url.username().is_empty() && url.password().is_none();
-    let bare = stranger && url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-    bare.then(|| host_of(&url)).flatten()
+    (stranger && url.path() == "/" && url.query().is_none() && url.fragment().is_none()).then_some(url)
 }
 
 /// `host` or `host:port` of a URL.
@@ -90,4 +106,45 @@ pub async fn delete(
         return Err(ApiError::NotFound("host"));
     }
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pages_origin_names_a_host_where_the_page_came_safely() {
+        let check = |origin: &str, expected: Option<&str>| {
+            assert_eq!(host_of_origin(origin).as_deref(), expected, "{origin:?}");
+        };
+        check("https://shop.test", Some("shop.test"));
+        check("https://SHOP.test", Some("shop.test"));
+        check("https://shop.test:443", Some("shop.test"));
+        check("https://shop.test:8443", Some("shop.test:8443"));
+        check("https://www.shop.test", Some("www.shop.test"));
+        check("https://xn--bcher-kva.example", Some("xn--bcher-kva.example"));
+        check("http://localhost:8787", Some("localhost:8787"));
+        check("http://localhost", Some("localhost"));
+        check("http://127.0.0.1:8787", Some("127.0.0.1:8787"));
+        check("http://[::1]:8787", Some("[::1]:8787"));
+        for no_page in [
+            "",
+            "null",
+            "shop.test",
+            "http://shop.test",
+            "http://localhost.evil.test",
+            "https://",
+            "https://shop.test/",
+            "https://shop.test/page",
+            "https://shop.test?x",
+            "https://shop.test#x",
+            "https://user@shop.test",
+            "https://shop.test https://other.test",
+            "file://",
+            "chrome-extension://abcdefgh",
+            "data:text/html,x",
+        ] {
+            check(no_page, None);
+        }
+    }
 }

@@ -58,12 +58,12 @@ async fn click(
     link: &ShortLink,
     headers: &HeaderMap,
 ) -> Result<Option<(ClickId, Message)>, ApiError> {
-    let Some(unmetered) = auth::click(app, call, link.key_id.clone(), link.clicks_per_minute).await else {
+    let Some(unmetered) = auth::click(app, call, &link.owner).await else {
         return Ok(None);
     };
     let referrer = headers.get(header::REFERER).and_then(|value| value.to_str().ok());
     let visit = Visit {
-        scope: &link.scope,
+        scope: &link.owner.scope,
         link: LinkNumber { database: 0, number: link.number },
         url: Some(link.landing_url.clone()),
         referrer: referrer.filter(|text| (1..=URL_CHARS_MAX).contains(&text.len())).map(str::to_owned),

@@ -103,13 +103,20 @@ pub fn number_by_ref(scope: &Scope, link_ref: &str) -> Statement {
 #[derive(Clone, Debug)]
 pub struct ShortLink {
     /// Whose it is.
-    pub scope: Scope,
+    pub owner: Owner,
     /// Its number, by which click ids name it.
     pub number: u32,
     /// The token in `?ref=`.
     pub link_ref: String,
     /// Where it leads.
     pub landing_url: String,
+}
+
+/// Whose a link or a host is, where no key says so, and what the clicks are counted under.
+#[derive(Clone, Debug)]
+pub struct Owner {
+    /// The workspace and mode.
+    pub scope: Scope,
     /// The workspace's newest public key of the mode; where there is none, a name of the workspace's own.
     pub key_id: String,
     /// The workspace's limit of clicks.
@@ -118,29 +125,49 @@ pub struct ShortLink {
 
 /// The active link with this slug, of whatever workspace and mode.
 pub fn by_slug(slug: &str) -> Statement {
-    Statement::new(
-        "SELECT l.workspace_id, l.mode, l.number, l.ref, l.landing_url, w.clicks_per_minute, COALESCE((SELECT k.id \
-         FROM api_keys k WHERE k.workspace_id = l.workspace_id AND k.mode = l.mode AND k.kind = 'public' AND \
-         k.revoked_at IS NULL ORDER BY k.id DESC LIMIT 1), l.workspace_id || ':' || l.mode) AS key_id \
-         FROM links l JOIN workspaces w ON w.id = l.workspace_id WHERE l.slug = ? AND l.status = 'active'",
-    )
-    .bind(slug)
+    Statement::new("SELECT o.workspace_id, o.mode, o.number, o.ref, o.landing_url, ")
+        .push(COUNTED_UNDER)
+        .push(" FROM links o JOIN workspaces w ON w.id = o.workspace_id WHERE o.slug = ? AND o.status = 'active'")
+        .bind(slug)
 }
+
+/// What clicks without a key are counted under: the limit of the workspace `w`, and a name for the workspace and mode of `o`.
+const COUNTED_UNDER: &str = "w.clicks_per_minute, COALESCE((SELECT k.id FROM api_keys k WHERE k.workspace_id = \
+    o.workspace_id AND k.mode = o.mode AND k.kind = 'public' AND k.revoked_at IS NULL ORDER BY k.id DESC LIMIT 1), \
+    o.workspace_id || ':' || o.mode) AS key_id";
 
 /// Reads a row of [`by_slug`].
 pub fn decode_short(row: &Row) -> Result<ShortLink, DbError> {
-    let number = |column| Ok::<_, DbError>(u32::try_from(row.integer(column)?).unwrap_or(u32::MAX));
     Ok(ShortLink {
+        owner: decode_owner(row)?,
+        number: number(row, "number")?,
+        link_ref: row.text("ref")?,
+        landing_url: row.text("landing_url")?,
+    })
+}
+
+/// The owners of this host in live mode: two of them where there are more.
+pub fn owners_of_host(host: &str) -> Statement {
+    Statement::new("SELECT o.workspace_id, o.mode, ")
+        .push(COUNTED_UNDER)
+        .push(" FROM hosts o JOIN workspaces w ON w.id = o.workspace_id WHERE o.mode = 'live' AND o.host = ? LIMIT 2")
+        .bind(host)
+}
+
+/// Reads an owner, of [`by_slug`] or [`owners_of_host`].
+pub fn decode_owner(row: &Row) -> Result<Owner, DbError> {
+    Ok(Owner {
         scope: Scope {
             workspace_id: row.parsed("workspace_id", Id::parse, "a workspace id")?,
             mode: row.mode("mode")?,
         },
-        number: number("number")?,
-        link_ref: row.text("ref")?,
-        landing_url: row.text("landing_url")?,
         key_id: row.text("key_id")?,
-        clicks_per_minute: number("clicks_per_minute")?,
+        clicks_per_minute: number(row, "clicks_per_minute")?,
     })
+}
+
+fn number(row: &Row, column: &'static str) -> Result<u32, DbError> {
+    Ok(u32::try_from(row.integer(column)?).unwrap_or(u32::MAX))
 }
 
 /// A new host.
