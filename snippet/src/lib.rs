@@ -11,6 +11,7 @@
 //! What it must not know: any rule that the server also applies, such as which keys and refs there are.
 
 mod arrival;
+mod asking;
 mod page;
 mod payment_links;
 mod shapes;

@@ -6,7 +6,7 @@
 //! A value that the merchant put there is never replaced: their fulfilment reads it. Ours is known by a property of
 //! the element, so that a newer click can take its place.
 
-use crate::page::{Js, make, on};
+use crate::page::{Js, make, on, wrap};
 use crate::shapes::{fits, is_trusted_origin, kept_click};
 use crate::steps::Step;
 use crate::words::*;
@@ -17,12 +17,16 @@ const ELEMENTS_MAX: i32 = 2_000;
 /// Marks what is there, what comes or changes, and each again when it is used.
 pub fn watch() {
     listen(DOM_CONTENT_LOADED, Step::Grown);
-    listen(LOAD, Step::Grown);
+    // As a document that was left comes back, the tab may have a newer click.
+    listen(PAGE_SHOW, Step::Grown);
+    listen(POP_STATE, Step::Moved);
+    listen(ONLINE, Step::Online);
     listen(POINTER_DOWN, Step::Used);
     listen(CLICK, Step::Used);
     listen(AUX_CLICK, Step::Used);
     listen(KEY_DOWN, Step::Used);
     listen(SUBMIT, Step::Used);
+    wrap(WINDOW.get(ELEMENT).get(PROTOTYPE), ATTACH_SHADOW, Step::Rooted);
 }
 
 /// Looks at the whole document, and at all that changes in it from now on, if the tab has a click.
@@ -55,12 +59,12 @@ pub fn walk() {
     if let Some(click_id) = kept_click() {
         let hosts = payment_hosts();
         let mut left = ELEMENTS_MAX;
-        while QUEUE.length() > 0 {
-            if left == 0 {
-                return walk_later();
-            }
+        if QUEUE.length() > 0 {
+            // Whatever is left, also because an element throws; that one is taken out first, and not met again.
+            walk_later();
+        }
+        while QUEUE.length() > 0 && left > 0 {
             left -= 1;
-            // Taken out first: an element that throws is not met again.
             let node = QUEUE.call(POP, []);
             let children = node.get(CHILDREN);
             if children.is_truthy() {
@@ -88,6 +92,14 @@ fn queue_all(nodes: Js) {
 
 fn walk_later() {
     WINDOW.call(SET_TIMEOUT, [on(Step::Grew, UNDEFINED)]);
+}
+
+/// An element that the observer knows may have got a root: no record tells of that.
+pub fn rooted(root: Js) {
+    if QUEUE.get(OBSERVER).is_truthy() {
+        queue(root.get(HOST));
+        walk_later();
+    }
 }
 
 fn observe(root: Js) {

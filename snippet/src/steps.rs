@@ -1,9 +1,9 @@
 //! What the page can make Rust do: one export with a number for each step, so that the page's callbacks need neither
 //! a closure in Rust nor glue of their own.
 
-use crate::page::{Js, debug};
+use crate::page::Js;
 use crate::words::*;
-use crate::{arrival, payment_links};
+use crate::{arrival, asking, payment_links};
 use wasm_bindgen::prelude::*;
 
 /// A step.
@@ -14,12 +14,18 @@ pub enum Step {
     Start,
     /// The head of an answer is there; the value is a `Response`.
     Answered,
-    /// The body of an answer is there; the value is what it says, the extra the ref that was asked for.
+    /// The body of an answer is there; the value is what it says, the extra the address that was asked for.
     Registered,
-    /// A request failed; the value says why.
+    /// A request failed; the value says why, the extra is the address that was asked for.
     Failed,
+    /// The page may have another address.
+    Moved,
+    /// The browser is online again.
+    Online,
     /// The document has more links than before.
     Grown,
+    /// An element has got a shadow root, the value.
+    Rooted,
     /// Someone uses a part of the page; the value is the event.
     Used,
     /// The observer saw something; the value is its records.
@@ -44,7 +50,10 @@ pub fn run(step: i32, extra: i32, value: i32) -> i32 {
     const ANSWERED: i32 = Step::Answered as i32;
     const REGISTERED: i32 = Step::Registered as i32;
     const FAILED: i32 = Step::Failed as i32;
+    const MOVED: i32 = Step::Moved as i32;
+    const BACK_ONLINE: i32 = Step::Online as i32;
     const GROWN: i32 = Step::Grown as i32;
+    const ROOTED: i32 = Step::Rooted as i32;
     const USED: i32 = Step::Used as i32;
     const CHANGED: i32 = Step::Changed as i32;
     const GREW: i32 = Step::Grew as i32;
@@ -55,13 +64,16 @@ pub fn run(step: i32, extra: i32, value: i32) -> i32 {
     match step {
         START => arrival::start(),
         ANSWERED => return value.call(JSON_METHOD, []).0,
-        REGISTERED => arrival::registered(extra, value),
-        FAILED => debug(value),
+        REGISTERED => asking::registered(extra, value),
+        FAILED => asking::failed(extra, value),
+        MOVED => arrival::arrived(),
+        BACK_ONLINE => arrival::online(),
         GROWN => payment_links::mark_document(),
+        ROOTED => payment_links::rooted(value),
         USED => payment_links::used(value),
         CHANGED => payment_links::changed(value),
-        WANTED => arrival::wanted(value),
-        DUE => arrival::wanted(extra),
+        WANTED => asking::wanted(value),
+        DUE => asking::wanted(extra),
         DECORATED => return payment_links::decorated(value).0,
         CONSENTED => arrival::consent(value),
         GREW => payment_links::walk(),

@@ -76,6 +76,12 @@ impl Browser {
         post(&format!("{}/execute/sync", self.session), &body)
     }
 
+    /// Runs a function body whose last argument is the function that it gives its result to.
+    pub fn run_async(&self, script: &str, arguments: &Value) -> Result<Value> {
+        let body = json!({"script": script, "args": arguments});
+        post(&format!("{}/execute/async", self.session), &body)
+    }
+
     /// Clicks, as a person would, on the first element that the selector finds.
     pub fn click(&self, selector: &str) -> Result<()> {
         let found = post(&format!("{}/element", self.session), &json!({"using": "css selector", "value": selector}))?;

@@ -206,7 +206,7 @@ pub fn stripes_elements_and_forms_carry_the_click(stage: &mut Stage) -> Result<(
     // A newer click in the same document takes the place of the older one.
     let newer = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
     let values = stage.run(&format!(
-        "sessionStorage.__selgeo_cid = '{newer}'; dispatchEvent(new Event('load')); \
+        "sessionStorage.__selgeo_cid = '{newer}'; dispatchEvent(new Event('pageshow')); \
          return [form.lastChild.value, button.getAttribute('client-reference-id'), \
              table.getAttribute('client-reference-id'), document.querySelectorAll('#form input').length];",
     ))?;
@@ -373,4 +373,132 @@ pub fn a_page_that_broke_the_browser_notices_nothing(stage: &mut Stage) -> Resul
         stage.expect_quiet().context(patch)?;
     }
     Ok(())
+}
+
+pub fn moving_on_within_a_page_counts_as_arriving(stage: &mut Stage) -> Result<()> {
+    stage.arrive("19-single-page")?;
+    assert_eq!(stage.browser.clicks()?.len(), 0);
+    // A router that first corrects and then pushes, one request all the same.
+    stage.run("history.replaceState(1, '', '/a?ref=bench1'); history.pushState(2, '', '/b?ref=bench1&x=1')")?;
+    let clicks = stage.browser.clicks()?;
+    assert_eq!(clicks.len(), 1);
+    assert_eq!([&clicks[0].body["ref"], &clicks[0].body["url"]], ["bench1", &stage.site.page("a?ref=bench1")]);
+    let first = stage.click_id()?;
+    stage.expect_marked(&first)?;
+    // On without a ref, by the hash, and back: nothing that is new.
+    stage.run("history.pushState(3, '', '/c'); location.hash = '#/d?ref=bench2'")?;
+    let back = "const done = arguments[0];
+        addEventListener('popstate', () => done(location.pathname + location.hash), { once: true });
+        history.back()";
+    assert_eq!(stage.browser.run_async(back, &json!([]))?, "/c");
+    assert_eq!(stage.browser.run_async(back, &json!([]))?, "/b");
+    assert_eq!(stage.browser.clicks()?.len(), 0);
+    assert_eq!(stage.click_id()?, first);
+    // What the page's own calls give and keep is as ever.
+    assert_eq!(stage.run("return [history.state, history.pushState(4, '', '/e?ref=bench2')]")?, json!([2, null]));
+    let clicks = stage.browser.clicks()?;
+    assert_eq!(clicks.len(), 1);
+    assert_eq!(clicks[0].body["ref"], "bench2");
+    let second = stage.click_id()?;
+    assert_ne!(first, second);
+    stage.expect_marked(&second)?;
+    // A ref that is refused is asked for once.
+    stage.run("for (const path of ['f', 'g', 'h']) history.pushState(5, '', '/' + path + '?ref=nobody')")?;
+    assert_eq!(stage.browser.clicks()?.len(), 1);
+    assert_eq!(stage.click_id()?, second);
+    // A click that is handed over on the way.
+    let handed = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+    stage.run(&format!("history.pushState(6, '', '/i?trac_click_id={handed}&k')"))?;
+    assert_eq!(stage.run("return location.pathname + location.search")?, "/i?k");
+    assert_eq!(stage.click_id()?, handed);
+    stage.expect_marked(handed)?;
+    // An address that the browser refuses throws what it ever threw.
+    let thrown = "try { history.pushState(7, '', 'https://other.example/') } catch (error) { return error.name }";
+    assert_eq!(stage.run(thrown)?, "SecurityError");
+    assert_eq!(stage.browser.clicks()?.len(), 0);
+    stage.expect_quiet()
+}
+
+pub fn of_clicks_that_overtake_each_other_the_last_counts(stage: &mut Stage) -> Result<()> {
+    // Answers come when the test says so, the later request's first.
+    let patch = "window.answers = {}; window.fetch = (url, { body }) => new Promise((answer) => { \
+        const { ref } = JSON.parse(body); answers[ref] = (id) => answer(new Response(JSON.stringify( \
+        { click_id: '3f2504e0-4f89-41d3-9a0c-0305e82c330' + id, visitor_token: ref }))) })";
+    let settled = "const [id, done] = arguments; setTimeout(() => done(__selgeo.getClickId()?.at(-1) ?? null), 20)";
+    for (order, expected) in [(["a", "b"], "2"), (["b", "a"], "2"), (["a", ""], "1"), (["b", ""], "2")] {
+        stage.arrive(&format!("13-hostile?_patch={}", patch.replace('+', "%2B").replace('&', "%26")))?;
+        stage.run("history.pushState(1, '', '?ref=a'); history.pushState(2, '', '?ref=b')")?;
+        for name in order.iter().filter(|name| !name.is_empty()) {
+            stage.run(&format!("answers.{name}({})", if *name == "a" { 1 } else { 2 }))?;
+            stage.browser.run_async(settled, &json!([0]))?;
+        }
+        assert_eq!(stage.browser.run_async(settled, &json!([0]))?, expected, "{order:?}");
+        stage.expect_quiet()?;
+    }
+    Ok(())
+}
+
+pub fn a_click_that_was_asked_for_offline_is_sent_once_when_online(stage: &mut Stage) -> Result<()> {
+    let patch = "const real = window.fetch; window.offline = true; \
+        window.fetch = (...given) => offline ? Promise.reject(new TypeError('offline')) : real(...given)";
+    stage.arrive(&format!("13-hostile?ref=bench1&_patch={patch}"))?;
+    assert_eq!(stage.browser.clicks()?.len(), 0);
+    stage.run("dispatchEvent(new Event('online'))")?;
+    assert_eq!(stage.browser.clicks()?.len(), 0);
+    assert_eq!(stage.run("return __selgeo.getClickId()")?, Value::Null);
+    stage.run("offline = false; for (let n = 3; n--;) dispatchEvent(new Event('online'))")?;
+    assert_eq!(stage.browser.clicks()?.len(), 1);
+    stage.expect_marked(&stage.click_id()?)?;
+    stage.run("dispatchEvent(new Event('online'))")?;
+    assert_eq!(stage.browser.clicks()?.len(), 0);
+    stage.expect_quiet()
+}
+
+pub fn an_older_address_does_not_come_back_by_consent(stage: &mut Stage) -> Result<()> {
+    let handed = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+    stage.arrive(&format!("19-single-page?trac_click_id={handed}"))?;
+    assert_eq!(stage.click_id()?, handed);
+    stage.run("history.pushState(1, '', '/a?ref=bench1'); history.pushState(2, '', '/b')")?;
+    assert_eq!(stage.browser.clicks()?.len(), 1);
+    let click = stage.click_id()?;
+    stage.run("__selgeo.consent(true)")?;
+    assert_eq!(stage.browser.clicks()?.len(), 0);
+    assert_eq!(stage.click_id()?, click);
+    // While the visitor has not agreed the last address that said anything is remembered, and no more than that.
+    stage.arrive("16-consent?ref=bench1")?;
+    stage.run("history.pushState(1, '', '/a?ref=bench2'); history.pushState(2, '', '/b')")?;
+    assert_eq!(stage.browser.clicks()?.len(), 0);
+    stage.run("__selgeo.consent(true)")?;
+    let clicks = stage.browser.clicks()?;
+    assert_eq!(clicks.len(), 1);
+    assert_eq!(clicks[0].body["ref"], "bench2");
+    stage.expect_quiet()
+}
+
+pub fn a_root_that_an_element_gets_later_is_looked_into(stage: &mut Stage) -> Result<()> {
+    stage.arrive("19-single-page?ref=bench1")?;
+    stage.browser.clicks()?;
+    let click = stage.click_id()?;
+    stage.run(
+        "window.root = host.attachShadow({ mode: 'open' }); \
+         setTimeout(() => { root.innerHTML = '<a href=\"https://buy.stripe.com/shadow\">Buy</a>' }, 20)",
+    )?;
+    let marked = format!("https://buy.stripe.com/shadow?client_reference_id={click}");
+    stage.browser.until("return root.querySelector('a')?.href == arguments[0]", &json!([marked]))?;
+    stage.expect_quiet()
+}
+
+pub fn an_element_that_throws_keeps_no_other_from_its_mark(stage: &mut Stage) -> Result<()> {
+    stage.arrive("19-single-page?ref=bench1")?;
+    stage.browser.clicks()?;
+    let click = stage.click_id()?;
+    stage.run(
+        "host.innerHTML = '<a href=\"https://buy.stripe.com/before\">Buy</a>' + \
+            '<form action=\"https://buy.stripe.com/x\"><input name=getAttribute></form>' + \
+            '<a href=\"https://buy.stripe.com/after\">Buy</a>'",
+    )?;
+    let marked = |path: &str| json!(format!("https://buy.stripe.com/{path}?client_reference_id={click}"));
+    stage.browser.until("return host.lastChild.href == arguments[0]", &json!([marked("after")]))?;
+    stage.browser.until("return host.firstChild.href == arguments[0]", &json!([marked("before")]))?;
+    stage.expect_quiet()
 }
