@@ -6,7 +6,7 @@
 use crate::asking;
 use crate::page::{Js, debug, make, on, wrap};
 use crate::payment_links;
-use crate::shapes::{is_allowed, is_click_id, is_public_key, kept_click, store};
+use crate::shapes::{handed_over, is_allowed, is_click_id, is_public_key, keeps_first, kept_click, reference, store};
 use crate::steps::Step;
 use crate::words::*;
 
@@ -21,7 +21,9 @@ const LOOKED: Js = STATE;
 /// Starts the snippet. A tag without a good key leaves the page alone.
 pub fn start() {
     let merchant = TAG.get(DATASET).get(MERCHANT);
-    if !is_public_key(merchant) {
+    // Without a key the host that the page is on says whose it is.
+    let is_keyless = cfg!(feature = "trac") && !merchant.is_truthy();
+    if !is_keyless && !is_public_key(merchant) {
         return debug(merchant);
     }
     // A page that the browser makes ready in advance has no visitor yet.
@@ -34,6 +36,8 @@ pub fn start() {
     SELGEO.set(DECORATE, on(Step::Decorate, UNDEFINED));
     SELGEO.set(CONSENT, on(Step::Consent, UNDEFINED));
     payment_links::watch();
+    #[cfg(feature = "trac")]
+    crate::leads::offer();
     begin();
     let history = WINDOW.get(HISTORY);
     wrap(history, PUSH_STATE, Step::Moved);
@@ -42,6 +46,8 @@ pub fn start() {
 
 /// What is done when the visitor is here and nothing stands against it.
 fn begin() {
+    #[cfg(feature = "trac")]
+    crate::persistent::restore();
     payment_links::mark_document();
     arrived();
 }
@@ -60,9 +66,9 @@ pub fn arrived() {
 fn noticed(address: Js) -> bool {
     let url = make(URL, address, UNDEFINED);
     let parameters = url.get(SEARCH_PARAMS);
-    let mut said = parameters.call(GET, [TRAC_CLICK_ID]);
+    let mut said = handed_over(parameters);
     if !is_click_id(said) {
-        said = parameters.call(GET, [REF]);
+        said = reference(parameters);
     }
     if said.is_truthy() && !said.is(QUEUE.get(LAST)) {
         QUEUE.set(LAST, said);
@@ -79,9 +85,10 @@ fn proceed() {
     }
     QUEUE.set(PENDING, UNDEFINED);
     let parameters = url.get(SEARCH_PARAMS);
-    let reference = parameters.call(GET, [REF]);
-    let handed_over = parameters.call(GET, [TRAC_CLICK_ID]);
-    if is_click_id(handed_over) {
+    let (reference, handed_over) = (reference(parameters), handed_over(parameters));
+    if keeps_first() {
+        asking::take_off();
+    } else if is_click_id(handed_over) {
         asking::adopt(handed_over, reference);
     } else if !reference.is(store().get(KEPT_REF)) || kept_click().is_none() {
         asking::ask(url);
@@ -107,4 +114,6 @@ pub fn consent(given: Js) {
     for word in CID.0..=VTK.0 {
         reflect.call(DELETE_PROPERTY, [store(), Js(word)]);
     }
+    #[cfg(feature = "trac")]
+    crate::persistent::forget();
 }

@@ -2,7 +2,7 @@
 
 use crate::page::{Js, debug, keep, make, on};
 use crate::payment_links;
-use crate::shapes::{is_allowed, is_click_id, kept_click, store};
+use crate::shapes::{is_allowed, is_click_id, kept_click, reference, store};
 use crate::steps::Step;
 use crate::words::*;
 
@@ -15,7 +15,7 @@ pub fn ask(url: Js) {
     url.set(HASH, EMPTY);
     let click = make(OBJECT, UNDEFINED, UNDEFINED);
     click.set(MERCHANT, TAG.get(DATASET).get(MERCHANT));
-    click.set(REF, reference(url));
+    click.set(REF, reference(url.get(SEARCH_PARAMS)));
     click.set(URL_FIELD, shortened(url.get(HREF)));
     click.set(REFERRER, shortened(WINDOW.get(DOCUMENT).get(REFERRER)));
     let visitor_token = store().get(VTK);
@@ -32,13 +32,9 @@ pub fn ask(url: Js) {
     request.set(CREDENTIALS, OMIT);
     SENT.set(SENT.get(LENGTH), url);
     WINDOW
-        .call(FETCH, [clicks_url(), request])
+        .call(FETCH, [api_url(CLICKS_PATH), request])
         .call(THEN, [on(Step::Answered, UNDEFINED)])
         .call(THEN, [on(Step::Registered, url), on(Step::Failed, url)]);
-}
-
-fn reference(url: Js) -> Js {
-    url.get(SEARCH_PARAMS).call(GET, [REF])
 }
 
 /// Keeps the click of an answer, unless it holds none (a refusal, for example), and puts it on the page's links. Of
@@ -48,7 +44,7 @@ pub fn registered(url: Js, answer: Js) {
     let click_id = answer.get(CLICK_ID);
     if is_allowed() && is_click_id(click_id) && SENT.call(INCLUDES, [url]).is_truthy() {
         while !SENT.call(SHIFT, []).is(url) {}
-        keep(click_id, answer.get(VISITOR_TOKEN), reference(url));
+        keep(click_id, answer.get(VISITOR_TOKEN), reference(url.get(SEARCH_PARAMS)));
         found();
     }
 }
@@ -68,12 +64,17 @@ pub fn given_up() -> Js {
     url
 }
 
-/// Keeps a click that another page hands over, and takes it out of the address bar, with not a byte else.
+/// Keeps a click that another page hands over.
 pub fn adopt(click_id: Js, reference: Js) {
     // What was asked for before this is older.
     SENT.set(LENGTH, EMPTY);
     keep(click_id, store().get(VTK), reference);
     found();
+    take_off();
+}
+
+/// Takes a click's id out of the address bar, with not a byte else.
+pub fn take_off() {
     let history = WINDOW.get(HISTORY);
     let mut address = WINDOW.get(LOCATION).get(HREF);
     // One after the other: a list of patterns would need memory.
@@ -86,6 +87,8 @@ pub fn adopt(click_id: Js, reference: Js) {
 
 /// The tab has a new click.
 fn found() {
+    #[cfg(feature = "trac")]
+    crate::persistent::persist();
     payment_links::mark_document();
     while WAITING.length() > 0 {
         // Each by a timer of its own: one that throws keeps no other from its click.
@@ -108,9 +111,9 @@ fn shortened(url: Js) -> Js {
     url.call(SLICE, [FIRST, URL_CHARS_MAX])
 }
 
-/// Where clicks are registered: at the origin that the tag says, else at the one baked in, else where the script came
+/// The API's address of that path: at the origin that the tag says, else at the one baked in, else where the script came
 /// from (`https://x/_s/v1/selgeo.js` → `https://x/_s/v1/clicks`).
-fn clicks_url() -> Js {
+pub fn api_url(path: Js) -> Js {
     let mut base = TAG.get(DATASET).get(API_URL);
     if !base.is_truthy() {
         base = BAKED_API_URL;
@@ -118,5 +121,5 @@ fn clicks_url() -> Js {
     if !base.is_truthy() {
         base = make(URL, HERE, TAG.get(SRC)).get(HREF);
     }
-    base.call(REPLACE, [make(REG_EXP, VERSION_AND_SLASHES, UNDEFINED), CLICKS_PATH])
+    base.call(REPLACE, [make(REG_EXP, VERSION_AND_SLASHES, UNDEFINED), path])
 }

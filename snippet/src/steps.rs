@@ -40,6 +40,27 @@ pub enum Step {
     Decorate,
     /// The visitor has agreed or refused; the value says which.
     Consent,
+    /// The page reports a lead, the value.
+    #[cfg(feature = "trac")]
+    Lead,
+    /// What lasts in the browser's storage is wanted.
+    #[cfg(feature = "trac")]
+    Recall,
+    /// What lasts in the cookie is wanted.
+    #[cfg(feature = "trac")]
+    RecallCookie,
+    /// The click is to last in the browser's storage.
+    #[cfg(feature = "trac")]
+    Persist,
+    /// The click is to last in the cookie.
+    #[cfg(feature = "trac")]
+    PersistCookie,
+    /// The browser's storage is to forget.
+    #[cfg(feature = "trac")]
+    Forget,
+    /// The cookie is to go.
+    #[cfg(feature = "trac")]
+    ForgetCookie,
 }
 
 /// Runs a step. What it returns is what the page's callback returns.
@@ -61,6 +82,10 @@ pub fn run(step: i32, extra: i32, value: i32) -> i32 {
     const DUE: i32 = Step::Due as i32;
     const DECORATED: i32 = Step::Decorate as i32;
     const CONSENTED: i32 = Step::Consent as i32;
+    #[cfg(feature = "trac")]
+    if let Some(done) = run_of_trac(step, value) {
+        return done.0;
+    }
     match step {
         START => arrival::start(),
         ANSWERED => return value.call(JSON_METHOD, []).0,
@@ -80,4 +105,29 @@ pub fn run(step: i32, extra: i32, value: i32) -> i32 {
         _ => {}
     }
     UNDEFINED.0
+}
+
+/// The steps that only `trac.js` knows.
+#[cfg(feature = "trac")]
+#[inline(always)] // An `Option` that is really returned would need memory.
+fn run_of_trac(step: i32, value: Js) -> Option<Js> {
+    use crate::{leads, persistent};
+    const LEAD: i32 = Step::Lead as i32;
+    const RECALL: i32 = Step::Recall as i32;
+    const RECALL_COOKIE: i32 = Step::RecallCookie as i32;
+    const PERSIST: i32 = Step::Persist as i32;
+    const PERSIST_COOKIE: i32 = Step::PersistCookie as i32;
+    const FORGET: i32 = Step::Forget as i32;
+    const FORGET_COOKIE: i32 = Step::ForgetCookie as i32;
+    match step {
+        LEAD => return Some(leads::lead(value)),
+        RECALL => return Some(persistent::recall()),
+        RECALL_COOKIE => return Some(persistent::recall_cookie()),
+        PERSIST => persistent::write(),
+        PERSIST_COOKIE => persistent::write_cookie(),
+        FORGET => persistent::clear(),
+        FORGET_COOKIE => persistent::clear_cookie(),
+        _ => return None,
+    }
+    Some(UNDEFINED)
 }
