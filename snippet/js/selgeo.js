@@ -14,11 +14,11 @@ selgeo.consent ||= (given) => {
   selgeo.allowed = given;
 };
 if (TRAC) {
-  selgeo.leads ||= [];
+  selgeo.ready ||= new Promise((resolve) => (selgeo.start = resolve));
   self.Trac ||= {
     getClickId: selgeo.getClickId,
-    injectStripe() {},
-    trackLead: (lead) => new Promise((resolve) => selgeo.leads.push([lead, resolve])),
+    injectStripe: () => selgeo.injectStripe?.(),
+    trackLead: (lead) => selgeo.ready.then(() => selgeo.trackLead(lead)),
   };
 }
 

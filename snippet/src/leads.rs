@@ -1,4 +1,4 @@
-//! `window.Trac`, for pages that were written for it.
+//! What `window.Trac` does, for pages that were written for it. The object itself is the loader's: it is there at once.
 
 use crate::asking::api_url;
 use crate::page::{Js, make, on};
@@ -6,17 +6,11 @@ use crate::shapes::{is_allowed, kept_click};
 use crate::steps::Step;
 use crate::words::*;
 
-/// Puts what Rust does in the place of what waited for it, and does what waited.
+/// Gives the loader what `window.Trac` stands for, and lets it go on with what it was asked for until now.
 pub fn offer() {
-    let trac = WINDOW.get(TRAC);
-    trac.set(INJECT_STRIPE, on(Step::Grown, UNDEFINED));
-    trac.set(TRACK_LEAD, on(Step::Lead, UNDEFINED));
-    while LEADS.length() > 0 {
-        let waiting = LEADS.call(SHIFT, []);
-        waiting
-            .get(SECOND)
-            .call(CALL, [UNDEFINED, on(Step::Lead, UNDEFINED).call(CALL, [UNDEFINED, waiting.get(FIRST)])]);
-    }
+    SELGEO.set(INJECT_STRIPE, on(Step::Grown, UNDEFINED));
+    SELGEO.set(TRACK_LEAD, on(Step::Lead, UNDEFINED));
+    SELGEO.call(START, []);
 }
 
 /// Reports a lead, with the click's id unless it names one, and gives a promise of the answer; of nothing if there is none.

@@ -173,7 +173,6 @@ words! {
     WAIT = "'wait'",
     UUID = "'^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'",
     // What only trac.js says.
-    #[cfg(feature = "trac")] LEADS = "selgeo.leads",
     #[cfg(feature = "trac")] ATTRIBUTION_MODEL = "'attributionModel'",
     #[cfg(feature = "trac")] CLK_ID = "'clk_id'",
     #[cfg(feature = "trac")] COOKIE = "'cookie'",
@@ -185,7 +184,7 @@ words! {
     #[cfg(feature = "trac")] MATCH = "'match'",
     #[cfg(feature = "trac")] ASSIGN = "'assign'",
     #[cfg(feature = "trac")] SECOND = "'1'",
-    #[cfg(feature = "trac")] TRAC = "'Trac'",
+    #[cfg(feature = "trac")] START = "'start'",
     #[cfg(feature = "trac")] TRACK_LEAD = "'trackLead'",
     #[cfg(feature = "trac")] TRAC_ID = "'trac_id'",
     #[cfg(feature = "trac")] VIA = "'via'",

@@ -82,6 +82,13 @@ impl Browser {
         post(&format!("{}/execute/async", self.session), &body)
     }
 
+    /// The page's cookie of that name, as the driver tells it.
+    pub fn cookie(&self, name: &str) -> Result<Value> {
+        let mut response = ureq::get(&format!("{}/cookie/{name}", self.session)).call()?;
+        let mut answer: Value = serde_json::from_str(&response.body_mut().read_to_string()?)?;
+        Ok(answer["value"].take())
+    }
+
     /// Clicks, as a person would, on the first element that the selector finds.
     pub fn click(&self, selector: &str) -> Result<()> {
         let found = post(&format!("{}/element", self.session), &json!({"using": "css selector", "value": selector}))?;

@@ -150,6 +150,8 @@ pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/healthz", get(r::health::check))
         .route("/v1/{file}", get(r::files::snippet))
+        .route("/trac.js", get(r::files::trac))
+        .route("/trac-fallback.js", get(r::files::trac_fallback))
         .route("/r/{slug}", get(r::short_links::follow))
         .route("/static/{*file}", get(r::files::fixed))
         .route("/v1/clicks", post(r::clicks::register).options(r::clicks::preflight))

@@ -5,11 +5,13 @@ mod demo_shop;
 mod page;
 mod sale;
 mod stage;
+mod trac;
 
 use demo_shop::*;
 use page::*;
 use sale::*;
 use stage::Stage;
+use trac::*;
 
 e2e::suite! {
     Stage::start;
@@ -42,6 +44,14 @@ e2e::suite! {
     an_older_address_does_not_come_back_by_consent,
     a_root_that_an_element_gets_later_is_looked_into,
     an_element_that_throws_keeps_no_other_from_its_mark,
+    what_trac_keeps_outlives_the_tab,
+    the_first_click_wins_unless_the_tag_says_otherwise,
+    trac_knows_five_parameters,
+    nothing_lasts_without_consent,
+    blocked_storage_costs_trac_no_more_than_what_lasts,
+    a_lead_is_reported_with_the_click,
+    selgeo_hands_over_to_trac_for_what_lasts,
+    trac_offers_everything_at_once_under_the_documented_policy,
     a_mount_and_an_api_url_say_where_clicks_go,
     the_fragment_of_the_address_is_not_sent,
     a_page_that_broke_the_browser_notices_nothing,

@@ -16,7 +16,7 @@ pub async fn snippet(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let plain = file.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
-    let is_script = plain && file.starts_with("selgeo") && file.ends_with(".js");
+    let is_script = plain && (file.starts_with("selgeo") || file.starts_with("trac")) && file.ends_with(".js");
     if !is_script {
         return Err(ApiError::NotFound("path"));
     }
@@ -44,4 +44,13 @@ pub async fn fixed(
 
 async fn get(app: &App, path: &str, headers: &HeaderMap) -> Result<Response, ApiError> {
     app.assets.get(path, headers).await.ok_or(ApiError::NotFound("path"))
+}
+
+/// `GET /trac.js`.
+pub async fn trac(state: State<Arc<App>>, headers: HeaderMap) -> Result<Response, ApiError> {
+    snippet(state, Path("trac.js".to_owned()), headers).await
+}
+/// `GET /trac-fallback.js`, which `trac.js` asks for from where it came from itself.
+pub async fn trac_fallback(state: State<Arc<App>>, headers: HeaderMap) -> Result<Response, ApiError> {
+    snippet(state, Path("trac-fallback.js".to_owned()), headers).await
 }
