@@ -116,4 +116,5 @@ pub fn consent(given: Js) {
     }
     #[cfg(feature = "trac")]
     crate::persistent::forget();
+    payment_links::mark_document();
 }

@@ -70,6 +70,16 @@ impl Browser {
         post(&format!("{}/refresh", self.session), &json!({})).map(drop)
     }
 
+    /// Goes back in the tab's history.
+    pub fn back(&self) -> Result<()> {
+        post(&format!("{}/back", self.session), &json!({})).map(drop)
+    }
+
+    /// Goes forward in the tab's history.
+    pub fn forward(&self) -> Result<()> {
+        post(&format!("{}/forward", self.session), &json!({})).map(drop)
+    }
+
     /// Runs a function body in the page, with `arguments`, and gives what it returns.
     pub fn run(&self, script: &str, arguments: &Value) -> Result<Value> {
         let body = json!({"script": script, "args": arguments});
