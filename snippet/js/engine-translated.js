@@ -1,4 +1,2 @@
 // Runs Rust as the JavaScript that it was translated to when this was built.
 export { engine } from "./translated.js";
-
-export const refused = () => {};

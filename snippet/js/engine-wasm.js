@@ -19,17 +19,3 @@ const decode = () => {
 };
 
 export const engine = (imports) => new WebAssembly.Instance(new WebAssembly.Module(decode()), imports).exports;
-
-// A Content-Security-Policy without 'wasm-unsafe-eval' refuses that. Then the same Rust comes as JavaScript, from the
-// same place as this file; the nonce is for pages that trust scripts by it.
-export const refused = (tag) => {
-  try {
-    const script = document.createElement("script");
-    Object.assign(script.dataset, tag.dataset);
-    script.nonce = tag.nonce;
-    script.src = new URL("selgeo-fallback.js", tag.src);
-    document.head.append(script);
-  } catch {
-    // A tag without a source, for example: nothing is left to try.
-  }
-};

@@ -39,3 +39,15 @@ export const callback = (step, extra) => (value) => {
   }
 };
 export const on = (step, extra) => place(callback(step, values[extra]));
+
+// Everything that the page's own method does and gives stays as it is.
+export const wrap = (of, name, step) => {
+  const owner = values[of];
+  const own = owner[values[name]];
+  const after = callback(step);
+  owner[values[name]] = function () {
+    const result = own.apply(this, arguments);
+    after(result);
+    return result;
+  };
+};

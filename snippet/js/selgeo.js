@@ -1,9 +1,9 @@
 // The loader: answers getClickId whatever happens, and starts Rust. Everything else is in src/.
-import { engine, refused } from "engine";
+import { engine } from "engine";
 import { imports } from "./imports.js";
 import { callback } from "./page.js";
 import { __wbg_set_wasm } from "./snippet_bg.js";
-import { print, selgeo, tag } from "./tab.js";
+import { load, print, selgeo, tag } from "./tab.js";
 
 selgeo.getClickId = () => selgeo.store.__selgeo_cid || null;
 selgeo.version = VERSION;
@@ -13,16 +13,30 @@ selgeo.decorate ||= (given) => given;
 selgeo.consent ||= (given) => {
   selgeo.allowed = given;
 };
+if (TRAC) {
+  selgeo.ready ||= new Promise((resolve) => (selgeo.start = resolve));
+  self.Trac ||= {
+    getClickId: selgeo.getClickId,
+    injectStripe: () => selgeo.injectStripe?.(),
+    trackLead: (lead) => selgeo.ready.then(() => selgeo.trackLead(lead)),
+  };
+}
 
 // The level is 1 in the file with WebAssembly and 2 in the fallback, which goes on where the first was refused.
 // A second copy of either finds the work done.
-if (tag?.dataset.merchant && !(selgeo.level >= LEVEL)) {
-  selgeo.level = LEVEL;
-  try {
-    __wbg_set_wasm(engine(imports));
-    callback(0)();
-  } catch (error) {
-    print(error);
-    refused(tag);
+if (tag && (TRAC || tag.dataset.merchant) && !(selgeo.level >= LEVEL)) {
+  if (!TRAC && tag.dataset.storage == "persistent") {
+    // What lasts longer than the tab weighs more, and few want it.
+    load("trac");
+  } else {
+    selgeo.level = LEVEL;
+    try {
+      __wbg_set_wasm(engine(imports));
+      callback(0)();
+    } catch (error) {
+      print(error);
+      // A Content-Security-Policy without 'wasm-unsafe-eval' refuses WebAssembly. Then the same Rust comes as JavaScript.
+      if (LEVEL == 1) load((TRAC ? "trac" : "selgeo") + "-fallback");
+    }
   }
 }

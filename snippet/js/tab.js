@@ -17,3 +17,16 @@ selgeo.store ||= selgeo;
 export const print = (value) => {
   if (tag && "debug" in tag.dataset) console.log("selgeo", value);
 };
+
+// Another file of ours, from the same place as this one; the nonce is for pages that trust scripts by it.
+export const load = (name) => {
+  try {
+    const script = document.createElement("script");
+    Object.assign(script.dataset, tag.dataset);
+    script.nonce = tag.nonce;
+    script.src = new URL(name + ".js", tag.src);
+    document.head.append(script);
+  } catch {
+    // A tag without a source, for example: nothing is left to try.
+  }
+};

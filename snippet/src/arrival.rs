@@ -1,16 +1,29 @@
-//! A visitor arrives: find the `ref`, ask the server for a click, keep what it answers.
+//! A visitor arrives, by loading a page or by moving on within one: find what the address says about a partner.
+//!
+//! What counts is a change of what it says, not the navigation: routers rewrite an address as often as they like, and the
+//! back button shows one again.
 
-use crate::page::{Js, debug, keep, make, on};
+use crate::asking;
+use crate::page::{Js, debug, make, on, wrap};
 use crate::payment_links;
-use crate::shapes::{is_allowed, is_click_id, is_public_key, kept_click, store};
+use crate::shapes::{handed_over, is_allowed, is_click_id, is_public_key, keeps_first, kept_click, reference, store};
 use crate::steps::Step;
 use crate::words::*;
 
+// What the queue of elements also remembers, under names that are words anyway.
+/// The address that is to be dealt with as soon as it may be.
+const PENDING: Js = URL_FIELD;
+/// What the last address said that said anything: a ref or a click.
+const LAST: Js = REF;
+/// Whether the address of the navigation was looked at.
+const LOOKED: Js = STATE;
+
 /// Starts the snippet. A tag without a good key leaves the page alone.
 pub fn start() {
-    let tag = TAG.get(DATASET);
-    let merchant = tag.get(MERCHANT);
-    if !is_public_key(merchant) {
+    let merchant = TAG.get(DATASET).get(MERCHANT);
+    // Without a key the host that the page is on says whose it is.
+    let is_keyless = cfg!(feature = "trac") && !merchant.is_truthy();
+    if !is_keyless && !is_public_key(merchant) {
         return debug(merchant);
     }
     // A page that the browser makes ready in advance has no visitor yet.
@@ -23,131 +36,85 @@ pub fn start() {
     SELGEO.set(DECORATE, on(Step::Decorate, UNDEFINED));
     SELGEO.set(CONSENT, on(Step::Consent, UNDEFINED));
     payment_links::watch();
-    arrive();
+    #[cfg(feature = "trac")]
+    crate::leads::offer();
+    begin();
+    let history = WINDOW.get(HISTORY);
+    wrap(history, PUSH_STATE, Step::Moved);
+    wrap(history, REPLACE_STATE, Step::Moved);
 }
 
-/// Looks for a ref, if that is allowed.
-fn arrive() {
-    if !is_allowed() {
+/// What is done when the visitor is here and nothing stands against it.
+fn begin() {
+    #[cfg(feature = "trac")]
+    crate::persistent::restore();
+    payment_links::mark_document();
+    arrived();
+}
+
+/// The page may have another address than before.
+pub fn arrived() {
+    // A router may have stripped the ref before this script ran; the navigation entry keeps it.
+    if !noticed(WINDOW.get(LOCATION).get(HREF)) && !QUEUE.get(LOOKED).is_truthy() {
+        noticed(WINDOW.get(PERFORMANCE).call(GET_ENTRIES_BY_TYPE, [NAVIGATION]).get(FIRST).get(NAME));
+    }
+    QUEUE.set(LOOKED, TRUE);
+    proceed();
+}
+
+/// Whether the address says anything about a partner; if that is news, it is to be dealt with.
+fn noticed(address: Js) -> bool {
+    let url = make(URL, address, UNDEFINED);
+    let parameters = url.get(SEARCH_PARAMS);
+    let mut said = handed_over(parameters);
+    if !is_click_id(said) {
+        said = reference(parameters);
+    }
+    if said.is_truthy() && !said.is(QUEUE.get(LAST)) {
+        QUEUE.set(LAST, said);
+        QUEUE.set(PENDING, url);
+    }
+    said.is_truthy()
+}
+
+/// Deals with the address that is pending, if that is allowed.
+fn proceed() {
+    let url = QUEUE.get(PENDING);
+    if !url.is_truthy() || !is_allowed() {
         return;
     }
-    payment_links::mark_document();
-    let merchant = TAG.get(DATASET).get(MERCHANT);
-    // A router may have stripped the ref before this script ran; the navigation entry keeps it.
-    let _ = asked(merchant, WINDOW.get(LOCATION).get(HREF))
-        || asked(merchant, WINDOW.get(PERFORMANCE).call(GET_ENTRIES_BY_TYPE, [NAVIGATION]).get(FIRST).get(NAME));
+    QUEUE.set(PENDING, UNDEFINED);
+    let parameters = url.get(SEARCH_PARAMS);
+    let (reference, handed_over) = (reference(parameters), handed_over(parameters));
+    if keeps_first() {
+        asking::take_off();
+    } else if is_click_id(handed_over) {
+        asking::adopt(handed_over, reference);
+    } else if !reference.is(store().get(KEPT_REF)) || kept_click().is_none() {
+        asking::ask(url);
+    }
+}
+
+/// The browser is online again: a click that could not be asked for is asked for, once.
+pub fn online() {
+    let url = asking::given_up();
+    if !QUEUE.get(PENDING).is_truthy() {
+        QUEUE.set(PENDING, url);
+    }
+    proceed();
 }
 
 /// The visitor has agreed or refused; to refuse is to be forgotten.
 pub fn consent(given: Js) {
     SELGEO.set(ALLOWED, given);
     if given.is_truthy() {
-        return arrive();
+        return begin();
     }
     let reflect = WINDOW.get(REFLECT);
     for word in CID.0..=VTK.0 {
         reflect.call(DELETE_PROPERTY, [store(), Js(word)]);
     }
-}
-
-/// Calls a function of the page's with the click: at once if there is one, else when it comes.
-pub fn wanted(function: Js) {
-    match kept_click() {
-        Some(click_id) => {
-            function.call(CALL, [UNDEFINED, click_id]);
-        }
-        None => WAITING.set(WAITING.get(LENGTH), function),
-    }
-}
-
-/// Keeps the click of an answer, unless it holds none (a refusal, for example), and puts it on the page's links.
-pub fn registered(reference: Js, answer: Js) {
-    debug(answer);
-    let click_id = answer.get(CLICK_ID);
-    if is_allowed() && is_click_id(click_id) {
-        keep(click_id, answer.get(VISITOR_TOKEN), reference);
-        found();
-    }
-}
-
-/// The tab has a new click.
-fn found() {
+    #[cfg(feature = "trac")]
+    crate::persistent::forget();
     payment_links::mark_document();
-    while WAITING.length() > 0 {
-        // Each by a timer of its own: one that throws keeps no other from its click.
-        WINDOW.call(SET_TIMEOUT, [on(Step::Due, WAITING.call(POP, []))]);
-    }
-}
-
-/// Asks for a click if the address has a ref of which this tab has no click; says whether it has a ref at all.
-fn asked(merchant: Js, address: Js) -> bool {
-    let url = make(URL, address, UNDEFINED);
-    let reference = url.get(SEARCH_PARAMS).call(GET, [REF]);
-    let handed_over = url.get(SEARCH_PARAMS).call(GET, [TRAC_CLICK_ID]);
-    if is_click_id(handed_over) {
-        adopt(handed_over, reference);
-        return true;
-    }
-    if !reference.is_truthy() {
-        return false;
-    }
-    if reference.is(store().get(KEPT_REF)) && kept_click().is_some() {
-        return true;
-    }
-    // What stands behind the # is the page's own and may be secret.
-    url.set(HASH, EMPTY);
-    let click = make(OBJECT, UNDEFINED, UNDEFINED);
-    click.set(MERCHANT, merchant);
-    click.set(REF, reference);
-    click.set(URL_FIELD, shortened(url.get(HREF)));
-    click.set(REFERRER, shortened(WINDOW.get(DOCUMENT).get(REFERRER)));
-    let visitor_token = store().get(VTK);
-    if visitor_token.is_truthy() {
-        click.set(VISITOR_TOKEN, visitor_token);
-    }
-
-    let request = make(OBJECT, UNDEFINED, UNDEFINED);
-    request.set(METHOD, POST);
-    // A string goes out as text/plain, which needs no preflight.
-    request.set(BODY, WINDOW.get(JSON).call(STRINGIFY, [click]));
-    // The visitor may leave the page at once.
-    request.set(KEEPALIVE, TRUE);
-    request.set(CREDENTIALS, OMIT);
-    WINDOW
-        .call(FETCH, [clicks_url(), request])
-        .call(THEN, [on(Step::Answered, UNDEFINED)])
-        .call(THEN, [on(Step::Registered, reference), on(Step::Failed, UNDEFINED)]);
-    true
-}
-
-/// Keeps a click that another page hands over, and takes it out of the address bar, with not a byte else.
-fn adopt(click_id: Js, reference: Js) {
-    keep(click_id, store().get(VTK), reference);
-    found();
-    let history = WINDOW.get(HISTORY);
-    let mut address = WINDOW.get(LOCATION).get(HREF);
-    // One after the other: a list of patterns would need memory.
-    address = address.call(REPLACE, [make(REG_EXP, HANDED_OVER_BEFORE, UNDEFINED), BEFORE_IT]);
-    address = address.call(REPLACE, [make(REG_EXP, HANDED_OVER_LAST, UNDEFINED), BEFORE_IT]);
-    if !address.is(WINDOW.get(LOCATION).get(HREF)) {
-        history.call(REPLACE_STATE, [history.get(STATE), EMPTY, address]);
-    }
-}
-
-/// Cut to what the server takes of a URL: one that is too long would cost the click.
-fn shortened(url: Js) -> Js {
-    url.call(SLICE, [FIRST, URL_CHARS_MAX])
-}
-
-/// Where clicks are registered: at the origin that the tag says, else at the one baked in, else where the script came
-/// from (`https://x/_s/v1/selgeo.js` → `https://x/_s/v1/clicks`).
-fn clicks_url() -> Js {
-    let mut base = TAG.get(DATASET).get(API_URL);
-    if !base.is_truthy() {
-        base = BAKED_API_URL;
-    }
-    if !base.is_truthy() {
-        base = make(URL, PARENT, TAG.get(SRC)).get(HREF);
-    }
-    base.call(REPLACE, [make(REG_EXP, TRAILING_SLASHES, UNDEFINED), CLICKS_PATH])
 }

@@ -8,11 +8,19 @@
 //! The tab's storage holds `__selgeo_cid` and `__selgeo_vtk`, which merchants know, and `__selgeo_ref`, the ref that
 //! the click was registered for: arriving by it again asks for nothing. It is written with the click, never before.
 //!
+//! `trac.js` is the same with the feature `trac`: what is kept lasts longer than the tab (`persistent`), and the page can
+//! report leads (`leads`).
+//!
 //! What it must not know: any rule that the server also applies, such as which keys and refs there are.
 
 mod arrival;
+mod asking;
+#[cfg(feature = "trac")]
+mod leads;
 mod page;
 mod payment_links;
+#[cfg(feature = "trac")]
+mod persistent;
 mod shapes;
 mod steps;
 mod words;

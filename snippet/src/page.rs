@@ -25,6 +25,7 @@ mod imports {
         pub fn same(a: i32, b: i32) -> bool;
         pub fn truthy(value: i32) -> bool;
         pub fn on(step: i32, extra: i32) -> i32;
+        pub fn wrap(of: i32, name: i32, step: i32);
         pub fn keep(click_id: i32, visitor_token: i32, reference: i32);
         pub fn debug(value: i32);
     }
@@ -78,6 +79,11 @@ pub fn make(class: Js, a: Js, b: Js) -> Js {
 /// A function for the page to call: it runs the step with `extra` and with what it is called with, and never throws.
 pub fn on(step: Step, extra: Js) -> Js {
     Js(imports::on(step as i32, extra.0))
+}
+
+/// Runs the step after each call of the page's method of that name, with what it returned.
+pub fn wrap(of: Js, name: Js, step: Step) {
+    imports::wrap(of.0, name.0, step as i32);
 }
 
 /// Keeps the tab's click, in memory if its storage refuses.

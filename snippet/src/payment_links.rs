@@ -4,9 +4,9 @@
 //! Stripe's buy buttons and pricing tables carry it in an attribute, and forms that go to those hosts in a hidden field.
 //!
 //! A value that the merchant put there is never replaced: their fulfilment reads it. Ours is known by a property of
-//! the element, so that a newer click can take its place.
+//! the element, so that a newer click can take its place, or none when the visitor refuses.
 
-use crate::page::{Js, make, on};
+use crate::page::{Js, make, on, wrap};
 use crate::shapes::{fits, is_trusted_origin, kept_click};
 use crate::steps::Step;
 use crate::words::*;
@@ -17,18 +17,23 @@ const ELEMENTS_MAX: i32 = 2_000;
 /// Marks what is there, what comes or changes, and each again when it is used.
 pub fn watch() {
     listen(DOM_CONTENT_LOADED, Step::Grown);
-    listen(LOAD, Step::Grown);
+    // As a document that was left comes back, the tab may have a newer click.
+    listen(PAGE_SHOW, Step::Grown);
+    listen(POP_STATE, Step::Moved);
+    listen(ONLINE, Step::Online);
     listen(POINTER_DOWN, Step::Used);
     listen(CLICK, Step::Used);
     listen(AUX_CLICK, Step::Used);
     listen(KEY_DOWN, Step::Used);
     listen(SUBMIT, Step::Used);
+    wrap(WINDOW.get(ELEMENT).get(PROTOTYPE), ATTACH_SHADOW, Step::Rooted);
 }
 
-/// Looks at the whole document, and at all that changes in it from now on, if the tab has a click.
+/// Looks at the whole document, and at all that changes in it from now on, if the tab has a click or had one.
 pub fn mark_document() {
-    if kept_click().is_some() {
-        if !QUEUE.get(OBSERVER).is_truthy() {
+    let is_watched = QUEUE.get(OBSERVER).is_truthy();
+    if is_watched || kept_click().is_some() {
+        if !is_watched {
             QUEUE.set(OBSERVER, make(OBSERVER, on(Step::Changed, UNDEFINED), UNDEFINED));
         }
         observe(WINDOW.get(DOCUMENT));
@@ -52,23 +57,25 @@ pub fn changed(records: Js) {
 
 /// Looks at the elements in the queue and at all in them, a bounded number at a time.
 pub fn walk() {
-    if let Some(click_id) = kept_click() {
-        let hosts = payment_hosts();
-        let mut left = ELEMENTS_MAX;
-        while QUEUE.length() > 0 {
-            if left == 0 {
-                return walk_later();
+    let click_id = kept_click().unwrap_or(EMPTY);
+    let hosts = payment_hosts();
+    let mut left = ELEMENTS_MAX;
+    if QUEUE.length() > 0 {
+        // Whatever is left, also because an element throws; that one is taken out first, and not met again.
+        walk_later();
+    }
+    while QUEUE.length() > 0 && left > 0 {
+        left -= 1;
+        let node = QUEUE.call(POP, []);
+        let children = node.get(CHILDREN);
+        if children.is_truthy() {
+            queue_all(children);
+            let root = node.get(SHADOW_ROOT);
+            if root.is_truthy() {
+                observe(root);
             }
-            left -= 1;
-            // Taken out first: an element that throws is not met again.
-            let node = QUEUE.call(POP, []);
-            let children = node.get(CHILDREN);
-            if children.is_truthy() {
-                queue_all(children);
-                let root = node.get(SHADOW_ROOT);
-                if root.is_truthy() {
-                    observe(root);
-                }
+            // Without a click there is only what is ours to be emptied.
+            if click_id.is_truthy() || node.get(OURS).is_truthy() {
                 mark_one(node, hosts, click_id);
             }
         }
@@ -88,6 +95,14 @@ fn queue_all(nodes: Js) {
 
 fn walk_later() {
     WINDOW.call(SET_TIMEOUT, [on(Step::Grew, UNDEFINED)]);
+}
+
+/// An element that the observer knows may have got a root: no record tells of that.
+pub fn rooted(root: Js) {
+    if QUEUE.get(OBSERVER).is_truthy() {
+        queue(root.get(HOST));
+        walk_later();
+    }
 }
 
 fn observe(root: Js) {
@@ -194,6 +209,7 @@ fn mark_form(form: Js, click_id: Js) {
     }
     field.set(VALUE, click_id);
     field.set(OURS, click_id);
+    form.set(OURS, click_id);
 }
 
 fn payment_hosts() -> Js {
@@ -219,13 +235,14 @@ fn mark(link: Js, name: Js, click_id: Js) {
     let query = link.get(SEARCH);
     let pairs = make(URL_SEARCH_PARAMS, query, UNDEFINED);
     let value = pairs.call(GET, [name]);
+    // As text: writing all pairs anew would change how the merchant's own are escaped.
     let marked = if value.is(NULL) {
-        // Appended as text: writing all pairs anew would change how the merchant's own are escaped.
         let mark = if query.is_truthy() { AMPERSAND } else { QUESTION_MARK };
         query.call(CONCAT, [mark, name, EQUALS]).call(CONCAT, [click_id, EMPTY, EMPTY])
     } else if !value.is_truthy() {
-        pairs.call(SET, [name, click_id]);
-        pairs
+        let pattern = PARAMETER_OPEN.call(CONCAT, [name, PARAMETER_EMPTY, EMPTY]);
+        let value = BEFORE_IT.call(CONCAT, [EQUALS, click_id, EMPTY]);
+        query.call(REPLACE, [make(REG_EXP, pattern, UNDEFINED), value])
     } else if value.is(link.get(OURS)) && !value.is(click_id) {
         query.call(REPLACE, [value, click_id])
     } else {

@@ -21,6 +21,42 @@ pub fn kept_click() -> Option<Js> {
     (is_allowed() && is_click_id(id)).then_some(id)
 }
 
+/// The ref that an address's parameters name, if they do.
+pub fn reference(parameters: Js) -> Js {
+    #[cfg(feature = "trac")]
+    {
+        let via = parameters.call(GET, [VIA]);
+        if via.is_truthy() {
+            return via;
+        }
+    }
+    parameters.call(GET, [REF])
+}
+
+/// What an address's parameters hand over; it may be no click's id.
+pub fn handed_over(parameters: Js) -> Js {
+    let id = parameters.call(GET, [TRAC_CLICK_ID]);
+    #[cfg(feature = "trac")]
+    {
+        let other = parameters.call(GET, [TRAC_ID]);
+        if !is_click_id(id) && is_click_id(other) {
+            return other;
+        }
+        if !is_click_id(id) {
+            return parameters.call(GET, [CLK_ID]);
+        }
+    }
+    id
+}
+
+/// Whether the click that is kept stays, whatever comes after it.
+pub fn keeps_first() -> bool {
+    #[cfg(feature = "trac")]
+    return !TAG.get(DATASET).get(ATTRIBUTION_MODEL).is(LAST_CLICK) && kept_click().is_some();
+    #[cfg(not(feature = "trac"))]
+    false
+}
+
 /// Whether the value is a UUID as text. Stripe drops other things in a `client_reference_id` without a word, or
 /// keeps them for good.
 pub fn is_click_id(value: Js) -> bool {

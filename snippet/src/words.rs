@@ -2,16 +2,17 @@
 //!
 //! A Rust string would need memory and a decoder, and an import for each property several times the bytes of its
 //! name. So they are written in a list on JavaScript's side, and Rust knows their places. This is the only copy:
-//! `cargo xtask build` reads the lines `NAME = "JavaScript expression"` below and writes the list from them.
+//! `cargo xtask build` reads the lines `NAME = "JavaScript expression"` below and writes the list from them; those that
+//! only `trac.js` says stand at the end, each behind its feature.
 
 use crate::page::Js;
 
 macro_rules! words {
-    ($($name:ident = $javascript:literal,)*) => {
+    ($($(#[$when:meta])? $name:ident = $javascript:literal,)*) => {
         #[expect(non_camel_case_types, reason = "each becomes the constant of that name")]
         #[expect(clippy::upper_case_acronyms, reason = "each becomes the constant of that name")]
-        enum Place { $($name,)* }
-        $(#[doc = concat!("`", $javascript, "`")] pub const $name: Js = Js(Place::$name as i32);)*
+        enum Place { $($(#[$when])? $name,)* }
+        $($(#[$when])? #[doc = concat!("`", $javascript, "`")] pub const $name: Js = Js(Place::$name as i32);)*
     };
 }
 
@@ -25,6 +26,8 @@ words! {
     SELGEO = "selgeo",
     // Elements that are to be looked at, and as properties what else is remembered.
     QUEUE = "[]",
+    // Addresses that a click was asked for and is not there, the oldest first.
+    SENT = "[]",
     // Functions that wait for a click.
     WAITING = "selgeo.waiting",
     OBSERVED = "{subtree:true,childList:true,attributeFilter:['href','target','action','src','client-reference-id']}",
@@ -46,6 +49,7 @@ words! {
     DATASET = "'dataset'",
     DECORATE = "'decorate'",
     DOCUMENT = "'document'",
+    ELEMENT = "'Element'",
     FIRST = "'0'",
     HASH = "'hash'",
     HISTORY = "'history'",
@@ -61,6 +65,7 @@ words! {
     ORIGIN = "'origin'",
     PERFORMANCE = "'performance'",
     PRERENDERING = "'prerendering'",
+    PROTOTYPE = "'prototype'",
     REFLECT = "'Reflect'",
     REFERRER = "'referrer'",
     SEARCH = "'search'",
@@ -76,6 +81,7 @@ words! {
     // Methods.
     ADD_EVENT_LISTENER = "'addEventListener'",
     APPEND_CHILD = "'appendChild'",
+    ATTACH_SHADOW = "'attachShadow'",
     CALL = "'call'",
     COMPOSED_PATH = "'composedPath'",
     CONCAT = "'concat'",
@@ -89,12 +95,13 @@ words! {
     JSON_METHOD = "'json'",
     OBSERVE = "'observe'",
     POP = "'pop'",
+    PUSH_STATE = "'pushState'",
     QUERY_SELECTOR = "'querySelector'",
     REPLACE = "'replace'",
     REPLACE_STATE = "'replaceState'",
-    SET = "'set'",
     SET_ATTRIBUTE = "'setAttribute'",
     SET_TIMEOUT = "'setTimeout'",
+    SHIFT = "'shift'",
     SLICE = "'slice'",
     SPLIT = "'split'",
     STRINGIFY = "'stringify'",
@@ -105,8 +112,10 @@ words! {
     CLICK = "'click'",
     DOM_CONTENT_LOADED = "'DOMContentLoaded'",
     KEY_DOWN = "'keydown'",
-    LOAD = "'load'",
+    ONLINE = "'online'",
+    PAGE_SHOW = "'pageshow'",
     POINTER_DOWN = "'pointerdown'",
+    POP_STATE = "'popstate'",
     PRERENDERING_CHANGE = "'prerenderingchange'",
     SUBMIT = "'submit'",
     // What the tag says.
@@ -147,7 +156,9 @@ words! {
     HIDDEN = "'hidden'",
     INPUT = "'input'",
     NAVIGATION = "'navigation'",
-    PARENT = "'..'",
+    HERE = "'.'",
+    PARAMETER_EMPTY = "')=?(?![^&])'",
+    PARAMETER_OPEN = "'([?&]'",
     PRICING_TABLE = "'stripe-pricing-table'",
     PUBLIC_KEY = "'^pk_[0-9A-Za-z_]+$'",
     QUESTION_MARK = "'?'",
@@ -156,9 +167,36 @@ words! {
     REFERENCE_ATTRIBUTE = "'client-reference-id'",
     REFERENCE_FIELD = "'[name=client_reference_id]'",
     STRIPE_ORIGIN = "'https://buy.stripe.com'",
-    TRAILING_SLASHES = "'/*$'",
+    // What an API's base may end with, and a script's folder does.
+    VERSION_AND_SLASHES = "'(/v1)?/*$'",
     URL_CHARS_MAX = "'2048'",
     TRUSTED_ORIGIN = "'^https:|^http://(localhost|127[.]0[.]0[.]1|[[]::1])(:|$)'",
     WAIT = "'wait'",
     UUID = "'^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'",
+    // What only trac.js says.
+    #[cfg(feature = "trac")] ATTRIBUTION_MODEL = "'attributionModel'",
+    #[cfg(feature = "trac")] CLK_ID = "'clk_id'",
+    #[cfg(feature = "trac")] COOKIE = "'cookie'",
+    #[cfg(feature = "trac")] HOSTNAME = "'hostname'",
+    #[cfg(feature = "trac")] INJECT_STRIPE = "'injectStripe'",
+    #[cfg(feature = "trac")] LAST_CLICK = "'last-click'",
+    #[cfg(feature = "trac")] LEAD_CLICK_ID = "'clickId'",
+    #[cfg(feature = "trac")] LOCAL_STORAGE = "'localStorage'",
+    #[cfg(feature = "trac")] MATCH = "'match'",
+    #[cfg(feature = "trac")] ASSIGN = "'assign'",
+    #[cfg(feature = "trac")] SECOND = "'1'",
+    #[cfg(feature = "trac")] START = "'start'",
+    #[cfg(feature = "trac")] TRACK_LEAD = "'trackLead'",
+    #[cfg(feature = "trac")] TRAC_ID = "'trac_id'",
+    #[cfg(feature = "trac")] VIA = "'via'",
+    #[cfg(feature = "trac")] HEADERS = "'headers'",
+    #[cfg(feature = "trac")] CONTENT_TYPE = "'content-type'",
+    #[cfg(feature = "trac")] MEDIA_TYPE_JSON = "'application/json'",
+    #[cfg(feature = "trac")] PUBLISHABLE_KEY = "'x-publishable-key'",
+    #[cfg(feature = "trac")] LEADS_PATH = "'/api/track/lead'",
+    #[cfg(feature = "trac")] DOT = "'.'",
+    #[cfg(feature = "trac")] DOMAIN = "'; Domain='",
+    #[cfg(feature = "trac")] KEPT_COOKIE = "'(?:^|; )trac_click_id=([^;]*)'",
+    #[cfg(feature = "trac")] COOKIE_KEPT = "'; Path=/; SameSite=Lax; Max-Age=7776000' + (location.protocol == 'https:' ? '; Secure' : '')",
+    #[cfg(feature = "trac")] COOKIE_GONE = "'trac_click_id=; Path=/; Max-Age=0'",
 }

@@ -70,10 +70,33 @@ impl Browser {
         post(&format!("{}/refresh", self.session), &json!({})).map(drop)
     }
 
+    /// Goes back in the tab's history.
+    pub fn back(&self) -> Result<()> {
+        post(&format!("{}/back", self.session), &json!({})).map(drop)
+    }
+
+    /// Goes forward in the tab's history.
+    pub fn forward(&self) -> Result<()> {
+        post(&format!("{}/forward", self.session), &json!({})).map(drop)
+    }
+
     /// Runs a function body in the page, with `arguments`, and gives what it returns.
     pub fn run(&self, script: &str, arguments: &Value) -> Result<Value> {
         let body = json!({"script": script, "args": arguments});
         post(&format!("{}/execute/sync", self.session), &body)
+    }
+
+    /// Runs a function body whose last argument is the function that it gives its result to.
+    pub fn run_async(&self, script: &str, arguments: &Value) -> Result<Value> {
+        let body = json!({"script": script, "args": arguments});
+        post(&format!("{}/execute/async", self.session), &body)
+    }
+
+    /// The page's cookie of that name, as the driver tells it.
+    pub fn cookie(&self, name: &str) -> Result<Value> {
+        let mut response = ureq::get(&format!("{}/cookie/{name}", self.session)).call()?;
+        let mut answer: Value = serde_json::from_str(&response.body_mut().read_to_string()?)?;
+        Ok(answer["value"].take())
     }
 
     /// Clicks, as a person would, on the first element that the selector finds.

@@ -83,7 +83,7 @@ pub struct Config {
 }
 
 /// The paths that a visitor's browser uses; these work under a mount too.
-const BROWSER_PATHS: [&str; 4] = ["/v1/", "/trac.js", "/r/", "/api/track/"];
+const BROWSER_PATHS: [&str; 5] = ["/v1/", "/trac.js", "/trac-fallback.js", "/r/", "/api/track/"];
 
 /// The table of routes.
 pub fn router(app: Arc<App>) -> Router {
@@ -151,6 +151,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/healthz", get(r::health::check))
         .route("/v1/{file}", get(r::files::script))
         .route("/trac.js", get(r::files::trac))
+        .route("/trac-fallback.js", get(r::files::trac_fallback))
         .route("/r/{slug}", get(r::short_links::follow))
         .route("/static/{*file}", get(r::files::fixed))
         .route("/v1/clicks", post(r::clicks::register).options(r::clicks::preflight))

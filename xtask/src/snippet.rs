@@ -1,4 +1,5 @@
-//! Builds `selgeo.js`, the file that merchants' pages load, and its fallback for pages that refuse WebAssembly.
+//! Builds `selgeo.js`, the file that merchants' pages load, and its fallback for pages that refuse WebAssembly; and both
+//! once more as `trac.js`, from the same crate with the feature `trac`.
 //!
 //! Rust is compiled to a module of about a kilobyte, whose imports are plain functions of `snippet/js/page.js`.
 //! `selgeo.js` is the loader with that module written into it as text; `selgeo-fallback.js` is the same loader with
@@ -49,36 +50,28 @@ console.log(JSON.stringify({
   brotli: brotli.length,
 }));";
 
-/// Writes `build/assets/v1/`: `selgeo.js`, `selgeo-fallback.js`, a copy of each under a name with its hash, each of these
-/// in brotli and gzip too, and `manifest.json` with their sizes in bytes and the `integrity` values for tags.
+/// Writes `build/assets/v1/`: `selgeo.js`, `selgeo-fallback.js`, `trac.js`, `trac-fallback.js`, a copy of each under a name
+/// with its hash, each of these in brotli and gzip too, and `manifest.json` with their sizes in bytes and the `integrity`
+/// values for tags.
 ///
 /// `wasm_bindgen` is the command of the crate's version, `npm_bin` holds `wasm-opt`, `wasm2js` and `esbuild`, and
 /// `node` runs them. The variable `SELGEO_API_ORIGIN` bakes an API origin in; without it the script asks where it
 /// came from.
 pub fn build(root: &Path, wasm_bindgen: &Path, npm_bin: &Path, node: &Path) -> Result<()> {
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
-    let bench = Bench { root, work: target.join("snippet"), npm_bin, node };
-    if bench.work.exists() {
-        fs::remove_dir_all(&bench.work)?;
-    }
-    fs::create_dir_all(&bench.work)?;
-
-    bench.compile(wasm_bindgen, &target)?;
-    bench.shrink()?;
-    bench.translate()?;
-    bench.write("words.js", &words(&fs::read_to_string(root.join("snippet/src/words.rs"))?)?)?;
-    for entry in fs::read_dir(root.join("snippet/js"))? {
-        let entry = entry?;
-        fs::copy(entry.path(), bench.work.join(entry.file_name()))?;
-    }
-
     let assets = root.join("build/assets/v1");
     fs::create_dir_all(&assets)?;
     remove_hashed(&assets)?;
     let mut manifest = Map::new();
-    for (stem, engine, level) in [("selgeo", "wasm", 1), ("selgeo-fallback", "translated", 2)] {
-        let script = bench.bundle(engine, level)?;
-        manifest.insert(format!("{stem}.js"), bench.publish(&assets, stem, &script)?);
+    for name in ["selgeo", "trac"] {
+        let work = target.join("snippet").join(name);
+        let bench = Bench { root, work, npm_bin, node, with_trac: name == "trac" };
+        bench.prepare(wasm_bindgen, &target)?;
+        for (suffix, engine, level) in [("", "wasm", 1), ("-fallback", "translated", 2)] {
+            let script = bench.bundle(engine, level)?;
+            let stem = format!("{name}{suffix}");
+            manifest.insert(format!("{stem}.js"), bench.publish(&assets, &stem, &script)?);
+        }
     }
     fs::write(assets.join("manifest.json"), serde_json::to_string_pretty(&manifest)? + "\n")?;
     Ok(())
@@ -90,13 +83,34 @@ struct Bench<'a> {
     work: PathBuf,
     npm_bin: &'a Path,
     node: &'a Path,
+    /// Whether it is `trac.js` that is built.
+    with_trac: bool,
 }
 
 impl Bench<'_> {
+    /// Puts everything in place that scripts are bundled from.
+    fn prepare(&self, wasm_bindgen: &Path, target: &Path) -> Result<()> {
+        if self.work.exists() {
+            fs::remove_dir_all(&self.work)?;
+        }
+        fs::create_dir_all(&self.work)?;
+        self.compile(wasm_bindgen, target)?;
+        self.shrink()?;
+        self.translate()?;
+        let list = fs::read_to_string(self.root.join("snippet/src/words.rs"))?;
+        self.write("words.js", &words(&list, self.with_trac)?)?;
+        for entry in fs::read_dir(self.root.join("snippet/js"))? {
+            let entry = entry?;
+            fs::copy(entry.path(), self.work.join(entry.file_name()))?;
+        }
+        Ok(())
+    }
+
     fn compile(&self, wasm_bindgen: &Path, target: &Path) -> Result<()> {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         run(Command::new(cargo)
             .args(["build", "--quiet", "--package", "snippet", "--release", "--target", "wasm32-unknown-unknown"])
+            .args(self.with_trac.then_some("--features=trac"))
             .current_dir(self.root))?;
         run(Command::new(wasm_bindgen)
             .args(["--target", "bundler", "--no-typescript", "--out-name", "snippet", "--out-dir"])
@@ -150,6 +164,7 @@ impl Bench<'_> {
             .arg(format!("--target={LANGUAGE}"))
             .arg(format!("--alias:engine=./engine-{engine}.js"))
             .arg(format!("--define:LEVEL={level}"))
+            .arg(format!("--define:TRAC={}", self.with_trac))
             .arg(format!("--define:VERSION={}", json!(env!("CARGO_PKG_VERSION"))))
             .arg(format!("--define:API_URL={}", json!(api_url))))
     }
@@ -229,13 +244,21 @@ fn rows<const N: usize>(json: &Value, list: &str) -> Result<Vec<[String; N]>> {
     rows.iter().map(|given| row(given).with_context(|| format!("{given} among the {list}"))).collect()
 }
 
+/// Stands before a word that only `trac.js` knows.
+const ONLY_IN_TRAC: &str = "#[cfg(feature = \"trac\")] ";
+
 /// The list that Rust's constants are places of, from the lines `NAME = "JavaScript expression",` of `words.rs`.
-fn words(source: &str) -> Result<String> {
+fn words(source: &str, with_trac: bool) -> Result<String> {
     let (_, list) = source.split_once("\nwords! {\n").context("words.rs has no list")?;
     let (list, _) = list.split_once("\n}").context("the list in words.rs has no end")?;
     let mut script = String::from("import { selgeo, tag } from \"./tab.js\";\nexport const values = [\n");
     for line in list.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")) {
-        let expression = line.split_once(" = \"").and_then(|(_, rest)| rest.strip_suffix("\","));
+        let word = match line.strip_prefix(ONLY_IN_TRAC) {
+            Some(_) if !with_trac => continue,
+            Some(word) => word,
+            None => line,
+        };
+        let expression = word.split_once(" = \"").and_then(|(_, rest)| rest.strip_suffix("\","));
         match expression {
             Some(expression) if !expression.contains(['"', '\\']) => script.push_str(expression),
             _ => bail!("a line of words.rs is not of the form NAME = \"JavaScript expression\",: {line}"),
@@ -275,12 +298,12 @@ fn sections(module: &[u8]) -> Result<Vec<u8>> {
     Ok(found)
 }
 
-/// Removes what earlier builds wrote under names with a hash.
+/// Removes what earlier builds wrote under names with a hash, and what they compressed.
 fn remove_hashed(assets: &Path) -> Result<()> {
     for entry in fs::read_dir(assets)? {
         let path = entry?.path();
         let stem = path.file_stem().and_then(OsStr::to_str).unwrap_or_default();
-        if stem.starts_with("selgeo") && stem.contains('.') {
+        if stem.contains('.') {
             fs::remove_file(path)?;
         }
     }
@@ -310,14 +333,17 @@ mod tests {
 
     #[test]
     fn words_are_listed_in_order() {
-        let source = "x\nwords! {\n    // Classes.\n    A = \"undefined\",\n    B = \"'b'\",\n}\n";
-        let script = words(source).unwrap();
-        assert!(script.ends_with("[\nundefined,\n'b',\n];\n"), "{script}");
+        let source =
+            "x\nwords! {\n    // Classes.\n    A = \"undefined\",\n    #[cfg(feature = \"trac\")] B = \"'b'\",\n}\n";
+        for (with_trac, expected) in [(true, "[\nundefined,\n'b',\n];\n"), (false, "[\nundefined,\n];\n")] {
+            let script = words(source, with_trac).unwrap();
+            assert!(script.ends_with(expected), "{script}");
+        }
     }
 
     #[test]
     fn a_word_that_is_not_understood_is_an_error() {
-        assert!(words("\nwords! {\n    A = 'b',\n}\n").is_err());
+        assert!(words("\nwords! {\n    A = 'b',\n}\n", true).is_err());
     }
 
     #[test]

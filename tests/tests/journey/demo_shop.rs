@@ -55,7 +55,7 @@ pub fn links_to_listed_payment_hosts_carry_the_click(stage: &mut Stage) -> Resul
         const link = document.createElement('a');
         link.href = href;
         document.body.append(link);
-        dispatchEvent(new Event('load'));
+        dispatchEvent(new Event('pageshow'));
         const marked = link.getAttribute('href');
         link.remove();
         return marked";

@@ -5,11 +5,13 @@ mod demo_shop;
 mod page;
 mod sale;
 mod stage;
+mod trac;
 
 use demo_shop::*;
 use page::*;
 use sale::*;
 use stage::Stage;
+use trac::*;
 
 e2e::suite! {
     Stage::start;
@@ -36,6 +38,24 @@ e2e::suite! {
     two_tags_make_one_click,
     a_tag_that_is_inserted_later_works,
     a_ref_that_a_router_took_away_is_found,
+    moving_on_within_a_page_counts_as_arriving,
+    of_clicks_that_overtake_each_other_the_last_counts,
+    a_click_that_was_asked_for_offline_is_sent_once_when_online,
+    an_older_address_does_not_come_back_by_consent,
+    a_root_that_an_element_gets_later_is_looked_into,
+    an_element_that_throws_keeps_no_other_from_its_mark,
+    what_trac_keeps_outlives_the_tab,
+    the_first_click_wins_unless_the_tag_says_otherwise,
+    trac_knows_five_parameters,
+    nothing_lasts_without_consent,
+    blocked_storage_costs_trac_no_more_than_what_lasts,
+    a_lead_is_reported_with_the_click,
+    selgeo_hands_over_to_trac_for_what_lasts,
+    trac_offers_everything_at_once_under_the_documented_policy,
+    a_tag_that_is_a_module_works,
+    every_way_of_using_a_link_finds_it_marked,
+    back_and_forward_ask_for_nothing_and_show_the_newest_click,
+    a_page_that_the_browser_prerenders_registers_when_it_is_visited,
     a_mount_and_an_api_url_say_where_clicks_go,
     the_fragment_of_the_address_is_not_sent,
     a_page_that_broke_the_browser_notices_nothing,

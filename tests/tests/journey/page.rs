@@ -206,7 +206,7 @@ pub fn stripes_elements_and_forms_carry_the_click(stage: &mut Stage) -> Result<(
     // A newer click in the same document takes the place of the older one.
     let newer = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
     let values = stage.run(&format!(
-        "sessionStorage.__selgeo_cid = '{newer}'; dispatchEvent(new Event('load')); \
+        "sessionStorage.__selgeo_cid = '{newer}'; dispatchEvent(new Event('pageshow')); \
          return [form.lastChild.value, button.getAttribute('client-reference-id'), \
              table.getAttribute('client-reference-id'), document.querySelectorAll('#form input').length];",
     ))?;
@@ -229,6 +229,15 @@ pub fn nothing_happens_before_consent_and_nothing_stays_after_refusal(stage: &mu
     stage.run("__selgeo.consent(false)")?;
     assert_eq!(stage.run("return Object.keys(sessionStorage)")?, json!([]));
     assert_eq!(stage.run("return __selgeo.getClickId()")?, Value::Null);
+    // What is ours is emptied; Stripe takes an empty reference for none.
+    assert_eq!(stage.link("plain")?, "https://buy.stripe.com/test_a?client_reference_id=");
+    assert_eq!(stage.link("own")?, "https://buy.stripe.com/test_c?client_reference_id=order_7");
+    let ours = "const id = arguments[0]; return document.documentElement.outerHTML.includes(id)";
+    assert_eq!(stage.run_with(ours, &json!([click]))?, false);
+    // Whoever agrees again is a new visitor.
+    stage.run("history.pushState(1, '', '?ref=bench2'); __selgeo.consent(true)")?;
+    assert_eq!(stage.browser.clicks()?.len(), 1);
+    stage.expect_marked(&stage.click_id()?)?;
     stage.expect_quiet()
 }
 
@@ -373,4 +382,208 @@ pub fn a_page_that_broke_the_browser_notices_nothing(stage: &mut Stage) -> Resul
         stage.expect_quiet().context(patch)?;
     }
     Ok(())
+}
+
+pub fn moving_on_within_a_page_counts_as_arriving(stage: &mut Stage) -> Result<()> {
+    stage.arrive("19-single-page")?;
+    assert_eq!(stage.browser.clicks()?.len(), 0);
+    // Of a full history Chromium first forgets the entries of pages that nobody touched.
+    stage.browser.click("#nothing")?;
+    // A router that first corrects and then pushes, one request all the same.
+    stage.run("history.replaceState(1, '', '/a?ref=bench1'); history.pushState(2, '', '/b?ref=bench1&x=1')")?;
+    let clicks = stage.browser.clicks()?;
+    assert_eq!(clicks.len(), 1);
+    assert_eq!([&clicks[0].body["ref"], &clicks[0].body["url"]], ["bench1", &stage.site.page("a?ref=bench1")]);
+    let first = stage.click_id()?;
+    stage.expect_marked(&first)?;
+    // On without a ref, by the hash, and back: nothing that is new.
+    stage.run("history.pushState(3, '', '/c'); location.hash = '#/d?ref=bench2'")?;
+    let back = "const done = arguments[0];
+        addEventListener('popstate', () => done(location.pathname + location.hash), { once: true });
+        history.back()";
+    assert_eq!(stage.browser.run_async(back, &json!([]))?, "/c");
+    assert_eq!(stage.browser.run_async(back, &json!([]))?, "/b");
+    assert_eq!(stage.browser.clicks()?.len(), 0);
+    assert_eq!(stage.click_id()?, first);
+    // What the page's own calls give and keep is as ever.
+    assert_eq!(stage.run("return [history.state, history.pushState(4, '', '/e?ref=bench2')]")?, json!([2, null]));
+    let clicks = stage.browser.clicks()?;
+    assert_eq!(clicks.len(), 1);
+    assert_eq!(clicks[0].body["ref"], "bench2");
+    let second = stage.click_id()?;
+    assert_ne!(first, second);
+    stage.expect_marked(&second)?;
+    // A ref that is refused is asked for once.
+    stage.run("for (const path of ['f', 'g', 'h']) history.pushState(5, '', '/' + path + '?ref=nobody')")?;
+    assert_eq!(stage.browser.clicks()?.len(), 1);
+    assert_eq!(stage.click_id()?, second);
+    // A click that is handed over on the way.
+    let handed = HANDED;
+    stage.run(&format!("history.pushState(6, '', '/i?trac_click_id={handed}&k')"))?;
+    assert_eq!(stage.run("return location.pathname + location.search")?, "/i?k");
+    assert_eq!(stage.click_id()?, handed);
+    stage.expect_marked(handed)?;
+    // An address that the browser refuses throws what it ever threw.
+    let thrown = "try { history.pushState(7, '', 'https://other.example/') } catch (error) { return error.name }";
+    assert_eq!(stage.run(thrown)?, "SecurityError");
+    assert_eq!(stage.browser.clicks()?.len(), 0);
+    stage.expect_quiet()
+}
+
+pub fn of_clicks_that_overtake_each_other_the_last_counts(stage: &mut Stage) -> Result<()> {
+    // Answers come when the test says so, the later request's first.
+    let patch = "window.answers = {}; window.fetch = (url, { body }) => new Promise((answer) => { \
+        const { ref } = JSON.parse(body); answers[ref] = (id) => answer(new Response(JSON.stringify( \
+        { click_id: '3f2504e0-4f89-41d3-9a0c-0305e82c330' + id, visitor_token: ref }))) })";
+    let settled = "const [id, done] = arguments; setTimeout(() => done(__selgeo.getClickId()?.at(-1) ?? null), 20)";
+    for (order, expected) in [(["a", "b"], "2"), (["b", "a"], "2"), (["a", ""], "1"), (["b", ""], "2")] {
+        stage.arrive(&format!("13-hostile?_patch={}", patch.replace('+', "%2B").replace('&', "%26")))?;
+        stage.run("history.pushState(1, '', '?ref=a'); history.pushState(2, '', '?ref=b')")?;
+        for name in order.iter().filter(|name| !name.is_empty()) {
+            stage.run(&format!("answers.{name}({})", if *name == "a" { 1 } else { 2 }))?;
+            stage.browser.run_async(settled, &json!([0]))?;
+        }
+        assert_eq!(stage.browser.run_async(settled, &json!([0]))?, expected, "{order:?}");
+        stage.expect_quiet()?;
+    }
+    Ok(())
+}
+
+pub fn a_click_that_was_asked_for_offline_is_sent_once_when_online(stage: &mut Stage) -> Result<()> {
+    let patch = "const real = window.fetch; window.offline = true; \
+        window.fetch = (...given) => offline ? Promise.reject(new TypeError('offline')) : real(...given)";
+    stage.arrive(&format!("13-hostile?ref=bench1&_patch={patch}"))?;
+    assert_eq!(stage.browser.clicks()?.len(), 0);
+    stage.run("dispatchEvent(new Event('online'))")?;
+    assert_eq!(stage.browser.clicks()?.len(), 0);
+    assert_eq!(stage.run("return __selgeo.getClickId()")?, Value::Null);
+    stage.run("offline = false; for (let n = 3; n--;) dispatchEvent(new Event('online'))")?;
+    assert_eq!(stage.browser.clicks()?.len(), 1);
+    stage.expect_marked(&stage.click_id()?)?;
+    stage.run("dispatchEvent(new Event('online'))")?;
+    assert_eq!(stage.browser.clicks()?.len(), 0);
+    stage.expect_quiet()
+}
+
+pub fn an_older_address_does_not_come_back_by_consent(stage: &mut Stage) -> Result<()> {
+    let handed = HANDED;
+    stage.arrive(&format!("19-single-page?trac_click_id={handed}"))?;
+    assert_eq!(stage.click_id()?, handed);
+    stage.run("history.pushState(1, '', '/a?ref=bench1'); history.pushState(2, '', '/b')")?;
+    assert_eq!(stage.browser.clicks()?.len(), 1);
+    let click = stage.click_id()?;
+    stage.run("__selgeo.consent(true)")?;
+    assert_eq!(stage.browser.clicks()?.len(), 0);
+    assert_eq!(stage.click_id()?, click);
+    // While the visitor has not agreed the last address that said anything is remembered, and no more than that.
+    stage.arrive("16-consent?ref=bench1")?;
+    stage.run("history.pushState(1, '', '/a?ref=bench2'); history.pushState(2, '', '/b')")?;
+    assert_eq!(stage.browser.clicks()?.len(), 0);
+    stage.run("__selgeo.consent(true)")?;
+    let clicks = stage.browser.clicks()?;
+    assert_eq!(clicks.len(), 1);
+    assert_eq!(clicks[0].body["ref"], "bench2");
+    stage.expect_quiet()
+}
+
+pub fn a_root_that_an_element_gets_later_is_looked_into(stage: &mut Stage) -> Result<()> {
+    stage.arrive("19-single-page?ref=bench1")?;
+    stage.browser.clicks()?;
+    let click = stage.click_id()?;
+    stage.run(
+        "window.root = host.attachShadow({ mode: 'open' }); \
+         setTimeout(() => { root.innerHTML = '<a href=\"https://buy.stripe.com/shadow\">Buy</a>' }, 20)",
+    )?;
+    let marked = format!("https://buy.stripe.com/shadow?client_reference_id={click}");
+    stage.browser.until("return root.querySelector('a')?.href == arguments[0]", &json!([marked]))?;
+    stage.expect_quiet()
+}
+
+pub fn an_element_that_throws_keeps_no_other_from_its_mark(stage: &mut Stage) -> Result<()> {
+    stage.arrive("19-single-page?ref=bench1")?;
+    stage.browser.clicks()?;
+    let click = stage.click_id()?;
+    stage.run(
+        "host.innerHTML = '<a href=\"https://buy.stripe.com/before\">Buy</a>' + \
+            '<form action=\"https://buy.stripe.com/x\"><input name=getAttribute></form>' + \
+            '<a href=\"https://buy.stripe.com/after\">Buy</a>'",
+    )?;
+    let marked = |path: &str| json!(format!("https://buy.stripe.com/{path}?client_reference_id={click}"));
+    stage.browser.until("return host.lastChild.href == arguments[0]", &json!([marked("after")]))?;
+    stage.browser.until("return host.firstChild.href == arguments[0]", &json!([marked("before")]))?;
+    stage.expect_quiet()
+}
+
+pub fn a_tag_that_is_a_module_works(stage: &mut Stage) -> Result<()> {
+    stage.arrive("24-module?ref=bench1")?;
+    assert_eq!(stage.browser.clicks()?.len(), 1);
+    stage.expect_marked(&stage.click_id()?)?;
+    stage.expect_quiet()
+}
+
+pub fn every_way_of_using_a_link_finds_it_marked(stage: &mut Stage) -> Result<()> {
+    stage.arrive("19-single-page?ref=bench1")?;
+    stage.browser.clicks()?;
+    let click = stage.click_id()?;
+    // Each on a link that no observer had time to see.
+    let used = "const [type, init, kind] = arguments, event = new self[kind](type, { bubbles: true, composed: true, cancelable: true, ...init });
+        addEventListener(type, (event) => event.preventDefault());
+        host.innerHTML = '<a href=\"https://buy.stripe.com/late\"><b>Buy</b></a>';
+        host.querySelector('b').dispatchEvent(event);
+        return host.firstChild.href";
+    let marked = json!(format!("https://buy.stripe.com/late?client_reference_id={click}"));
+    for (event, init, kind) in [
+        ("pointerdown", json!({"button": 0}), "PointerEvent"),
+        ("pointerdown", json!({"button": 2}), "PointerEvent"),
+        ("click", json!({}), "MouseEvent"),
+        ("click", json!({"ctrlKey": true}), "MouseEvent"),
+        ("auxclick", json!({"button": 1}), "MouseEvent"),
+        ("keydown", json!({"key": "Enter"}), "KeyboardEvent"),
+    ] {
+        assert_eq!(stage.run_with(used, &json!([event, init, kind]))?, marked, "{event} {init}");
+    }
+    // A link of this site that opens a tab only because of how it is used.
+    let own = "host.innerHTML = '<a href=\"/18-handed-over?a\">Next</a>'; \
+        host.firstChild.dispatchEvent(new MouseEvent('click', { bubbles: true, cancelable: true, ...arguments[0] })); \
+        return host.firstChild.getAttribute('href')";
+    let handed = stage.site.page(&format!("18-handed-over?a&trac_click_id={click}"));
+    for key in ["ctrlKey", "metaKey", "shiftKey"] {
+        assert_eq!(stage.run_with(own, &json!([{ key: true }]))?, json!(handed), "{key}");
+    }
+    assert_eq!(stage.run_with(own, &json!([{}]))?, "/18-handed-over?a");
+    stage.expect_quiet()
+}
+
+pub fn back_and_forward_ask_for_nothing_and_show_the_newest_click(stage: &mut Stage) -> Result<()> {
+    stage.arrive("02-watched?ref=bench1")?;
+    stage.browser.clicks()?;
+    let first = stage.click_id()?;
+    stage.browser.go(&stage.site.page("19-single-page"))?;
+    stage.browser.back()?;
+    assert_eq!(stage.run("return location.pathname")?, "/02-watched");
+    assert_eq!(stage.browser.clicks()?.len(), 0);
+    stage.expect_marked(&first)?;
+    stage.browser.forward()?;
+    assert_eq!(stage.run("return location.pathname")?, "/19-single-page");
+    assert_eq!(stage.browser.clicks()?.len(), 0);
+    stage.expect_marked(&first)?;
+    // What stood still meanwhile learns of the newer click when it comes back: the event is what the browser sends then.
+    stage.run(&format!("sessionStorage.__selgeo_cid = '{HANDED}'; dispatchEvent(new PageTransitionEvent('pageshow', {{ persisted: true }}))"))?;
+    stage.expect_marked(HANDED)?;
+    stage.expect_quiet()
+}
+
+/// A click that another page might hand over.
+const HANDED: &str = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+
+pub fn a_page_that_the_browser_prerenders_registers_when_it_is_visited(stage: &mut Stage) -> Result<()> {
+    stage.arrive("25-speculation")?;
+    // The page is fetched and run in advance, where the browser does such things; nothing is asked for.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert_eq!(stage.browser.clicks()?.len(), 0);
+    stage.browser.click("#next")?;
+    stage.browser.until("return location.pathname == '/02-watched' && __selgeo.getClickId()", &json!([]))?;
+    assert_eq!(stage.browser.clicks()?.len(), 1);
+    stage.expect_marked(&stage.click_id()?)?;
+    stage.expect_quiet()
 }

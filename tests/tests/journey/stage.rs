@@ -49,6 +49,11 @@ impl Stage {
         self.browser.run(script, &json!([]))
     }
 
+    /// The same, with arguments.
+    pub fn run_with(&self, script: &str, arguments: &Value) -> Result<Value> {
+        self.browser.run(script, arguments)
+    }
+
     /// A tab that has never been here, on a page.
     pub fn arrive(&mut self, page: &str) -> Result<()> {
         self.browser.go(&self.site.page("10-no-tag"))?;

@@ -34,6 +34,11 @@ pub async fn trac(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Res
     send(&app, "trac.js", &headers).await
 }
 
+/// `GET /trac-fallback.js`, which `trac.js` asks for from where it came from itself.
+pub async fn trac_fallback(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, ApiError> {
+    send(&app, "trac-fallback.js", &headers).await
+}
+
 async fn send(app: &App, file: &str, headers: &HeaderMap) -> Result<Response, ApiError> {
     let (stored, coding) = stored(app, &format!("/v1/{file}"), headers).await?;
     // Nothing of what the store says of the file but its ETag, of which each form has its own.

@@ -76,7 +76,7 @@ impl Limiter for TableLimiter {
     }
 }
 
-/// `selgeo.js` in its three forms and `trac.js` in one, each under its two names, and a style.
+/// `selgeo.js` in its three forms, `trac.js` and its fallback in one, each under its two names, and a style.
 pub struct FilesInMemory;
 
 impl Assets for FilesInMemory {
@@ -90,6 +90,7 @@ impl Assets for FilesInMemory {
             "/v1/selgeo.js.br" => ("application/octet-stream", "selgeo in brotli"),
             "/v1/selgeo.js.gz" => ("application/gzip", "selgeo in gzip"),
             "/v1/trac.js" => ("text/javascript", "/* trac */"),
+            "/v1/trac-fallback.js" => ("text/javascript", "/* trac, translated */"),
             "/v1/manifest.json" => ("application/json", "{}"),
             "/static/selgeo.css" => ("text/css", "body {}"),
             _ => return Box::pin(std::future::ready(None)),
