@@ -34,10 +34,8 @@ pub fn move_to_port(dev: &mut Value, port: u16, operator_token: &str) -> Result<
         return Ok(());
     }
     let maker = Maker { client: Client::new(), url: now.clone(), port, operator_token };
-    for keys in ["/keys", "/bench/keys"] {
-        for mode in MODES {
-            maker.hosts(text(dev, &format!("{keys}/sk_{mode}"))?)?;
-        }
+    for key in ["/keys/sk_test", "/keys/sk_live", "/bench/keys/sk_test"] {
+        maker.hosts(text(dev, key)?)?;
     }
     rewrite(dev, &before, &now);
     Ok(())
@@ -120,9 +118,10 @@ impl Maker<'_> {
         let mut bench = self.described(&workspace)?;
         for mode in MODES {
             let key = text(&workspace, &format!("/keys/sk_{mode}"))?;
-            self.hosts(key)?;
             let programme = self.programme(key, "Bench", &slug("bench", mode), ("Ben Bench", "ben@partner.example"))?;
             if mode == "test" {
+                // Of live mode they are the demo's alone: a page there that sends no key is then the demo's.
+                self.hosts(key)?;
                 let link = |n| self.link(key, &programme.participant_id, &format!("bench{n}"), "/demo/");
                 bench["links"] = json!((1..=BENCH_LINKS).map(link).collect::<Result<Vec<_>>>()?);
             }

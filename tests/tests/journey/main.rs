@@ -52,6 +52,7 @@ e2e::suite! {
     a_lead_is_reported_with_the_click,
     selgeo_hands_over_to_trac_for_what_lasts,
     trac_offers_everything_at_once_under_the_documented_policy,
+    a_page_without_a_key_is_known_by_its_host_under_a_prefix_too,
     a_tag_that_is_a_module_works,
     every_way_of_using_a_link_finds_it_marked,
     back_and_forward_ask_for_nothing_and_show_the_newest_click,

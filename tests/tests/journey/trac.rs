@@ -1,6 +1,9 @@
 //! `trac.js`: what lasts longer than the tab, the names that it has for things, and leads.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
+use e2e::{Client, wait_for};
 use serde_json::{Value, json};
 
 use super::stage::Stage;
@@ -156,4 +159,23 @@ pub fn trac_offers_everything_at_once_under_the_documented_policy(stage: &mut St
     stage.browser.until("return window.answered", &json!([]))?;
     assert_eq!(stage.run(KEPT)?, json!([click, click, click]));
     stage.expect_marked(&click)
+}
+
+pub fn a_page_without_a_key_is_known_by_its_host_under_a_prefix_too(stage: &mut Stage) -> Result<()> {
+    let merchant = Client::new(stage.server.url()).with_key(stage.server.text("/keys/sk_live")?);
+    let page = stage.site.page("26-trac-keyless");
+    let host = page.split('/').nth(2).context("no host")?;
+    merchant.post("/api/v1/hosts", &json!({"host": host}))?.expect(201)?;
+    // The page refuses WebAssembly: the fallback comes from under the prefix as well.
+    arrive(stage, "26-trac-keyless?ref=demo")?;
+    let click = stage.click_id()?;
+    let clicks = stage.browser.clicks()?;
+    assert_eq!(clicks.len(), 1);
+    assert_eq!(clicks[0].url, format!("{}/_s/v1/clicks", stage.server.url()));
+    assert_eq!(clicks[0].body["merchant"], Value::Null);
+    stage.expect_marked(&click)?;
+    wait_for("the click among the live ones", Duration::from_secs(30), || {
+        let answer = merchant.get(&format!("/api/v1/clicks/{click}"), &[])?;
+        Ok((answer.status == 200).then_some(()))
+    })
 }
