@@ -20,3 +20,4 @@ pub mod sale;
 pub mod status;
 pub mod time;
 pub mod visitor;
+pub mod webhook;

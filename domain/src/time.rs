@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 pub const SECOND_MS: i64 = 1_000;
 /// Milliseconds in a minute.
 pub const MINUTE_MS: i64 = 60 * SECOND_MS;
+/// Milliseconds in an hour.
+pub const HOUR_MS: i64 = 60 * MINUTE_MS;
 /// Milliseconds in a day of 24 hours.
-pub const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
+pub const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// The greatest instant we accept or write, 9999-12-30T22:00:00Z: as far as jiff goes, so that every offset has four-digit years.
 const MAX_MS: i64 = 253_402_207_200_000;
