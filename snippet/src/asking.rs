@@ -14,7 +14,10 @@ pub fn ask(url: Js) {
     // What stands behind the # is the page's own and may be secret.
     url.set(HASH, EMPTY);
     let click = make(OBJECT, UNDEFINED, UNDEFINED);
-    click.set(MERCHANT, TAG.get(DATASET).get(MERCHANT));
+    let merchant = TAG.get(DATASET).get(MERCHANT);
+    if !cfg!(feature = "trac") || merchant.is_truthy() {
+        click.set(MERCHANT, merchant);
+    }
     click.set(REF, reference(url.get(SEARCH_PARAMS)));
     click.set(URL_FIELD, shortened(url.get(HREF)));
     click.set(REFERRER, shortened(WINDOW.get(DOCUMENT).get(REFERRER)));
