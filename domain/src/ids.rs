@@ -175,6 +175,10 @@ kinds! {
     StripeEvent = "sev", StripeEventId;
     /// Something that Stripe's API is asked.
     StripeLookup = "slk", StripeLookupId;
+    /// An endpoint of outgoing webhooks.
+    Endpoint = "whe", EndpointId;
+    /// What one endpoint is owed of one event.
+    Delivery = "whd", DeliveryId;
 }
 
 #[cfg(test)]

@@ -186,6 +186,40 @@ words! {
     }
 }
 
+words! {
+    /// An outgoing webhook's endpoint.
+    EndpointStatus {
+        /// Is told.
+        Enabled = "enabled",
+        /// Is not told.
+        Disabled = "disabled",
+    }
+}
+
+words! {
+    /// Why an endpoint is disabled.
+    DisabledReason {
+        /// A person said so.
+        ByHand = "by_hand",
+        /// It answered 410.
+        Gone = "gone",
+        /// It has only failed for five days.
+        Failing = "failing",
+    }
+}
+
+words! {
+    /// How far an event has come at one endpoint.
+    DeliveryStatus {
+        /// It is owed.
+        Pending = "pending",
+        /// The receiver has taken it.
+        Delivered = "delivered",
+        /// It was given up.
+        DeadLetter = "dead_letter",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,7 @@
 //! The application: its ports, its table of routes, and what is done around every request.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 
 use axum::Router;
 use axum::extract::Request;
@@ -23,6 +23,7 @@ use crate::routes;
 use crate::secrets::Secrets;
 use crate::store::Database;
 use crate::stripe_api::StripeApi;
+use crate::webhooks::Receivers;
 
 /// Tells the time. Two run: the platform's, and one moved by hand in tests.
 pub trait Clock: Send + Sync {
@@ -48,6 +49,10 @@ pub struct App {
     pub limiter: Arc<dyn Limiter>,
     /// Stripe's API.
     pub stripe_api: Arc<dyn StripeApi>,
+    /// Where webhooks go.
+    pub receivers: Arc<dyn Receivers>,
+    /// Whether webhooks may be owed since somebody last looked.
+    pub owed: Arc<AtomicBool>,
     /// Built files.
     pub assets: Arc<dyn Assets>,
     /// What this isolate remembers of keys.
@@ -80,6 +85,8 @@ pub struct Config {
     pub mounts: Vec<String>,
     /// `cargo xtask dev` runs this.
     pub dev: bool,
+    /// Webhooks may go to this machine: there is a binding that leads there, which only the local server can have.
+    pub loopback_webhooks: bool,
 }
 
 /// The paths that a visitor's browser uses; these work under a mount too.
@@ -144,6 +151,18 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/stripe-events", get(r::stripe_events::list))
         .route("/stripe-events/{id}", get(r::stripe_events::read))
         .route("/stripe-events/{id}/replay", post(r::stripe_events::replay))
+        .route("/webhook-deliveries", get(r::webhook_deliveries::list))
+        .route("/webhook-deliveries/{id}", get(r::webhook_deliveries::read))
+        .route("/webhook-deliveries/{id}/resend", post(r::webhook_deliveries::resend))
+        .route("/webhook-endpoints", post(r::webhook_endpoints::create).get(r::webhook_endpoints::list))
+        .route(
+            "/webhook-endpoints/{id}",
+            get(r::webhook_endpoints::read).patch(r::webhook_endpoints::change).delete(r::webhook_endpoints::delete),
+        )
+        .route("/webhook-endpoints/{id}/ping", post(r::webhook_endpoints::ping))
+        .route("/webhook-endpoints/{id}/resend", post(r::webhook_endpoints::resend))
+        .route("/webhook-endpoints/{id}/rotate", post(r::webhook_endpoints::rotate))
+        .route("/webhook-endpoints/{id}/{verb}", post(r::webhook_endpoints::act))
         .route("/workspace/wipe-test-data", post(r::workspace::wipe_test_data));
     // Not there at all in a deployment, so that nothing of it can be asked for.
     let demo = if app.config.dev { pages::demo::router() } else { Router::new() };

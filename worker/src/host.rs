@@ -3,6 +3,7 @@
 
 pub mod sqlite;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,6 +18,7 @@ use crate::limiter::{Bucket, Limiter, Unreachable};
 use crate::secrets::Secrets;
 use crate::store::Database;
 use crate::stripe_api::{Answer, StripeApi, Unreached};
+use crate::webhooks::{self, Post, Receivers};
 
 /// An application that reads a database and does nothing else.
 pub fn app(db: Arc<dyn Database>, secrets: Secrets) -> App {
@@ -26,6 +28,8 @@ pub fn app(db: Arc<dyn Database>, secrets: Secrets) -> App {
         random: Arc::new(Counting(AtomicU64::new(0))),
         limiter: Arc::new(Absent),
         stripe_api: Arc::new(Absent),
+        receivers: Arc::new(Absent),
+        owed: Arc::default(),
         assets: Arc::new(Absent),
         disposable: Default::default(),
         keys: Default::default(),
@@ -69,6 +73,16 @@ impl Limiter for Absent {
 
     fn stranger(&self, _address: &str) -> BoxFuture<'_, bool> {
         Box::pin(std::future::ready(false))
+    }
+}
+
+impl Receivers for Absent {
+    fn post<'a>(&'a self, _post: &'a Post) -> BoxFuture<'a, Result<webhooks::Answer, webhooks::Unreached>> {
+        Box::pin(std::future::ready(Err(webhooks::Unreached::Failed("there is no network here".to_owned()))))
+    }
+
+    fn resolve<'a>(&'a self, _name: &'a str) -> BoxFuture<'a, Result<Vec<IpAddr>, webhooks::Unreached>> {
+        Box::pin(std::future::ready(Err(webhooks::Unreached::Failed("there is no network here".to_owned()))))
     }
 }
 

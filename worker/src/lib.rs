@@ -18,6 +18,7 @@ pub mod shapes;
 pub mod simulate;
 pub mod store;
 pub mod stripe_api;
+pub mod webhooks;
 
 mod pages;
 mod routes;

@@ -1,6 +1,7 @@
 //! The JSON shapes of objects, as clients see them: in answers, and in the events of the outbox.
 
 pub mod payouts;
+pub mod webhooks;
 
 use domain::attribution::{Inputs, Refusal, Verdict};
 use domain::mode::Mode;

@@ -32,7 +32,8 @@ pub fn insert(scope: &Scope, event: &Event, now: Instant) -> Result<Statement, D
     .bind(event.kind)
     .bind(&event.subject)
     .bind(super::to_json(&event.data)?)
-    .bind(now))
+    .bind(now)
+    .owing())
 }
 
 /// Events that one statement writes. D1 binds at most 2 MB.
@@ -54,7 +55,8 @@ pub fn insert_all(scope: &Scope, events: &[Event], now: Instant) -> Result<Vec<S
         .bind(scope.workspace_id.as_str())
         .bind(scope.mode)
         .bind(now)
-        .bind(super::to_json(&rows)?))
+        .bind(super::to_json(&rows)?)
+        .owing())
     };
     events.chunks(PER_STATEMENT).map(insert).collect()
 }

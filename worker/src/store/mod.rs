@@ -19,6 +19,7 @@ pub mod families;
 pub mod fraud_alerts;
 pub mod keys;
 pub mod links;
+pub mod owing;
 pub mod page;
 pub mod partners;
 pub mod payouts;
@@ -28,6 +29,7 @@ pub mod replay;
 pub mod rewards;
 pub mod stripe_events;
 pub mod stripe_lookups;
+pub mod webhooks;
 pub mod wipe;
 pub mod workspaces;
 
@@ -117,12 +119,13 @@ impl<T: Into<Value>> From<Option<T>> for Value {
 pub struct Statement {
     sql: String,
     args: Vec<Value>,
+    owes: bool,
 }
 
 impl Statement {
     /// A statement of this text.
     pub fn new(sql: &'static str) -> Self {
-        Self { sql: sql.to_owned(), args: Vec::new() }
+        Self { sql: sql.to_owned(), args: Vec::new(), owes: false }
     }
 
     /// Binds the next `?`.
@@ -143,6 +146,17 @@ impl Statement {
             Some(value) => self.push(piece).bind(value),
             None => self,
         }
+    }
+
+    /// Marks a statement after which some endpoint may be owed a webhook.
+    pub fn owing(mut self) -> Self {
+        self.owes = true;
+        self
+    }
+
+    /// Whether some endpoint may be owed a webhook after it.
+    pub fn owes(&self) -> bool {
+        self.owes
     }
 
     /// The text.

@@ -1,0 +1,208 @@
+//! The lane of one endpoint: what it is owed is sent here, and nowhere else, so that a slow receiver delays no other.
+//!
+//! One Durable Object per endpoint runs it (`objects::webhook_lane`), so two runs at once are rare: after a restart, one may
+//! still wait for an answer. What a run notes holds only if nothing else was noted meanwhile; the receiver may see an event
+//! twice, and knows it by its id.
+
+use domain::status::EndpointStatus;
+use domain::time::Instant;
+use domain::webhook::schedule::{self, FAILING_MS_MAX};
+use domain::webhook::signature::{Message, Secret};
+use futures_util::stream::{self, StreamExt};
+
+use super::target::{self, Unsendable};
+use super::{Post, Unreached};
+use crate::app::App;
+use crate::error::ApiError;
+use crate::shapes;
+use crate::store::webhooks::{self as table, After, Attempt, Endpoint, Owed};
+
+/// Requests under way at once: of the six connections that the platform allows, one is left for the database.
+const AT_ONCE: usize = 5;
+/// Deliveries that are read at once.
+const READ_AT_ONCE: i64 = 50;
+/// Outcomes that one batch notes at most; what is there is not kept waiting for more.
+const NOTED_AT_ONCE: usize = 25;
+/// Rounds of one run. A run that is not through goes on in the next one.
+const ROUNDS_MAX: usize = 20;
+/// Deliveries that are given up at once.
+const GIVEN_UP_AT_ONCE: i64 = 500;
+
+/// What an endpoint's secrets are sealed for.
+pub fn secret_purpose(endpoint: &domain::ids::EndpointId) -> String {
+    format!("webhook secret {endpoint}")
+}
+
+/// Sends what the endpoint is owed and due. Gives when it is owed the next thing, if it is: now, if there is more.
+pub async fn run(app: &App, endpoint_id: &str) -> Result<Option<Instant>, ApiError> {
+    for _ in 0..ROUNDS_MAX {
+        let now = app.clock.now();
+        let rows = app.db.rows(table::of_lane(endpoint_id)).await?;
+        let Some(endpoint) = rows.first().map(table::decode).transpose()? else { return Ok(None) };
+        if endpoint.status == EndpointStatus::Disabled {
+            let given_up = app.db.rows(table::give_up(&endpoint.id, now, GIVEN_UP_AT_ONCE)).await?;
+            if given_up.is_empty() {
+                return Ok(None);
+            }
+            continue;
+        }
+        let owed: Vec<Owed> = app
+            .db
+            .rows(table::due(&endpoint.id, now, READ_AT_ONCE))
+            .await?
+            .iter()
+            .map(table::decode_owed)
+            .collect::<Result<_, _>>()?;
+        if owed.is_empty() {
+            let next = app.db.rows(table::next_due(endpoint_id)).await?;
+            return Ok(next.first().map(|row| row.instant("next_attempt_at")).transpose()?);
+        }
+        send_all(app, &endpoint, &owed).await?;
+    }
+    Ok(Some(app.clock.now()))
+}
+
+/// Sends these, a few at once, and notes each outcome as soon as it is there.
+async fn send_all(app: &App, endpoint: &Endpoint, owed: &[Owed]) -> Result<(), ApiError> {
+    let signer = Signer::of(app, endpoint)?;
+    let sent = stream::iter(owed).map(|one| async { (one, send(app, endpoint, &signer, one).await) });
+    let mut outcomes = sent.buffer_unordered(AT_ONCE).ready_chunks(NOTED_AT_ONCE);
+    while let Some(some) = outcomes.next().await {
+        let now = app.clock.now();
+        let mut batch = Vec::new();
+        let mut last_failed = None;
+        for (one, outcome) in &some {
+            batch.extend(table::record(one, &outcome.attempt, outcome.after, now)?);
+            last_failed = Some(outcome.after != After::Delivered);
+            if outcome.attempt.status == Some(GONE) {
+                batch.push(table::gone(&endpoint.id));
+            }
+        }
+        // One success among failures ends the time of only failing.
+        let any_succeeded = some.iter().any(|(_, outcome)| outcome.after == After::Delivered);
+        if any_succeeded {
+            batch.push(table::succeeded(&endpoint.id));
+        } else if last_failed == Some(true) {
+            batch.push(table::failed(&endpoint.id, now, now.plus_ms(-FAILING_MS_MAX)));
+        }
+        app.db.batch(batch).await?;
+    }
+    Ok(())
+}
+
+const GONE: i64 = 410;
+
+/// The endpoint's secrets, opened.
+struct Signer {
+    /// Signs `X-Selgeo-Signature`: the old one, until it is over with it.
+    selgeo: Secret,
+    /// Sign `webhook-signature`.
+    standard: Vec<Secret>,
+}
+
+impl Signer {
+    fn of(app: &App, endpoint: &Endpoint) -> Result<Self, ApiError> {
+        let open = |sealed: &str| {
+            let opened = app.secrets.open(&secret_purpose(&endpoint.id), sealed);
+            let text = opened.and_then(|bytes| String::from_utf8(bytes).ok());
+            let secret = text.and_then(|text| Secret::parse(&text));
+            secret.ok_or_else(|| ApiError::Internal(format!("the secret of {} cannot be opened", endpoint.id)))
+        };
+        let current = open(&endpoint.secret)?;
+        let now = app.clock.now();
+        Ok(match &endpoint.previous {
+            Some((previous, until)) if now < *until => {
+                let previous = open(previous)?;
+                Self { selgeo: previous.clone(), standard: vec![current, previous] }
+            }
+            _ => Self { selgeo: current.clone(), standard: vec![current] },
+        })
+    }
+}
+
+struct Outcome {
+    attempt: Attempt,
+    after: After,
+}
+
+async fn send(app: &App, endpoint: &Endpoint, signer: &Signer, owed: &Owed) -> Outcome {
+    let at = app.clock.now();
+    // The same bytes at every endpoint and in every attempt.
+    let body = shapes::event(&owed.event, &endpoint.scope).to_string();
+    let message = Message { id: &owed.event.id, at: at.seconds(), body: &body };
+    let headers = vec![
+        ("x-selgeo-signature", message.selgeo(&signer.selgeo)),
+        ("webhook-id", owed.event.id.clone()),
+        ("webhook-timestamp", at.seconds().to_string()),
+        ("webhook-signature", message.standard(&signer.standard.iter().collect::<Vec<_>>())),
+    ];
+    let shown: serde_json::Map<String, serde_json::Value> =
+        headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect();
+    let answered = post(app, endpoint, headers, body).await;
+    let now = app.clock.now();
+
+    let mut attempt = Attempt {
+        number: owed.attempts + 1,
+        at,
+        duration_ms: now.since_ms(at),
+        url: endpoint.url.clone(),
+        headers: shown.into(),
+        status: None,
+        error: None,
+        answer: None,
+    };
+    let mut wish = None;
+    match answered {
+        Ok(answer) => {
+            attempt.status = Some(i64::from(answer.status));
+            attempt.answer = Some(shortened(&answer.body));
+            wish = answer.retry_after.and_then(|value| schedule::retry_after_ms(&value, now));
+        }
+        Err(why) => attempt.error = Some(why),
+    }
+    let after = match attempt.status {
+        Some(200..=299) => After::Delivered,
+        Some(GONE) => After::DeadLetter,
+        _ => schedule::next(owed.run_attempts + 1, now, random(app), wish).map_or(After::DeadLetter, After::Again),
+    };
+    Outcome { attempt, after }
+}
+
+/// Judges the target once more, where its name leads now, and posts; a text says why there is no answer.
+async fn post(
+    app: &App,
+    endpoint: &Endpoint,
+    headers: Vec<(&'static str, String)>,
+    body: String,
+) -> Result<super::Answer, String> {
+    let target = target::parse(&endpoint.url, endpoint.scope.mode, app.config.loopback_webhooks)
+        .map_err(|bad| format!("target refused: {bad}"))?;
+    target.resolve(&*app.receivers).await.map_err(|why| match why {
+        Unsendable::Bad(bad) => format!("target refused: {bad}"),
+        Unsendable::Unresolved(why) => format!("name not resolved: {why}"),
+    })?;
+    let post = Post { url: target.url, to_loopback: target.is_loopback, headers, body };
+    app.receivers.post(&post).await.map_err(|unreached| match unreached {
+        Unreached::TimedOut => "timed out".to_owned(),
+        Unreached::Failed(why) => format!("not reached: {why}"),
+    })
+}
+
+/// As text, at most as long as what is kept of an answer.
+fn shortened(body: &[u8]) -> String {
+    let mut text = String::from_utf8_lossy(body.get(..super::ANSWER_BYTES_MAX).unwrap_or(body)).into_owned();
+    // A replaced byte takes three; and SQL's text ends at a zero.
+    text = text.replace('\0', "\u{fffd}");
+    let end = (0..=super::ANSWER_BYTES_MAX.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text.truncate(end);
+    text
+}
+
+fn random(app: &App) -> u32 {
+    let mut bytes = [0; 4];
+    app.random.fill(&mut bytes);
+    u32::from_be_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests;
