@@ -16,6 +16,7 @@ mod seed;
 mod server;
 mod setup;
 mod simulate_world;
+mod sites;
 mod size;
 mod snippet;
 mod stripe_event;
@@ -36,6 +37,8 @@ enum Command {
     Test,
     /// Build the snippet, the assets and the Worker into build/
     Build,
+    /// Build the sites of tests/sites, each with its own framework, into build/sites/
+    Sites,
     /// Send a correctly signed Stripe event to the running `cargo xtask dev`
     Stripe(stripe_event::Options),
     /// Make every stored decision and commission again, and name what differs; nothing is written
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Dev(options) => dev::run(&root, &options),
         Command::Test => return test::run(&root),
         Command::Build => setup::prepare(&root).and_then(|tools| build::run(&root, &tools)),
+        Command::Sites => setup::prepare(&root).and_then(|tools| sites::build(&root, &tools)),
         Command::Stripe(options) => stripe_event::run(&root, &options),
         Command::Replay(options) => replay::run(&root, &options),
         Command::Simulate(draft) => replay::simulate(&root, &draft),
