@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod build;
 mod dev;
 mod disposable;
@@ -47,6 +48,9 @@ enum Command {
     Simulate(replay::Draft),
     /// Print how many bytes the built files have: raw, gzip, brotli
     Size,
+    /// Measure what something costs, beside a reference
+    #[command(subcommand)]
+    Bench(bench::What),
     /// Simulate merchants, buyers and a faulty world over many seeds, against a reference model
     SimulateWorld(simulate_world::Options),
     /// Fuzz one target of fuzz/ for a while
@@ -64,6 +68,7 @@ fn main() -> ExitCode {
         Command::Replay(options) => replay::run(&root, &options),
         Command::Simulate(draft) => replay::simulate(&root, &draft),
         Command::Size => setup::prepare(&root).and_then(|tools| size::run(&root, &tools)),
+        Command::Bench(what) => setup::prepare(&root).and_then(|tools| bench::run_one(&root, &tools, &what)),
         Command::SimulateWorld(options) => simulate_world::run(&root, &options),
         Command::Fuzz(options) => fuzz::run(&root, &options),
     };
