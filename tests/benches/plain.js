@@ -6,7 +6,7 @@
   const CID = "__selgeo_cid", VTK = "__selgeo_vtk", REF = "__selgeo_ref";
   const OURS = Symbol("selgeo");
   const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-  const ELEMENTS_MAX = 2000;
+  const ELEMENTS_MAX = 400;
 
   const debug = (value) => {
     if (tag && "debug" in tag.dataset) console.log("selgeo", value);
@@ -122,13 +122,18 @@
     if (!id) return;
     const hosts = listedHosts();
     for (let left = ELEMENTS_MAX; queue.length; left--) {
-      if (!left) return walkLater();
+      if (!left) {
+        walkLater();
+        break;
+      }
       const node = queue.pop();
       if (!node.children) continue;
       for (const child of node.children) queue.push(child);
       if (node.shadowRoot) observe(node.shadowRoot);
       mark(node, id, hosts);
     }
+    // What was done here need not be looked at.
+    observer.takeRecords();
   }
   const observer = new MutationObserver(
     guarded((records) => {

@@ -124,10 +124,13 @@ fn visit(
 ) -> Result<Vec<(String, f64)>> {
     browser.go(&format!("http://127.0.0.1:{port}/?ref=bench"))?;
     thread::sleep(SETTLED_AFTER);
+    let before = task_ms(browser)?;
     browser.run(LOAD, &json!([file, has_wasm]))?;
-    let mut visited = Vec::new();
+    thread::sleep(SETTLED_AFTER);
+    // Without a script too, since to be looked at is work.
+    browser.until("return !arguments[0] || (__selgeo.getClickId && __selgeo.getClickId())", &json!([file]))?;
+    let mut visited = vec![("start".to_owned(), task_ms(browser)? - before)];
     if !file.is_empty() {
-        browser.until("return __selgeo.getClickId && __selgeo.getClickId()", &json!([]))?;
         let times = browser.run(TIMES, &json!([file]))?;
         for (place, quantity) in ["answers", "asked", "long tasks at start"].into_iter().enumerate() {
             visited.push((quantity.to_owned(), number(&times[place])?));
@@ -155,8 +158,8 @@ fn visit(
     Ok(visited)
 }
 
-/// What the page's main thread has worked so far, in milliseconds of its own processor time: it says little of what else this
-/// machine does meanwhile. The slowing down counts as work.
+/// What the page's main thread has worked so far, in milliseconds of its own processor time, which waiting for a busy machine
+/// does not add to. The slowing down counts as work.
 fn task_ms(browser: &Browser) -> Result<f64> {
     let told = browser.devtools("Performance.getMetrics", &json!({}))?;
     let metrics = told["metrics"].as_array().context("no metrics")?;
@@ -216,7 +219,10 @@ fn rounds() -> usize {
 
 fn print(samples: &Samples, rounds: usize) {
     let names: Vec<&str> = SCRIPTS.iter().map(|(name, ..)| *name).collect();
-    println!("\nChromium, processor slowed down {THROTTLE}×, {rounds} rounds: median (lowest–highest)\n");
+    println!("\nChromium, processor slowed down {THROTTLE}×, {rounds} rounds: median (lowest–highest).");
+    println!(
+        "\"Main thread\" is that thread's processor time, slowing down included. Only a machine at rest gives good figures.\n"
+    );
     println!("| | {} |\n|---|{}", names.join(" | "), "---:|".repeat(names.len()));
     let row = |title: &str, cell: &dyn Fn(&'static str) -> Option<String>| {
         let cells = SCRIPTS.map(|(name, ..)| cell(name).unwrap_or_else(|| "–".to_owned()));
@@ -228,14 +234,18 @@ fn print(samples: &Samples, rounds: usize) {
     row("long tasks (over 50 ms) while it starts", &|name| {
         Some(format!("{:.0}", median(of(name, "long tasks at start".into())?)))
     });
+    // What the page would have worked anyway is not the script's.
+    let added = |name, quantity: &str, factor| {
+        let page = median(of("no script", quantity.into())?);
+        let values: Vec<f64> = of(name, quantity.into())?.iter().map(|value| value - page).collect();
+        (name != "no script").then(|| spread(&values, factor))
+    };
+    row("start, until the click is kept: main thread, ms", &|name| added(name, "start", 1.0));
     for links in LINKS {
-        // What the page would have worked anyway is not the script's.
-        let page = of("no script", format!("task ms {links}")).map_or(0.0, |values| median(values));
         let per_thousand = 1_000.0 / f64::from(links);
         let many = format!("{},000 links", links / 1_000);
         row(&format!("{many} inserted: main thread, ms per 1,000 links"), &|name| {
-            let values: Vec<f64> = of(name, format!("task ms {links}"))?.iter().map(|value| value - page).collect();
-            (name != "no script").then(|| spread(&values, per_thousand))
+            added(name, &format!("task ms {links}"), per_thousand)
         });
         row(&format!("{many}: main thread with all that the page does, ms"), &|name| {
             Some(spread(of(name, format!("task ms {links}"))?, 1.0))
