@@ -60,7 +60,7 @@ fn snippet(root: &Path, tools: &Tools, rounds: u16) -> Result<()> {
         .arg(format!("--outfile={}", folder.join("plain.js").display()));
     run(esbuild.current_dir(root))?;
     run(tools.command(&tools.node).args(["-e", BYTES]).current_dir(&folder))?;
-    say(&format!("Visiting pages in Chromium, {rounds} rounds of about 25 seconds"));
+    say(&format!("Visiting pages in Chromium, {rounds} rounds and one before them, half a minute each"));
     let mut cargo = build::cargo(tools);
     // Only the browser is measured: the program that drives it need not be fast.
     cargo.args(["bench", "--quiet", "--package", "e2e", "--bench", "snippet", "--profile", "dev"]);
