@@ -5,7 +5,7 @@
 //! this site's origin, and `{{name}}` whatever the query says for `_name`.
 
 use std::fs;
-use std::io::Cursor;
+use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -74,7 +74,7 @@ impl Pages {
             [page] => self.page(page, &url),
             _ => None,
         };
-        Ok(request.respond(response.unwrap_or_else(|| answer(404, "text/plain", "")))?)
+        send(request, response.unwrap_or_else(|| answer(404, "text/plain", "")))
     }
 
     fn page(&self, page: &str, url: &Url) -> Option<Response<Cursor<Vec<u8>>>> {
@@ -151,6 +151,23 @@ fn odd_answer(kind: &str) -> Option<Response<Cursor<Vec<u8>>>> {
         _ => return None,
     };
     Some(answer(status, "application/json", body))
+}
+
+/// Sends an answer after which the browser closes the connection. tiny_http may hand one of several connections that come at
+/// once to a thread that still waits on another; where the browser keeps that one open, the new one is never served.
+/// The scripts of a framework's page come so. tiny_http itself lets nobody set this header.
+fn send(request: Request, response: Response<Cursor<Vec<u8>>>) -> Result<()> {
+    let status = response.status_code();
+    let mut head = format!("HTTP/1.1 {} {}\r\nconnection: close\r\n", status.0, status.default_reason_phrase());
+    for header in response.headers() {
+        head.push_str(&format!("{}: {}\r\n", header.field, header.value));
+    }
+    let body = response.into_reader().into_inner();
+    head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
+    let mut writer = request.into_writer();
+    writer.write_all(head.as_bytes())?;
+    writer.write_all(&body)?;
+    Ok(writer.flush()?)
 }
 
 fn answer(status: u16, media_type: &str, body: &str) -> Response<Cursor<Vec<u8>>> {
