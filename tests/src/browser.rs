@@ -99,6 +99,11 @@ impl Browser {
         Ok(answer["value"].take())
     }
 
+    /// Gives Chromium a command of its developer tools' protocol, and gives what it answers.
+    pub fn devtools(&self, command: &str, parameters: &Value) -> Result<Value> {
+        post(&format!("{}/goog/cdp/execute", self.session), &json!({"cmd": command, "params": parameters}))
+    }
+
     /// Clicks, as a person would, on the first element that the selector finds.
     pub fn click(&self, selector: &str) -> Result<()> {
         let found = post(&format!("{}/element", self.session), &json!({"using": "css selector", "value": selector}))?;

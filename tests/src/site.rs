@@ -1,10 +1,11 @@
-//! A merchant's site: the pages of `fixtures/`, on another origin than the Worker's.
+//! A merchant's site: the pages of `fixtures/`, and the sites that frameworks built from `sites/`, on another origin than the
+//! Worker's.
 //!
-//! `/07-mounted` is `fixtures/07-mounted.html`. In a page `{{api}}` is the Worker's origin, `{{key}}` a public key, `{{site}}`
+//! `/07-mounted` is `fixtures/07-mounted.html`, `/next/pricing` is `build/sites/next/pricing.html`. In a page `{{api}}` is the Worker's origin, `{{key}}` a public key, `{{site}}`
 //! this site's origin, and `{{name}}` whatever the query says for `_name`.
 
 use std::fs;
-use std::io::Cursor;
+use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -30,6 +31,7 @@ impl Site {
         let server = Arc::new(server);
         let pages = Pages {
             folder: Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures"),
+            built: Path::new(env!("CARGO_MANIFEST_DIR")).join("../build/sites"),
             known: [("api", api), ("key", key), ("site", &origin)].map(|(name, value)| (name, value.to_owned())),
         };
         let served = server.clone();
@@ -59,6 +61,7 @@ impl Drop for Site {
 
 struct Pages {
     folder: PathBuf,
+    built: PathBuf,
     known: [(&'static str, String); 3],
 }
 
@@ -67,10 +70,11 @@ impl Pages {
         let url = Url::parse(&format!("http://site{}", request.url()))?;
         let response = match url.path().trim_matches('/').split('/').collect::<Vec<_>>()[..] {
             ["answers", kind, "v1", "clicks"] if *request.method() == Method::Post => odd_answer(kind),
+            ["next" | "vite-react", ..] => self.built(url.path()),
             [page] => self.page(page, &url),
             _ => None,
         };
-        Ok(request.respond(response.unwrap_or_else(|| answer(404, "text/plain", "")))?)
+        send(request, response.unwrap_or_else(|| answer(404, "text/plain", "")))
     }
 
     fn page(&self, page: &str, url: &Url) -> Option<Response<Cursor<Vec<u8>>>> {
@@ -84,15 +88,49 @@ impl Pages {
         }
         let mut html = self.read(&format!("{page}.html"))?;
         html = html.replace("{{links}}", &self.read("links.html")?);
-        for (name, value) in &self.known {
-            html = html.replace(&format!("{{{{{name}}}}}"), value);
-        }
+        html = self.filled(html);
         for (name, value) in url.query_pairs() {
             if let Some(name) = name.strip_prefix('_') {
                 html = html.replace(&format!("{{{{{name}}}}}"), &value);
             }
         }
         Some(answer(200, "text/html; charset=utf-8", &html))
+    }
+
+    /// A file of a built site, as a static host would find it: the file itself, else the page of that name. A route that only
+    /// the site's router knows is its first page. What frameworks build is filled like a page: scripts and data repeat it.
+    fn built(&self, path: &str) -> Option<Response<Cursor<Vec<u8>>>> {
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        if parts.contains(&"..") {
+            return None;
+        }
+        let route = parts.join("/");
+        let names = [route.clone(), format!("{route}.html"), format!("{route}/index.html")];
+        let found =
+            names.iter().find_map(|name| Some((name.as_str(), fs::read_to_string(self.built.join(name)).ok()?)));
+        let (name, text) = match found {
+            Some(found) => found,
+            None if !parts.last()?.contains('.') => {
+                ("index.html", fs::read_to_string(self.built.join(parts.first()?).join("index.html")).ok()?)
+            }
+            None => return None,
+        };
+        let media_type = match name.rsplit_once('.')?.1 {
+            "html" => "text/html; charset=utf-8",
+            "js" => "text/javascript; charset=utf-8",
+            "css" => "text/css; charset=utf-8",
+            "json" => "application/json",
+            "svg" => "image/svg+xml",
+            _ => "text/plain; charset=utf-8",
+        };
+        Some(answer(200, media_type, &self.filled(text)))
+    }
+
+    fn filled(&self, mut text: String) -> String {
+        for (name, value) in &self.known {
+            text = text.replace(&format!("{{{{{name}}}}}"), value);
+        }
+        text
     }
 
     fn read(&self, name: &str) -> Option<String> {
@@ -113,6 +151,23 @@ fn odd_answer(kind: &str) -> Option<Response<Cursor<Vec<u8>>>> {
         _ => return None,
     };
     Some(answer(status, "application/json", body))
+}
+
+/// Sends an answer after which the browser closes the connection. tiny_http may hand one of several connections that come at
+/// once to a thread that still waits on another; where the browser keeps that one open, the new one is never served.
+/// The scripts of a framework's page come so. tiny_http itself lets nobody set this header.
+fn send(request: Request, response: Response<Cursor<Vec<u8>>>) -> Result<()> {
+    let status = response.status_code();
+    let mut head = format!("HTTP/1.1 {} {}\r\nconnection: close\r\n", status.0, status.default_reason_phrase());
+    for header in response.headers() {
+        head.push_str(&format!("{}: {}\r\n", header.field, header.value));
+    }
+    let body = response.into_reader().into_inner();
+    head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
+    let mut writer = request.into_writer();
+    writer.write_all(head.as_bytes())?;
+    writer.write_all(&body)?;
+    Ok(writer.flush()?)
 }
 
 fn answer(status: u16, media_type: &str, body: &str) -> Response<Cursor<Vec<u8>>> {

@@ -96,7 +96,7 @@ fn wasm_target(root: &Path) -> Result<()> {
 }
 
 /// Installs what the folder's package-lock.json says, and gives the folder of the packages.
-fn npm_packages(folder: &Path, step: &str) -> Result<PathBuf> {
+pub fn npm_packages(folder: &Path, step: &str) -> Result<PathBuf> {
     let lock = folder.join("package-lock.json");
     let text = fs::read(&lock).with_context(|| format!("{} cannot be read", lock.display()))?;
     let wanted = hex::encode(Sha256::digest(&text));

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use crate::build;
 use crate::process::{self, Timer, say};
 use crate::setup::{self, Tools, WASM};
+use crate::sites;
 use crate::size;
 
 /// The crates that are compiled to WebAssembly.
@@ -50,6 +51,8 @@ fn parts(root: &Path, tools: &Tools, report: &mut Report) {
         process::run(cargo().args(["clippy", "--target", WASM]).args(WASM_CRATES).args(["--", "-D", "warnings"]))
     });
     report.part("native tests", |counts| counts.cargo_test(cargo().args(["test", "--no-fail-fast"])));
+    // Without them only the tests that visit them fail.
+    report.part("sites of frameworks", |_| sites::build(root, tools));
     let built = report.part("wasm builds", |_| build::run(root, tools)).is_some();
     if !built {
         say("Skipped: the sizes, the dry-run and the end-to-end tests need the build");

@@ -2,12 +2,14 @@
 //! event becomes a commission. And what the snippet must never do to a page. One server and one browser for all of it.
 
 mod demo_shop;
+mod frameworks;
 mod page;
 mod sale;
 mod stage;
 mod trac;
 
 use demo_shop::*;
+use frameworks::*;
 use page::*;
 use sale::*;
 use stage::Stage;
@@ -60,4 +62,10 @@ e2e::suite! {
     a_mount_and_an_api_url_say_where_clicks_go,
     the_fragment_of_the_address_is_not_sent,
     a_page_that_broke_the_browser_notices_nothing,
+    a_next_page_is_marked_after_hydration_and_after_each_render,
+    a_next_page_keeps_its_click_from_route_to_route,
+    a_next_route_with_another_ref_is_another_click,
+    a_vite_page_is_marked_late_and_after_each_render,
+    a_vite_route_with_another_ref_is_another_click_though_the_router_takes_it_away,
+    a_tag_manager_may_put_the_tag_in_late,
 }
