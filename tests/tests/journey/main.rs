@@ -1,42 +1,19 @@
 //! The product's main job in a real browser: a visitor comes by a partner's link, buys by a Payment Link, and Stripe's signed
-//! event becomes a commission. And what the snippet must never do to a page. One server and one browser for all of it.
+//! event becomes a commission. One server and one browser for all of it.
 
 mod demo_shop;
-mod page;
 mod sale;
-mod stage;
+mod shop;
 
 use demo_shop::*;
-use page::*;
 use sale::*;
-use stage::Stage;
+use shop::Shop;
 
 e2e::suite! {
-    Stage::start;
+    Shop::start;
     a_visitor_of_a_landing_page_becomes_a_commission,
     an_event_sent_five_times_is_one_sale,
     a_first_invoice_before_or_after_its_session_is_one_sale,
     a_visitor_of_the_demo_shop_becomes_a_commission,
     links_to_listed_payment_hosts_carry_the_click,
-    a_policy_without_webassembly_captures_and_decorates,
-    without_a_ref_nothing_is_sent_or_touched,
-    another_ref_replaces_the_click,
-    a_refused_ref_leaves_the_click_that_is_there,
-    odd_answers_leave_the_page_alone,
-    a_tag_with_a_bad_key_leaves_the_page_alone,
-    only_links_to_stripe_itself_are_marked,
-    a_link_that_comes_later_is_marked_when_it_is_used,
-    what_comes_late_is_marked_before_it_is_used,
-    stripes_elements_and_forms_carry_the_click,
-    nothing_happens_before_consent_and_nothing_stays_after_refusal,
-    a_prerendered_page_waits_for_its_visitor,
-    the_page_can_have_an_address_or_a_link_marked,
-    a_click_that_is_handed_over_is_adopted_and_handed_on,
-    blocked_storage_degrades_to_memory,
-    two_tags_make_one_click,
-    a_tag_that_is_inserted_later_works,
-    a_ref_that_a_router_took_away_is_found,
-    a_mount_and_an_api_url_say_where_clicks_go,
-    the_fragment_of_the_address_is_not_sent,
-    a_page_that_broke_the_browser_notices_nothing,
 }
