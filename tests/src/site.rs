@@ -93,6 +93,7 @@ impl Pages {
         let _noted = self.requests.note(&mut request);
         let url = Url::parse(&format!("http://site{}", request.url()))?;
         let response = match url.path().trim_matches('/').split('/').collect::<Vec<_>>()[..] {
+            // Over for the count of requests, but not for the page.
             ["answers", "never", ..] => {
                 self.unanswered.push(request);
                 return Ok(());
@@ -138,6 +139,11 @@ impl Pages {
 fn odd_answer(kind: &str) -> Option<Response<Cursor<Vec<u8>>>> {
     let (status, body) = match kind {
         "error" => (500, "<h1>"),
+        "unknown-key" => (401, r#"{"error":{"code":"UNAUTHORIZED"}}"#),
+        "unknown-ref" => (404, r#"{"error":{"code":"REFERRAL_NOT_FOUND"}}"#),
+        "limited" => (429, r#"{"error":{"code":"RATE_LIMITED"}}"#),
+        "page" => (200, "<!doctype html><title>Log in to this network</title>"),
+        "garbage" => (200, "\u{0}\u{fffd}}{]["),
         "half" => (200, r#"{"click_i"#),
         "null" => (200, "null"),
         "number" => (200, "5"),

@@ -23,6 +23,7 @@ tests! {
     without_a_ref_nothing_is_sent_or_touched,
     another_ref_replaces_the_click,
     a_refused_ref_leaves_the_click_that_is_there,
+    an_odd_ref_leaves_the_page_alone,
     odd_answers_leave_the_page_alone,
     a_tag_with_a_bad_key_leaves_the_page_alone,
     only_links_to_stripe_itself_are_marked,

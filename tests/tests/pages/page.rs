@@ -79,8 +79,36 @@ pub fn a_refused_ref_leaves_the_click_that_is_there(stage: &mut Stage) -> Result
     stage.expect_quiet()
 }
 
+pub fn an_odd_ref_leaves_the_page_alone(stage: &mut Stage) -> Result<()> {
+    let long = "a".repeat(300);
+    for reference in ["%E0%A4%A", "%", "%00", "%F0%9F%A6%8A", "🦊", "%22%3E%3Cscript%3E", long.as_str()] {
+        stage.arrive(&format!("02-watched?ref={reference}"))?;
+        // Which refs there are is the server's business.
+        assert_eq!(stage.clicks()?.len(), 1, "{reference}");
+        assert_eq!(stage.run("return __selgeo.getClickId()")?, Value::Null, "{reference}");
+        assert_eq!(stage.kept()?, json!([null, null]), "{reference}");
+        stage.expect_untouched().context(reference.to_owned())?;
+    }
+    Ok(())
+}
+
 pub fn odd_answers_leave_the_page_alone(stage: &mut Stage) -> Result<()> {
-    for kind in ["error", "half", "null", "number", "word", "line", "object", "nothing-there"] {
+    for kind in [
+        "error",
+        "unknown-key",
+        "unknown-ref",
+        "limited",
+        "page",
+        "garbage",
+        "half",
+        "null",
+        "number",
+        "word",
+        "line",
+        "object",
+        "nothing-there",
+        "never",
+    ] {
         let api_url = stage.site.page(&format!("answers/{kind}"));
         stage.arrive(&format!("08-api-url?ref=bench1&_api_url={api_url}"))?;
         let clicks = stage.clicks()?;
