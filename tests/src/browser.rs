@@ -26,10 +26,9 @@ impl Browser {
     /// Starts a browser of an engine.
     pub fn start(engine: Engine) -> Result<Self> {
         let home = TempDir::new()?;
-        let driver = Driver::start(engine, home.path())?;
+        let driver = Driver::start(engine, home.path()).context(engine.needs())?;
         let capabilities = json!({"capabilities": {"alwaysMatch": engine.capabilities(home.path())?}});
-        let opened = post(&format!("{}/session", driver.url), &capabilities)
-            .with_context(|| format!("{} could not be started", engine.name()))?;
+        let opened = post(&format!("{}/session", driver.url), &capabilities).context(engine.needs())?;
         let id = opened.get("sessionId").and_then(Value::as_str).context("the driver opened no session")?;
         let session = format!("{}/session/{id}", driver.url);
         Ok(Self { session, engine, _driver: driver, _home: home })
@@ -50,7 +49,8 @@ impl Browser {
         post(&format!("{}/refresh", self.session), &json!({})).map(drop)
     }
 
-    /// Runs a function body in the page, with `arguments`, and gives what it returns.
+    /// Runs a function body in the page, with `arguments`, and gives what it returns. What it leaves for the page it has to set
+    /// on `window`: Firefox keeps bare names for the driver's scripts.
     pub fn run(&self, script: &str, arguments: &Value) -> Result<Value> {
         let body = json!({"script": script, "args": arguments});
         post(&format!("{}/execute/sync", self.session), &body)

@@ -59,6 +59,22 @@ impl Engine {
         }
     }
 
+    /// What it needs, for when it cannot be started.
+    pub(crate) fn needs(self) -> &'static str {
+        match self {
+            Self::Chromium => {
+                "Chromium and chromedriver could not be started. On Debian: `apt-get install chromium chromium-driver`"
+            }
+            Self::Firefox => {
+                "Firefox and geckodriver could not be started. On Debian: `apt-get install firefox-esr`. geckodriver is brought \
+                 by `CI=true cargo xtask test`, as by `cargo install geckodriver`"
+            }
+            Self::WebKit => {
+                "WebKitGTK's browser and driver could not be started. On Debian: `apt-get install webkit2gtk-driver xvfb`"
+            }
+        }
+    }
+
     /// The capabilities that a session is asked for.
     pub(crate) fn capabilities(self, profile: &Path) -> Result<Value> {
         Ok(match self {
@@ -107,16 +123,13 @@ impl Driver {
             Engine::Chromium => {
                 let mut driver = driver("chromedriver", home);
                 driver.arg("--port=0");
-                let hint = "chromedriver could not be started. On Debian: `apt-get install chromium chromium-driver`";
-                let (program, port) = start_telling(driver, "started successfully on port ").context(hint)?;
+                let (program, port) = start_telling(driver, "started successfully on port ")?;
                 (program, format!("http://127.0.0.1:{}", port.trim_end_matches('.')), None)
             }
             Engine::Firefox => {
                 let mut driver = driver(env::var_os("SELGEO_GECKODRIVER").unwrap_or("geckodriver".into()), home);
                 driver.args(["--port", "0"]);
-                let hint = "geckodriver could not be started. `CI=true cargo xtask test` brings it, so does `cargo install \
-                            geckodriver`. Firefox itself, on Debian: `apt-get install firefox-esr`";
-                let (program, address) = start_telling(driver, "Listening on ").context(hint)?;
+                let (program, address) = start_telling(driver, "Listening on ")?;
                 (program, format!("http://{address}"), None)
             }
             Engine::WebKit => {
@@ -127,8 +140,7 @@ impl Driver {
                 // No graphics card, and none of a desktop's services.
                 driver.envs([("LIBGL_ALWAYS_SOFTWARE", "1"), ("WEBKIT_DISABLE_DMABUF_RENDERER", "1")]);
                 driver.envs([("NO_AT_BRIDGE", "1"), ("GSETTINGS_BACKEND", "memory"), ("GTK_A11Y", "none")]);
-                let hint = "WebKitWebDriver could not be started. On Debian: `apt-get install webkit2gtk-driver xvfb`";
-                let mut program = Program(driver.stdout(Stdio::null()).spawn().context(hint)?);
+                let mut program = start(driver.stdout(Stdio::null()))?;
                 wait_for("WebKitWebDriver to listen", LISTENS_WITHIN, || {
                     ensure!(program.0.try_wait()?.is_none(), "WebKitWebDriver ended before it listened");
                     Ok(TcpStream::connect(("127.0.0.1", port)).ok())
@@ -158,18 +170,23 @@ fn start_display() -> Result<(Program, String)> {
     let mut display = Command::new("Xvfb");
     display.args(["-displayfd", "1", "-screen", "0", "1280x1024x24", "-nolisten", "tcp"]);
     display.stdin(Stdio::null()).stderr(Stdio::null());
-    start_telling(display, "").context("Xvfb could not be started. On Debian: `apt-get install xvfb`")
+    start_telling(display, "")
+}
+
+fn start(command: &mut Command) -> Result<Program> {
+    let started = command.spawn().with_context(|| command.get_program().display().to_string())?;
+    Ok(Program(started))
 }
 
 /// Starts a program and waits for the line that tells where it listens; gives what follows `before` in it.
 fn start_telling(mut command: Command, before: &str) -> Result<(Program, String)> {
-    let mut program = Program(command.stdout(Stdio::piped()).spawn()?);
+    let mut program = start(command.stdout(Stdio::piped()))?;
     let stdout = program.0.stdout.take().context("no standard output")?;
     let mut lines = BufReader::new(stdout);
     loop {
         let mut line = String::new();
         if lines.read_line(&mut line)? == 0 {
-            bail!("it ended before it listened");
+            bail!("{} ended before it listened", command.get_program().display());
         }
         if let Some((_, told)) = line.trim_end().split_once(before) {
             let told = told.to_owned();

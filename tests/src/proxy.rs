@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow};
 use tiny_http::{Header, Request, Response, Server, StatusCode};
 use ureq::http;
 
-use crate::requests::Requests;
+use crate::requests::{Noted, Requests};
 
 /// What is said of one connection, not of the request or its answer.
 const OF_A_CONNECTION: [&str; 5] = ["connection", "content-length", "keep-alive", "transfer-encoding", "upgrade"];
@@ -34,10 +34,11 @@ impl Proxy {
         let to_worker = Forward { agent: config.build().new_agent(), worker: worker.to_owned(), requests };
         let served = server.clone();
         let thread = thread::spawn(move || {
-            for request in served.incoming_requests() {
+            for mut request in served.incoming_requests() {
+                let noted = to_worker.requests.note(&mut request);
                 let to_worker = to_worker.clone();
                 // Each by a thread of its own: none waits for another's answer. A browser that has gone away is no matter.
-                thread::spawn(move || to_worker.answer(request));
+                thread::spawn(move || to_worker.answer(request, &noted));
             }
         });
         Ok(Self { server, thread: Some(thread), origin: format!("http://127.0.0.1:{port}") })
@@ -66,8 +67,7 @@ struct Forward {
 }
 
 impl Forward {
-    fn answer(&self, mut request: Request) -> Result<()> {
-        let noted = self.requests.note(&mut request);
+    fn answer(&self, request: Request, noted: &Noted) -> Result<()> {
         // See `Stage::clicks`.
         let answer = if request.url() == "/barrier" { barrier() } else { self.ask(&request, &noted.body) };
         let answer = answer.unwrap_or_else(|error| Response::from_string(format!("{error:#}")).with_status_code(502));

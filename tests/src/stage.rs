@@ -115,8 +115,9 @@ impl Stage {
         Ok(self.requests.take_clicks())
     }
 
-    /// Twice there and back, to each host that clicks may be asked of: connections are no queue, the first time only might be
-    /// overtaken. Not by `fetch`, which some pages break.
+    /// Waits for what the page itself knows to be under way (`watch.js`), then goes there and back to each host that clicks may
+    /// be asked of. Three times: connections are no queue, once might be overtaken on a busy machine. Not by `fetch`, which
+    /// some pages break.
     fn barrier(&self) -> Result<()> {
         let script = "const [hosts, done] = arguments;
             const ask = (host) => new Promise((over) => {
@@ -127,8 +128,10 @@ impl Stage {
             });
             const turn = () => new Promise((over) => setTimeout(over));
             const all = () => Promise.all(hosts.map(ask)).then(turn);
-            all().then(all).then(turn).then(() => done());";
-        self.browser.run_async(script, &json!([[self.api_origin(), ""]])).map(drop)
+            const quiet = () => turn().then(() => window.underWay > 0 ? quiet() : null);
+            quiet().then(all).then(all).then(all).then(() => done());";
+        let hosts = json!([[self.api_origin(), ""]]);
+        self.browser.run_async(script, &hosts).map(drop)
     }
 
     /// Runs a function's body in the page; gives what it returns.
