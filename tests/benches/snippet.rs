@@ -95,7 +95,7 @@ type Samples = BTreeMap<(&'static str, String), Vec<f64>>;
 fn main() -> Result<()> {
     let rounds = rounds();
     let port = serve()?;
-    let browser = Browser::start()?;
+    let browser = Browser::start(e2e::Engine::Chromium)?;
     browser.devtools("Emulation.setCPUThrottlingRate", &json!({"rate": THROTTLE}))?;
     browser.devtools("Performance.enable", &json!({"timeDomain": "threadTicks"}))?;
     let mut samples = Samples::new();

@@ -1,38 +1,51 @@
 //! A merchant's site: the pages of `fixtures/`, and the sites that frameworks built from `sites/`, on another origin than the
 //! Worker's.
 //!
-//! `/07-mounted` is `fixtures/07-mounted.html`, `/next/pricing` is `build/sites/next/pricing.html`. In a page `{{api}}` is the Worker's origin, `{{key}}` a public key, `{{site}}`
-//! this site's origin, and `{{name}}` whatever the query says for `_name`.
+//! `/07-mounted` is `fixtures/07-mounted.html`, `/next/pricing` is `build/sites/next/pricing.html`. In a page `{{api}}` is the
+//! Worker's origin, `{{script}}` another origin of it, `{{key}}` a public key, `{{site}}` this site's origin, and `{{name}}` whatever the
+//! query says for `_name`.
 
 use std::fs;
 use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Result, anyhow};
 use tiny_http::{Header, Method, Request, Response, Server};
 use url::Url;
 
+use crate::requests::Requests;
+
+/// Comes before everything else of a page, whose policy does not reach it, and leaves nothing behind but what it does.
+const WITHOUT_WEBASSEMBLY: &str = "<script>self.WebAssembly = undefined; document.currentScript.remove()</script>";
+
 /// A site, served until this value ends.
 pub struct Site {
     server: Arc<Server>,
     thread: Option<JoinHandle<()>>,
     origin: String,
+    without_webassembly: Arc<AtomicBool>,
 }
 
 impl Site {
-    /// Serves the pages, filled with the Worker's origin and a public key.
-    pub fn start(api: &str, key: &str) -> Result<Self> {
+    /// Serves the pages, filled with two origins of the Worker and a public key.
+    pub(crate) fn start(api: &str, script: &str, key: &str, requests: Requests) -> Result<Self> {
         let server = Server::http("127.0.0.1:0").map_err(|error| anyhow!("no port for the site: {error}"))?;
         let port = server.server_addr().to_ip().map_or(0, |address| address.port());
         // The Worker's is 127.0.0.1: for the browser this is another site, not only another port.
         let origin = format!("http://localhost:{port}");
         let server = Arc::new(server);
-        let pages = Pages {
+        let without_webassembly = Arc::new(AtomicBool::new(false));
+        let mut pages = Pages {
             folder: Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures"),
             built: Path::new(env!("CARGO_MANIFEST_DIR")).join("../build/sites"),
-            known: [("api", api), ("key", key), ("site", &origin)].map(|(name, value)| (name, value.to_owned())),
+            known: [("api", api), ("script", script), ("key", key), ("site", &origin)]
+                .map(|(name, value)| (name, value.to_owned())),
+            without_webassembly: without_webassembly.clone(),
+            requests,
+            unanswered: Vec::new(),
         };
         let served = server.clone();
         let thread = thread::spawn(move || {
@@ -41,7 +54,17 @@ impl Site {
                 let _ = pages.answer(request);
             }
         });
-        Ok(Self { server, thread: Some(thread), origin })
+        Ok(Self { server, thread: Some(thread), origin, without_webassembly })
+    }
+
+    /// Whether the pages' browser is to have no WebAssembly, from the next page on.
+    pub fn take_webassembly_away(&self, away: bool) {
+        self.without_webassembly.store(away, Ordering::SeqCst);
+    }
+
+    /// Whether it has.
+    pub fn has_webassembly(&self) -> bool {
+        !self.without_webassembly.load(Ordering::SeqCst)
     }
 
     /// The address of a page.
@@ -62,13 +85,23 @@ impl Drop for Site {
 struct Pages {
     folder: PathBuf,
     built: PathBuf,
-    known: [(&'static str, String); 3],
+    known: [(&'static str, String); 4],
+    without_webassembly: Arc<AtomicBool>,
+    requests: Requests,
+    /// Kept: a request that is dropped is answered.
+    unanswered: Vec<Request>,
 }
 
 impl Pages {
-    fn answer(&self, request: Request) -> Result<()> {
+    fn answer(&mut self, mut request: Request) -> Result<()> {
+        let _noted = self.requests.note(&mut request);
         let url = Url::parse(&format!("http://site{}", request.url()))?;
         let response = match url.path().trim_matches('/').split('/').collect::<Vec<_>>()[..] {
+            // Over for the count of requests, but not for the page.
+            ["answers", "never", ..] => {
+                self.unanswered.push(request);
+                return Ok(());
+            }
             ["answers", kind, "v1", "clicks"] if *request.method() == Method::Post => odd_answer(kind),
             ["next" | "vite-react", ..] => self.built(url.path()),
             [page] => self.page(page, &url),
@@ -94,7 +127,7 @@ impl Pages {
                 html = html.replace(&format!("{{{{{name}}}}}"), &value);
             }
         }
-        Some(answer(200, "text/html; charset=utf-8", &html))
+        Some(answer(200, "text/html; charset=utf-8", &self.with_or_without_webassembly(html)))
     }
 
     /// A file of a built site, as a static host would find it: the file itself, else the page of that name. A route that only
@@ -123,7 +156,17 @@ impl Pages {
             "svg" => "image/svg+xml",
             _ => "text/plain; charset=utf-8",
         };
-        Some(answer(200, media_type, &self.filled(text)))
+        Some(answer(200, media_type, &self.with_or_without_webassembly(self.filled(text))))
+    }
+
+    fn with_or_without_webassembly(&self, text: String) -> String {
+        if !self.without_webassembly.load(Ordering::SeqCst) {
+            return text;
+        }
+        // Frameworks write the second one.
+        ["<!doctype html>", "<!DOCTYPE html>"]
+            .iter()
+            .fold(text, |text, doctype| text.replacen(doctype, &format!("{doctype}{WITHOUT_WEBASSEMBLY}"), 1))
     }
 
     fn filled(&self, mut text: String) -> String {
@@ -142,6 +185,11 @@ impl Pages {
 fn odd_answer(kind: &str) -> Option<Response<Cursor<Vec<u8>>>> {
     let (status, body) = match kind {
         "error" => (500, "<h1>"),
+        "unknown-key" => (401, r#"{"error":{"code":"UNAUTHORIZED"}}"#),
+        "unknown-ref" => (404, r#"{"error":{"code":"REFERRAL_NOT_FOUND"}}"#),
+        "limited" => (429, r#"{"error":{"code":"RATE_LIMITED"}}"#),
+        "page" => (200, "<!doctype html><title>Log in to this network</title>"),
+        "garbage" => (200, "\u{0}\u{fffd}}{]["),
         "half" => (200, r#"{"click_i"#),
         "null" => (200, "null"),
         "number" => (200, "5"),

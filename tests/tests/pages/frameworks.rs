@@ -4,7 +4,7 @@
 use anyhow::{Context, Result};
 use serde_json::json;
 
-use super::stage::Stage;
+use e2e::Stage;
 
 /// Where each kind of routing starts.
 const VITE_PAGES: [&str; 2] = ["vite-react", "vite-react/hash"];
@@ -14,7 +14,7 @@ pub fn a_next_page_is_marked_after_hydration_and_after_each_render(stage: &mut S
     wait(stage, "document.getElementById('offer').dataset.hydrated == 'true'")?;
     expect_link(stage, "static", "static", &click)?;
     expect_offer(stage, &click)?;
-    assert_eq!(stage.browser.clicks()?.len(), 0);
+    assert_eq!(stage.clicks()?.len(), 0);
     stage.expect_quiet()
 }
 
@@ -27,7 +27,7 @@ pub fn a_next_page_keeps_its_click_from_route_to_route(stage: &mut Stage) -> Res
     stage.browser.click("#landing")?;
     expect_link(stage, "static", "static", &click)?;
     assert_eq!(stage.run("return isSameDocument")?, true);
-    assert_eq!(stage.browser.clicks()?.len(), 0);
+    assert_eq!(stage.clicks()?.len(), 0);
     stage.expect_quiet()
 }
 
@@ -43,7 +43,7 @@ pub fn a_next_route_with_another_ref_is_another_click(stage: &mut Stage) -> Resu
     stage.browser.click("#landing")?;
     expect_link(stage, "static", "static", &second)?;
     assert_eq!(stage.run("return isSameDocument")?, true);
-    assert_eq!(stage.browser.clicks()?.len(), 0);
+    assert_eq!(stage.clicks()?.len(), 0);
     stage.expect_quiet()
 }
 
@@ -55,10 +55,10 @@ pub fn a_vite_page_is_marked_late_and_after_each_render(stage: &mut Stage) -> Re
         stage.browser.click("#pricing")?;
         expect_link(stage, "late", "pro", &click).context(page)?;
         expect_offer(stage, &click).context(page)?;
-        assert_eq!(stage.browser.clicks()?.len(), 0, "{page}");
+        assert_eq!(stage.clicks()?.len(), 0, "{page}");
         stage.run("history.back()")?;
         expect_link(stage, "late", "basic", &click).context(page)?;
-        assert_eq!(stage.browser.clicks()?.len(), 0, "{page}");
+        assert_eq!(stage.clicks()?.len(), 0, "{page}");
         stage.expect_quiet().context(page)?;
     }
     Ok(())
@@ -74,7 +74,7 @@ pub fn a_vite_route_with_another_ref_is_another_click_though_the_router_takes_it
     expect_offer(stage, &second)?;
     stage.run("history.back()")?;
     expect_link(stage, "late", "basic", &second)?;
-    assert_eq!(stage.browser.clicks()?.len(), 0);
+    assert_eq!(stage.clicks()?.len(), 0);
     stage.expect_quiet()
 }
 
@@ -89,7 +89,7 @@ pub fn a_tag_manager_may_put_the_tag_in_late(stage: &mut Stage) -> Result<()> {
 fn arrived(stage: &mut Stage, page: &str) -> Result<String> {
     stage.arrive(page).with_context(|| format!("{page}: `cargo xtask sites` builds it"))?;
     wait(stage, "window.__selgeo && __selgeo.getClickId()").with_context(|| page.to_owned())?;
-    let clicks = stage.browser.clicks()?;
+    let clicks = stage.clicks()?;
     assert_eq!(clicks.len(), 1, "{page}");
     assert_eq!(clicks[0].body["ref"], "bench1", "{page}");
     stage.click_id()
@@ -98,7 +98,7 @@ fn arrived(stage: &mut Stage, page: &str) -> Result<String> {
 /// The route's ref has become the tab's click.
 fn expect_another_click(stage: &mut Stage, first: &str) -> Result<String> {
     stage.browser.until("return __selgeo.getClickId() != arguments[0]", &json!([first]))?;
-    let clicks = stage.browser.clicks()?;
+    let clicks = stage.clicks()?;
     assert_eq!(clicks.len(), 1);
     assert_eq!(clicks[0].body["ref"], "bench2");
     stage.click_id()
