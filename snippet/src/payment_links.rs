@@ -11,8 +11,8 @@ use crate::shapes::{fits, is_trusted_origin, kept_click};
 use crate::steps::Step;
 use crate::words::*;
 
-/// How many elements one look at the page takes, and how many the queue is given at once: a few milliseconds.
-const ELEMENTS_MAX: i32 = 2_000;
+/// How many elements one look at the page takes: a few milliseconds on a slow machine.
+const ELEMENTS_MAX: i32 = 200;
 
 /// Marks what is there, what comes or changes, and each again when it is used.
 pub fn watch() {
@@ -66,7 +66,7 @@ pub fn walk() {
     }
     while QUEUE.length() > 0 && left > 0 {
         left -= 1;
-        let node = QUEUE.call(POP, []);
+        let node = next();
         let children = node.get(CHILDREN);
         if children.is_truthy() {
             queue_all(children);
@@ -80,6 +80,26 @@ pub fn walk() {
             }
         }
     }
+    let observer = QUEUE.get(OBSERVER);
+    if observer.is_truthy() {
+        // What was done here need not be looked at. What the page did before is in the queue: a walk that no timer begins
+        // begins with the document.
+        observer.call(TAKE_RECORDS, []);
+    }
+}
+
+/// Takes a node out of the queue, which holds nodes and lists of them, none of these empty.
+fn next() -> Js {
+    let last = QUEUE.at(QUEUE.length() - 1);
+    let mut node = last;
+    let is_list = WINDOW.get(ARRAY).call(IS_ARRAY, [last]).is_truthy();
+    if is_list {
+        node = last.call(POP, []);
+    }
+    if !is_list || last.length() == 0 {
+        QUEUE.call(POP, []);
+    }
+    node
 }
 
 /// `push` would see the arguments that are not given.
@@ -87,9 +107,10 @@ fn queue(node: Js) {
     QUEUE.set(QUEUE.get(LENGTH), node);
 }
 
+/// A list as one: thousands of nodes, each a few calls, would take long at a time.
 fn queue_all(nodes: Js) {
-    for index in 0..nodes.length() {
-        queue(nodes.at(index));
+    if nodes.length() > 0 {
+        queue(WINDOW.get(ARRAY).call(FROM, [nodes]));
     }
 }
 

@@ -33,6 +33,7 @@ words! {
     OBSERVED = "{subtree:true,childList:true,attributeFilter:['href','target','action','src','client-reference-id']}",
     BAKED_API_URL = "API_URL",
     // Classes.
+    ARRAY = "'Array'",
     OBSERVER = "'MutationObserver'",
     OBJECT = "'Object'",
     REG_EXP = "'RegExp'",
@@ -88,10 +89,12 @@ words! {
     CREATE_ELEMENT = "'createElement'",
     DELETE_PROPERTY = "'deleteProperty'",
     FETCH = "'fetch'",
+    FROM = "'from'",
     GET = "'get'",
     GET_ATTRIBUTE = "'getAttribute'",
     GET_ENTRIES_BY_TYPE = "'getEntriesByType'",
     INCLUDES = "'includes'",
+    IS_ARRAY = "'isArray'",
     JSON_METHOD = "'json'",
     OBSERVE = "'observe'",
     POP = "'pop'",
@@ -118,6 +121,7 @@ words! {
     POP_STATE = "'popstate'",
     PRERENDERING_CHANGE = "'prerenderingchange'",
     SUBMIT = "'submit'",
+    TAKE_RECORDS = "'takeRecords'",
     // What the tag says.
     API_URL = "'apiUrl'",
     LINK_HOSTS = "'linkHosts'",

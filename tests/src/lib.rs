@@ -3,19 +3,27 @@
 
 mod browser;
 mod client;
+mod engine;
+mod proxy;
 mod random;
+mod requests;
 mod server;
 mod site;
+mod stage;
 mod stripe;
 mod stripe_api;
 mod suite;
 mod time;
 
-pub use browser::{Browser, Click};
+pub use browser::Browser;
 pub use client::{Answer, Client};
+pub use engine::Engine;
+pub use proxy::Proxy;
 pub use random::Random;
+pub use requests::Click;
 pub use server::Server;
 pub use site::Site;
+pub use stage::Stage;
 pub use stripe::{Stripe, charge_updated, invoice, session, subscription_session};
 pub use stripe_api::StripeApi;
 pub use suite::{Test, run};

@@ -15,19 +15,31 @@ use crate::time::Timer;
 macro_rules! suite {
     ($start:expr; $($test:ident),+ $(,)?) => {
         fn main() -> std::process::ExitCode {
-            $crate::run($start, &[$((stringify!($test), $test)),+])
+            $crate::run($start, &[$($crate::Test::new(stringify!($test), $test)),+])
         }
     };
 }
 
-/// A test's name, and the test.
-pub type Test<S> = (&'static str, fn(&mut S) -> Result<()>);
+/// A test, of what it shares with others.
+pub struct Test<S> {
+    name: String,
+    test: Box<Body<S>>,
+}
+
+type Body<S> = dyn Fn(&mut S) -> Result<()>;
+
+impl<S> Test<S> {
+    /// A test of that name.
+    pub fn new(name: impl Into<String>, test: impl Fn(&mut S) -> Result<()> + 'static) -> Self {
+        Self { name: name.into(), test: Box::new(test) }
+    }
+}
 
 /// Runs the tests whose names contain one of the command line's words (all, if there are none) on what `start` gives.
 pub fn run<S>(start: impl FnOnce() -> Result<S>, tests: &[Test<S>]) -> ExitCode {
     let words: Vec<String> = env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let is_wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
-    let wanted: Vec<_> = tests.iter().filter(|(name, _)| is_wanted(name)).collect();
+    let wanted: Vec<_> = tests.iter().filter(|test| is_wanted(&test.name)).collect();
     let timer = Timer::start();
     let mut failed = Vec::new();
     println!("\nrunning {} tests", wanted.len());
@@ -39,7 +51,7 @@ pub fn run<S>(start: impl FnOnce() -> Result<S>, tests: &[Test<S>]) -> ExitCode 
             }
             Err(error) => {
                 println!("what they share did not start: {error:#}");
-                failed = wanted.iter().map(|(name, _)| *name).collect();
+                failed = wanted.iter().map(|test| test.name.as_str()).collect();
             }
         }
     }
@@ -58,9 +70,9 @@ pub fn run<S>(start: impl FnOnce() -> Result<S>, tests: &[Test<S>]) -> ExitCode 
 }
 
 /// The names of those that failed. A failed one keeps no other from running.
-fn run_each<S>(shared: &mut S, tests: &[&Test<S>]) -> Vec<&'static str> {
+fn run_each<'a, S>(shared: &mut S, tests: &[&'a Test<S>]) -> Vec<&'a str> {
     let mut failed = Vec::new();
-    for (name, test) in tests {
+    for Test { name, test } in tests {
         let timer = Timer::start();
         // The panic's own message has been printed by then.
         let outcome = catch_unwind(AssertUnwindSafe(|| test(shared)));
@@ -75,7 +87,7 @@ fn run_each<S>(shared: &mut S, tests: &[&Test<S>]) -> Vec<&'static str> {
         let word = if passed { "ok" } else { "FAILED" };
         println!("test {name} ... {word} ({:.1} s)", timer.elapsed().as_secs_f64());
         if !passed {
-            failed.push(*name);
+            failed.push(name.as_str());
         }
     }
     failed

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use axum::Router;
 use axum::response::Response;
@@ -19,13 +19,24 @@ use crate::assets::Assets;
 use crate::call::{AfterAnswer, Peer};
 use crate::jobs::Message;
 use crate::objects::rate_limiter::DurableLimiter;
+use crate::objects::webhook_lane;
 use crate::secrets::Secrets;
 use crate::store::d1::D1;
+use crate::store::owing::Noticing;
+use crate::store::webhooks;
 use crate::stripe_api::BASE_DEFAULT;
 use crate::stripe_api::fetch::PlatformStripe;
+use crate::webhooks::fetch::PlatformReceivers;
 
 /// Messages that the platform takes at once.
 const QUEUE_BATCH_MAX: usize = 100;
+/// Lanes that are told after a request or a batch; the sweep tells the others.
+const NUDGED_AT_ONCE: i64 = 50;
+/// Lanes that one sweep tells.
+const NUDGED_BY_SWEEP: i64 = 500;
+/// The binding that leads to this machine's own addresses. Only `xtask/dev/server.mjs` makes one: no configuration of a deployment
+/// can name such a network.
+const LOOPBACK: &str = "LOOPBACK";
 
 struct PlatformClock;
 
@@ -65,18 +76,22 @@ thread_local! {
     static RUNNING: RefCell<Option<(Arc<App>, Router)>> = const { RefCell::new(None) };
 }
 
-fn running(env: &Env) -> worker::Result<(Arc<App>, Router)> {
+/// What this isolate runs, and its table of routes.
+pub fn running(env: &Env) -> worker::Result<(Arc<App>, Router)> {
     if let Some(both) = RUNNING.with_borrow(Clone::clone) {
         return Ok(both);
     }
     let mut nonce = [0; 4];
     PlatformRandom.fill(&mut nonce);
+    let owed = Arc::new(AtomicBool::new(false));
     let app = Arc::new(App {
-        db: Arc::new(D1(env.d1("DB")?)),
+        db: Arc::new(Noticing::new(Arc::new(D1(env.d1("DB")?)), owed.clone())),
         clock: Arc::new(PlatformClock),
         random: Arc::new(PlatformRandom),
         limiter: Arc::new(DurableLimiter::new(env)?),
         stripe_api: Arc::new(stripe_api(env)),
+        receivers: Arc::new(receivers(env)),
+        owed,
         assets: Arc::new(PlatformAssets(env.assets("ASSETS")?)),
         keys: Default::default(),
         disposable: Default::default(),
@@ -101,8 +116,16 @@ fn stripe_api(env: &Env) -> PlatformStripe {
     PlatformStripe::at(if base.trim().is_empty() { BASE_DEFAULT } else { &base }, config(env).dev)
 }
 
+fn receivers(env: &Env) -> PlatformReceivers {
+    let resolver = env.var("DNS_OVER_HTTPS_URL").map(|value| value.to_string()).unwrap_or_default();
+    let config = config(env);
+    let loopback = config.loopback_webhooks.then(|| env.service(LOOPBACK).ok()).flatten();
+    PlatformReceivers::new(&resolver, config.dev, loopback)
+}
+
 fn config(env: &Env) -> Config {
     let text = |name: &str| env.var(name).map(|value| value.to_string()).unwrap_or_default();
+    let dev = text("SELGEO_DEV") == "1";
     Config {
         mounts: text("MOUNTS")
             .split(',')
@@ -110,7 +133,8 @@ fn config(env: &Env) -> Config {
             .filter(|mount| !mount.is_empty())
             .map(str::to_owned)
             .collect(),
-        dev: text("SELGEO_DEV") == "1",
+        dev,
+        loopback_webhooks: dev && env.service(LOOPBACK).is_ok(),
     }
 }
 
@@ -130,7 +154,11 @@ async fn fetch(
     let request = axum::extract::Request::from_parts(parts, axum::body::Body::new(body));
     let mut response = app::answer(&app, &router, request, peer).await;
     if let Some(AfterAnswer(messages)) = response.extensions_mut().remove::<AfterAnswer>() {
+        let env = env.clone();
         context.wait_until(async move { send(&env, messages).await });
+    }
+    if app.owed.swap(false, Ordering::Relaxed) {
+        context.wait_until(async move { nudge(&app, &env, NUDGED_AT_ONCE).await });
     }
     if response.headers().contains_key(CONTENT_ENCODING) {
         // It was compressed when it was built; by default the runtime would do it again.
@@ -181,8 +209,20 @@ async fn queue(batch: MessageBatch<Message>, env: Env, _context: Context) -> wor
     for (raw, done) in raws.iter().zip(handled.done) {
         if done { raw.ack() } else { raw.retry() }
     }
+    if app.owed.swap(false, Ordering::Relaxed) {
+        nudge(&app, &env, NUDGED_AT_ONCE).await;
+    }
     send(&env, handled.next).await;
     Ok(())
+}
+
+/// Tells the lanes of endpoints that are owed something. Losing it only costs time: a sweep finds them.
+async fn nudge(app: &App, env: &Env, limit: i64) {
+    let owed = app.db.rows(webhooks::due_endpoints(app.clock.now(), limit)).await;
+    match owed.and_then(|rows| rows.iter().map(|row| row.text("id")).collect::<Result<Vec<_>, _>>()) {
+        Ok(endpoint_ids) => webhook_lane::nudge(env, &endpoint_ids).await,
+        Err(error) => crate::log(&format!("webhooks owed: {error}")),
+    }
 }
 
 /// Queues what follows from messages. Losing it only costs time: a sweep finds it.
@@ -198,6 +238,8 @@ async fn send(env: &Env, messages: Vec<Message>) {
 #[event(scheduled)]
 async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
     let Ok((app, _router)) = running(&env) else { return };
+    // First, and whatever was noticed: this is what makes it certain that nothing owed is forgotten.
+    nudge(&app, &env, NUDGED_BY_SWEEP).await;
     match crate::jobs::sweep(&app).await {
         Ok(messages) => {
             // Handled here and now: a sweep does not depend on the queue that lost them.
@@ -205,5 +247,8 @@ async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) 
             send(&env, handled.next).await;
         }
         Err(error) => crate::log(&format!("sweep: {error}")),
+    }
+    if app.owed.swap(false, Ordering::Relaxed) {
+        nudge(&app, &env, NUDGED_AT_ONCE).await;
     }
 }

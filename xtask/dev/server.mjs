@@ -6,8 +6,9 @@
 // the secrets, and does what Cloudflare's cron would do. It prints one line of JSON on stdout when requests are answered:
 //   {"ready":{"port":8787,"workerd_pid":123,"operator_token":"…"}}
 // and everything else on stderr. When workerd dies it exits with 70, so that whoever started it can start it again with
-// the same state; when its stdin ends, whoever started it is gone, and it exits too. STRIPE_API_BASE in the environment
-// takes the place of the one in wrangler.toml.
+// the same state; when its stdin ends, whoever started it is gone, and it exits too. STRIPE_API_BASE and DNS_OVER_HTTPS_URL in
+// the environment take the place of those in wrangler.toml; SELGEO_LOOPBACK=0 keeps webhooks off this machine, as a deployment
+// does.
 
 import childProcess from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -87,10 +88,18 @@ function secrets() {
   return made;
 }
 
-/** Where Stripe's API is asked, should it be a server on this machine. */
-function stripeApi() {
-  const base = process.env.STRIPE_API_BASE;
-  return base ? { STRIPE_API_BASE: base } : {};
+/** Where Stripe's API and DNS are asked, should they be servers on this machine. */
+function elsewhere() {
+  const names = ["STRIPE_API_BASE", "DNS_OVER_HTTPS_URL"].filter((name) => process.env[name]);
+  return Object.fromEntries(names.map((name) => [name, process.env[name]]));
+}
+
+/**
+ * The way to receivers of webhooks on this machine, of which the Worker would not know otherwise. It exists here only: a binding
+ * to a network cannot be written in wrangler.toml.
+ */
+function loopback() {
+  return process.env.SELGEO_LOOPBACK === "0" ? {} : { LOOPBACK: { network: { allow: ["local"] } } };
 }
 
 /** The built modules. Wrangler would bundle them; worker-build has already done so. */
@@ -187,8 +196,8 @@ async function main() {
           ...fromConfig,
           modules: modules(),
           modulesRoot: path.join(root, "build", "worker"),
-          serviceBindings: { ...fromConfig.serviceBindings, [assets.binding]: "selgeo-assets" },
-          bindings: { ...fromConfig.bindings, ...secret, ...stripeApi(), SELGEO_DEV: "1", MOUNTS: "/_s" },
+          serviceBindings: { ...fromConfig.serviceBindings, ...loopback(), [assets.binding]: "selgeo-assets" },
+          bindings: { ...fromConfig.bindings, ...secret, ...elsewhere(), SELGEO_DEV: "1", MOUNTS: "/_s" },
         },
         assetsWorker(assets),
         ...externalWorkers,

@@ -44,7 +44,8 @@ fn assets(root: &Path) -> Result<()> {
     Ok(())
 }
 
-fn copy(from: &Path, to: &Path) -> Result<()> {
+/// Copies a folder with everything in it.
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
@@ -59,7 +60,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// The snippet, if anything that goes into it has changed.
-fn script(root: &Path, tools: &Tools) -> Result<()> {
+pub fn script(root: &Path, tools: &Tools) -> Result<()> {
     let mut inputs = Inputs::new(root, tools)?;
     for file in ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "xtask/src/snippet.rs"] {
         inputs.file(&root.join(file))?;
@@ -98,11 +99,11 @@ fn worker(root: &Path, tools: &Tools) -> Result<()> {
 }
 
 /// What goes into a build, as a hash: where it is the one that was noted last time, there is nothing to do.
-struct Inputs(Sha256);
+pub struct Inputs(Sha256);
 
 impl Inputs {
     /// Starts with the tools.
-    fn new(root: &Path, tools: &Tools) -> Result<Self> {
+    pub fn new(root: &Path, tools: &Tools) -> Result<Self> {
         let mut inputs = Self(Sha256::new());
         for tool in [&tools.worker_build, &tools.wasm_bindgen] {
             inputs.bytes(tool.to_string_lossy().as_bytes());
@@ -116,13 +117,15 @@ impl Inputs {
         self.0.update(bytes);
     }
 
-    fn file(&mut self, path: &Path) -> Result<()> {
+    /// Adds a file: its path and its bytes.
+    pub fn file(&mut self, path: &Path) -> Result<()> {
         self.bytes(path.to_string_lossy().as_bytes());
         self.bytes(&fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?);
         Ok(())
     }
 
-    fn folder(&mut self, path: &Path) -> Result<()> {
+    /// Adds every file of a folder.
+    pub fn folder(&mut self, path: &Path) -> Result<()> {
         let mut entries = fs::read_dir(path)?.collect::<Result<Vec<_>, _>>()?;
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
@@ -135,12 +138,14 @@ impl Inputs {
         Ok(())
     }
 
-    fn hash(self) -> String {
+    /// What was noted last time is held against this.
+    pub fn hash(self) -> String {
         hex::encode(self.0.finalize())
     }
 }
 
-fn is_stamped(stamp: &Path, hash: &str) -> bool {
+/// Whether the file holds this hash.
+pub fn is_stamped(stamp: &Path, hash: &str) -> bool {
     fs::read_to_string(stamp).is_ok_and(|stamped| stamped == hash)
 }
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod build;
 mod dev;
 mod disposable;
@@ -16,6 +17,7 @@ mod seed;
 mod server;
 mod setup;
 mod simulate_world;
+mod sites;
 mod size;
 mod snippet;
 mod stripe_event;
@@ -36,6 +38,8 @@ enum Command {
     Test,
     /// Build the snippet, the assets and the Worker into build/
     Build,
+    /// Build the sites of tests/sites, each with its own framework, into build/sites/
+    Sites,
     /// Send a correctly signed Stripe event to the running `cargo xtask dev`
     Stripe(stripe_event::Options),
     /// Make every stored decision and commission again, and name what differs; nothing is written
@@ -44,6 +48,9 @@ enum Command {
     Simulate(replay::Draft),
     /// Print how many bytes the built files have, raw, gzip and brotli, beside their budgets; over budget fails
     Size(size::Options),
+    /// Measure what something costs, beside a reference
+    #[command(subcommand)]
+    Bench(bench::What),
     /// Simulate merchants, buyers and a faulty world over many seeds, against a reference model
     SimulateWorld(simulate_world::Options),
     /// Fuzz one target of fuzz/ for a while
@@ -56,10 +63,12 @@ fn main() -> ExitCode {
         Command::Dev(options) => dev::run(&root, &options),
         Command::Test => return test::run(&root),
         Command::Build => setup::prepare(&root).and_then(|tools| build::run(&root, &tools)),
+        Command::Sites => setup::prepare(&root).and_then(|tools| sites::build(&root, &tools)),
         Command::Stripe(options) => stripe_event::run(&root, &options),
         Command::Replay(options) => replay::run(&root, &options),
         Command::Simulate(draft) => replay::simulate(&root, &draft),
         Command::Size(options) => setup::prepare(&root).and_then(|tools| size::run(&root, &tools, &options)),
+        Command::Bench(what) => setup::prepare(&root).and_then(|tools| bench::run_one(&root, &tools, &what)),
         Command::SimulateWorld(options) => simulate_world::run(&root, &options),
         Command::Fuzz(options) => fuzz::run(&root, &options),
     };

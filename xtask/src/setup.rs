@@ -15,6 +15,8 @@ use crate::process::{Timer, ask, run, say};
 pub const WASM: &str = "wasm32-unknown-unknown";
 /// wrangler 4 refuses an older one.
 const NODE_MIN: (u32, u32) = (22, 12);
+/// Drives Firefox in the tests. Debian has no package of it.
+const GECKODRIVER: &str = "0.37.1";
 
 /// Where the tools are.
 pub struct Tools {
@@ -55,10 +57,23 @@ pub fn prepare(root: &Path) -> Result<Tools> {
     Ok(Tools { node, npm_bin, wasm_bindgen: bindgen.path(&cache), worker_build: build.path(&cache) })
 }
 
-/// Finds or installs what only the end-to-end tests need: the official client libraries.
-pub fn prepare_tests(root: &Path) -> Result<()> {
+/// Finds or installs what only the end-to-end tests need: the official client libraries, and geckodriver where they are told
+/// by `CI=true` to drive Firefox. Gives its path.
+pub fn prepare_tests(root: &Path) -> Result<Option<PathBuf>> {
     let folder = root.join("tests").join("clients");
-    npm_packages(&folder, "Installing Stripe's library for the tests from npm (once, about 5 seconds)").map(drop)
+    npm_packages(&folder, "Installing Stripe's library for the tests from npm (once, about 5 seconds)")?;
+    if env::var_os("CI").is_none_or(|value| value != "true") {
+        return Ok(None);
+    }
+    let geckodriver = Tool {
+        package: "geckodriver",
+        program: "geckodriver",
+        version: GECKODRIVER.to_owned(),
+        options: &["--locked"],
+    };
+    let cache = cache()?;
+    install(&cache, &[&geckodriver])?;
+    Ok(Some(geckodriver.path(&cache)))
 }
 
 impl Tools {
@@ -96,7 +111,7 @@ fn wasm_target(root: &Path) -> Result<()> {
 }
 
 /// Installs what the folder's package-lock.json says, and gives the folder of the packages.
-fn npm_packages(folder: &Path, step: &str) -> Result<PathBuf> {
+pub fn npm_packages(folder: &Path, step: &str) -> Result<PathBuf> {
     let lock = folder.join("package-lock.json");
     let text = fs::read(&lock).with_context(|| format!("{} cannot be read", lock.display()))?;
     let wanted = hex::encode(Sha256::digest(&text));

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use crate::build;
 use crate::process::{self, Timer, say};
 use crate::setup::{self, Tools, WASM};
+use crate::sites;
 use crate::size;
 
 /// The crates that are compiled to WebAssembly.
@@ -20,16 +21,19 @@ const WASM_CRATES: [&str; 4] = ["-p", "selgeo-worker", "-p", "snippet"];
 pub fn run(root: &Path) -> ExitCode {
     let timer = Timer::start();
     let mut report = Report::default();
-    let set_up = |_: &mut Counts| setup::prepare_tests(root).and_then(|()| setup::prepare(root));
+    let set_up = |_: &mut Counts| {
+        let geckodriver = setup::prepare_tests(root)?;
+        Ok((setup::prepare(root)?, geckodriver))
+    };
     match report.part("set-up", set_up) {
-        Some(tools) => parts(root, &tools, &mut report),
+        Some((tools, geckodriver)) => parts(root, &tools, geckodriver.as_deref(), &mut report),
         None => say("Nothing else can run without its tools"),
     }
     report.print(&timer);
     if report.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn parts(root: &Path, tools: &Tools, report: &mut Report) {
+fn parts(root: &Path, tools: &Tools, geckodriver: Option<&Path>, report: &mut Report) {
     let cargo = || {
         let mut cargo = build::cargo(tools);
         cargo.current_dir(root);
@@ -50,6 +54,8 @@ fn parts(root: &Path, tools: &Tools, report: &mut Report) {
         process::run(cargo().args(["clippy", "--target", WASM]).args(WASM_CRATES).args(["--", "-D", "warnings"]))
     });
     report.part("native tests", |counts| counts.cargo_test(cargo().args(["test", "--no-fail-fast"])));
+    // Without them only the tests that visit them fail.
+    report.part("sites of frameworks", |_| sites::build(root, tools));
     let built = report.part("wasm builds", |_| build::run(root, tools)).is_some();
     if !built {
         say("Skipped: the sizes, the dry-run and the end-to-end tests need the build");
@@ -63,7 +69,12 @@ fn parts(root: &Path, tools: &Tools, report: &mut Report) {
     });
     report.part("end-to-end tests", |counts| {
         let own = env::current_exe().context("the task runner's own path is not known")?;
-        counts.cargo_test(cargo().args(["test", "--no-fail-fast", "-p", "e2e"]).env("SELGEO_XTASK", own))
+        let mut tests = cargo();
+        tests.args(["test", "--no-fail-fast", "-p", "e2e"]).env("SELGEO_XTASK", own);
+        if let Some(geckodriver) = geckodriver {
+            tests.env("SELGEO_GECKODRIVER", geckodriver);
+        }
+        counts.cargo_test(&mut tests)
     });
 }
 

@@ -3,13 +3,13 @@
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::stage::Stage;
+use super::shop::Shop;
 
 const CLICK_ID: &str = "return window.__selgeo ? __selgeo.getClickId() : null";
 const HREF: &str = "return document.querySelector(arguments[0]).getAttribute('href')";
 
 /// Arrives by the demo link in a tab that has never been here; gives the click's id.
-fn arrive(stage: &Stage) -> Result<String> {
+fn arrive(stage: &Shop) -> Result<String> {
     let browser = &stage.browser;
     browser.go(&format!("{}/healthz", stage.server.url()))?;
     browser.run("sessionStorage.clear()", &json!([]))?;
@@ -18,7 +18,7 @@ fn arrive(stage: &Stage) -> Result<String> {
     Ok(click.as_str().context("the click id is a text")?.to_owned())
 }
 
-pub fn a_visitor_of_the_demo_shop_becomes_a_commission(stage: &mut Stage) -> Result<()> {
+pub fn a_visitor_of_the_demo_shop_becomes_a_commission(stage: &mut Shop) -> Result<()> {
     let click = arrive(stage)?;
     let (browser, server) = (&stage.browser, &stage.server);
 
@@ -46,7 +46,7 @@ pub fn a_visitor_of_the_demo_shop_becomes_a_commission(stage: &mut Stage) -> Res
     Ok(())
 }
 
-pub fn links_to_listed_payment_hosts_carry_the_click(stage: &mut Stage) -> Result<()> {
+pub fn links_to_listed_payment_hosts_carry_the_click(stage: &mut Shop) -> Result<()> {
     let click = arrive(stage)?;
     let browser = &stage.browser;
     // The tag is read at the moment of use, and so is the link.

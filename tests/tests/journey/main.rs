@@ -1,63 +1,19 @@
 //! The product's main job in a real browser: a visitor comes by a partner's link, buys by a Payment Link, and Stripe's signed
-//! event becomes a commission. And what the snippet must never do to a page. One server and one browser for all of it.
+//! event becomes a commission. One server and one browser for all of it.
 
 mod demo_shop;
-mod page;
 mod sale;
-mod stage;
-mod trac;
+mod shop;
 
 use demo_shop::*;
-use page::*;
 use sale::*;
-use stage::Stage;
-use trac::*;
+use shop::Shop;
 
 e2e::suite! {
-    Stage::start;
+    Shop::start;
     a_visitor_of_a_landing_page_becomes_a_commission,
     an_event_sent_five_times_is_one_sale,
     a_first_invoice_before_or_after_its_session_is_one_sale,
     a_visitor_of_the_demo_shop_becomes_a_commission,
     links_to_listed_payment_hosts_carry_the_click,
-    a_policy_without_webassembly_captures_and_decorates,
-    without_a_ref_nothing_is_sent_or_touched,
-    another_ref_replaces_the_click,
-    a_refused_ref_leaves_the_click_that_is_there,
-    odd_answers_leave_the_page_alone,
-    a_tag_with_a_bad_key_leaves_the_page_alone,
-    only_links_to_stripe_itself_are_marked,
-    a_link_that_comes_later_is_marked_when_it_is_used,
-    what_comes_late_is_marked_before_it_is_used,
-    stripes_elements_and_forms_carry_the_click,
-    nothing_happens_before_consent_and_nothing_stays_after_refusal,
-    a_prerendered_page_waits_for_its_visitor,
-    the_page_can_have_an_address_or_a_link_marked,
-    a_click_that_is_handed_over_is_adopted_and_handed_on,
-    blocked_storage_degrades_to_memory,
-    two_tags_make_one_click,
-    a_tag_that_is_inserted_later_works,
-    a_ref_that_a_router_took_away_is_found,
-    moving_on_within_a_page_counts_as_arriving,
-    of_clicks_that_overtake_each_other_the_last_counts,
-    a_click_that_was_asked_for_offline_is_sent_once_when_online,
-    an_older_address_does_not_come_back_by_consent,
-    a_root_that_an_element_gets_later_is_looked_into,
-    an_element_that_throws_keeps_no_other_from_its_mark,
-    what_trac_keeps_outlives_the_tab,
-    the_first_click_wins_unless_the_tag_says_otherwise,
-    trac_knows_five_parameters,
-    nothing_lasts_without_consent,
-    blocked_storage_costs_trac_no_more_than_what_lasts,
-    a_lead_is_reported_with_the_click,
-    selgeo_hands_over_to_trac_for_what_lasts,
-    trac_offers_everything_at_once_under_the_documented_policy,
-    a_page_without_a_key_is_known_by_its_host_under_a_prefix_too,
-    a_tag_that_is_a_module_works,
-    every_way_of_using_a_link_finds_it_marked,
-    back_and_forward_ask_for_nothing_and_show_the_newest_click,
-    a_page_that_the_browser_prerenders_registers_when_it_is_visited,
-    a_mount_and_an_api_url_say_where_clicks_go,
-    the_fragment_of_the_address_is_not_sent,
-    a_page_that_broke_the_browser_notices_nothing,
 }

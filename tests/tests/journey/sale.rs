@@ -6,16 +6,16 @@ use anyhow::{Context, Result, bail, ensure};
 use e2e::{invoice, session, subscription_session, wait_for};
 use serde_json::{Value, json};
 
-use super::stage::Stage;
+use super::shop::Shop;
 
 /// The queue waits a second for company; a slow machine is slower.
 const BOOKED_WITHIN: Duration = Duration::from_secs(30);
 
-pub fn a_visitor_of_a_landing_page_becomes_a_commission(stage: &mut Stage) -> Result<()> {
+pub fn a_visitor_of_a_landing_page_becomes_a_commission(stage: &mut Shop) -> Result<()> {
     stage.arrive("01-landing?ref=bench1&utm_source=mail")?;
-    let clicks = stage.browser.clicks()?;
+    let clicks = stage.clicks()?;
     assert_eq!(clicks.len(), 1, "{clicks:?}");
-    assert_eq!(clicks[0].url, format!("{}/v1/clicks", stage.server.url()));
+    assert_eq!(clicks[0].url, format!("{}/v1/clicks", stage.api_origin()));
     assert_eq!(clicks[0].body["merchant"], stage.public_key);
     assert_eq!(clicks[0].body["ref"], "bench1");
     assert_eq!(clicks[0].body["url"], stage.site.page("01-landing?ref=bench1&utm_source=mail"));
@@ -29,10 +29,10 @@ pub fn a_visitor_of_a_landing_page_becomes_a_commission(stage: &mut Stage) -> Re
 
     // Loaded again, on another page of the shop, and by the same link once more: no further request, the same click.
     stage.browser.reload()?;
-    assert_eq!(stage.browser.clicks()?.len(), 0);
+    assert_eq!(stage.clicks()?.len(), 0);
     for page in ["02-watched", "01-landing?ref=bench1"] {
         stage.browser.go(&stage.site.page(page))?;
-        assert_eq!(stage.browser.clicks()?.len(), 0, "{page}");
+        assert_eq!(stage.clicks()?.len(), 0, "{page}");
         stage.expect_marked(&click)?;
     }
     assert_eq!(stage.kept()?, json!([click, token]));
@@ -48,7 +48,7 @@ pub fn a_visitor_of_a_landing_page_becomes_a_commission(stage: &mut Stage) -> Re
     stage.expect_one_sale(&click, 4_900)
 }
 
-pub fn an_event_sent_five_times_is_one_sale(stage: &mut Stage) -> Result<()> {
+pub fn an_event_sent_five_times_is_one_sale(stage: &mut Shop) -> Result<()> {
     let click = stage.api.click(&stage.public_key, "bench2")?;
     let event = session("five", &click, 12_345)?;
     // Three before it can have been processed, two after.
@@ -63,7 +63,7 @@ pub fn an_event_sent_five_times_is_one_sale(stage: &mut Stage) -> Result<()> {
     stage.expect_one_sale(&click, 12_345)
 }
 
-pub fn a_first_invoice_before_or_after_its_session_is_one_sale(stage: &mut Stage) -> Result<()> {
+pub fn a_first_invoice_before_or_after_its_session_is_one_sale(stage: &mut Shop) -> Result<()> {
     let mut sales = Vec::new();
     for (name, old_shape, invoice_first) in [
         ("new_invoice_first", false, true),
@@ -103,7 +103,7 @@ pub fn a_first_invoice_before_or_after_its_session_is_one_sale(stage: &mut Stage
     Ok(())
 }
 
-impl Stage {
+impl Shop {
     /// Waits until the ingress log says that these events were processed.
     fn wait_processed(&self, events: &[&Value]) -> Result<()> {
         wait_for("the events to be processed", BOOKED_WITHIN, || {

@@ -1,3 +1,4 @@
 //! Durable Objects.
 
 pub mod rate_limiter;
+pub mod webhook_lane;

@@ -23,6 +23,8 @@ pub mod short_links;
 pub mod stripe_connections;
 pub mod stripe_events;
 pub mod stripe_ingress;
+pub mod webhook_deliveries;
+pub mod webhook_endpoints;
 pub mod workspace;
 
 mod listing;

@@ -111,9 +111,8 @@ pub fn delete(scope: &Scope, id: &str, now: Instant) -> Statement {
 
 /// Gives it a new secret; the old one signs too until then. Only if it is the one that was seen.
 pub fn rotate(endpoint: &Endpoint, secret: &str, until: Instant) -> Statement {
-    let statement = Statement::new(
-        "UPDATE webhook_endpoints SET previous_secret = secret, previous_until = ?, secret = ? ",
-    );
+    let statement =
+        Statement::new("UPDATE webhook_endpoints SET previous_secret = secret, previous_until = ?, secret = ? ");
     let statement = endpoint.scope.bound(statement.bind(until).bind(secret));
     statement.push(" AND id = ?").bind(endpoint.id.as_str()).push(" AND secret = ? RETURNING id").bind(&endpoint.secret)
 }

@@ -2,11 +2,13 @@
 //! the migrations that D1 gets. The clock is moved by hand; writes are lost, or land unreported, when a test says so.
 
 mod ports;
+mod receivers;
 pub mod shop;
 mod sqlite;
 mod stripe;
 mod stripe_api;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -19,6 +21,7 @@ use http_body_util::BodyExt;
 use serde_json::{Value as Json, json};
 
 pub use self::ports::{FilesInMemory, Hand, Seeded, TableLimiter};
+pub use self::receivers::{Does, Received, ScriptedReceivers};
 pub use self::sqlite::{NextWrite, Sqlite};
 pub use self::stripe::{
     charge, dispute, invoice_paid, invoice_payment, refund, session_completed, subscription_deleted,
@@ -26,8 +29,12 @@ pub use self::stripe::{
 pub use self::stripe_api::{Says, ScriptedStripe};
 use crate::app::{self, App, Config};
 use crate::call::{AfterAnswer, Peer};
+use crate::error::ApiError;
 use crate::jobs::{self, Message};
 use crate::secrets::Secrets;
+use crate::store::owing::Noticing;
+use crate::store::webhooks;
+use crate::webhooks::lane;
 
 /// The operator's token in tests.
 pub const OPERATOR_TOKEN: &str = "operator-token-of-the-tests";
@@ -67,6 +74,7 @@ pub struct World {
     pub clock: Arc<Hand>,
     pub limiter: Arc<TableLimiter>,
     pub stripe_api: Arc<ScriptedStripe>,
+    pub receivers: Arc<ScriptedReceivers>,
     router: Router,
     queue: Mutex<Vec<Message>>,
     address: Mutex<String>,
@@ -98,19 +106,23 @@ impl World {
         let clock = Arc::new(Hand::at("2026-06-01T12:00:00Z"));
         let limiter = Arc::new(TableLimiter::default());
         let stripe_api = Arc::new(ScriptedStripe::default());
+        let receivers = Arc::new(ScriptedReceivers::default());
+        let owed = Arc::new(AtomicBool::new(false));
         let app = Arc::new(App {
-            db: db.clone(),
+            db: Arc::new(Noticing::new(db.clone(), owed.clone())),
             clock: clock.clone(),
             random: Arc::new(Seeded::new(7)),
             limiter: limiter.clone(),
             stripe_api: stripe_api.clone(),
+            receivers: receivers.clone(),
+            owed,
             assets: Arc::new(FilesInMemory),
             keys: Default::default(),
             disposable: Default::default(),
             connections: Default::default(),
             nonce: Default::default(),
             secrets: Secrets::read(&secret(1), &secret(2), &secret(3), OPERATOR_TOKEN).unwrap(),
-            config: Config { mounts: vec!["/_s".to_owned()], dev },
+            config: Config { mounts: vec!["/_s".to_owned()], dev, loopback_webhooks: dev },
         });
         let none = String::new;
         let keys = Keys { pk_test: none(), sk_test: none(), pk_live: none(), sk_live: none() };
@@ -121,6 +133,7 @@ impl World {
             clock,
             limiter,
             stripe_api,
+            receivers,
             router,
             queue: Mutex::default(),
             address: Mutex::new("192.0.2.7".to_owned()),
@@ -278,6 +291,26 @@ impl World {
         let messages = pollster::block_on(jobs::sweep(&self.app)).unwrap();
         self.queue.lock().unwrap().extend(messages);
         self.deliver();
+    }
+
+    /// Runs the lane of every endpoint that is owed something by now, as their Durable Objects do, until nothing is due.
+    pub fn run_lanes(&self) {
+        self.app.owed.store(false, Ordering::Relaxed);
+        loop {
+            let due = webhooks::due_endpoints(self.now(), 100);
+            let rows = pollster::block_on(self.app.db.rows(due)).unwrap();
+            if rows.is_empty() {
+                return;
+            }
+            for row in rows {
+                self.run_lane(&row.text("id").unwrap()).unwrap();
+            }
+        }
+    }
+
+    /// Runs one endpoint's lane once; gives when it is to run again.
+    pub fn run_lane(&self, endpoint_id: &str) -> Result<Option<Instant>, ApiError> {
+        pollster::block_on(lane::run(&self.app, endpoint_id))
     }
 
     /// Moves the clock.

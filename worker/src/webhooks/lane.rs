@@ -64,8 +64,8 @@ pub async fn run(app: &App, endpoint_id: &str) -> Result<Option<Instant>, ApiErr
 
 /// Sends these, a few at once, and notes each outcome as soon as it is there.
 async fn send_all(app: &App, endpoint: &Endpoint, owed: &[Owed]) -> Result<(), ApiError> {
-    let signer = Signer::of(app, endpoint)?;
-    let sent = stream::iter(owed).map(|one| async { (one, send(app, endpoint, &signer, one).await) });
+    let signer = &Signer::of(app, endpoint)?;
+    let sent = stream::iter(owed).map(|one| async move { (one, send(app, endpoint, signer, one).await) });
     let mut outcomes = sent.buffer_unordered(AT_ONCE).ready_chunks(NOTED_AT_ONCE);
     while let Some(some) = outcomes.next().await {
         let now = app.clock.now();

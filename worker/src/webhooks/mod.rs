@@ -1,6 +1,7 @@
 //! Outgoing webhooks: what is sent where, and what came of it. The port to receivers, and the lane of one endpoint.
 
 pub mod lane;
+pub mod resolver;
 pub mod target;
 
 #[cfg(target_arch = "wasm32")]

@@ -30,7 +30,9 @@ pub enum Bad {
 impl fmt::Display for Bad {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoUrl => write!(f, "must be a URL of at most {URL_CHARS_MAX} characters, such as https://shop.example/hooks"),
+            Self::NoUrl => {
+                write!(f, "must be a URL of at most {URL_CHARS_MAX} characters, such as https://shop.example/hooks")
+            }
             Self::Scheme => f.write_str("must begin with https:// (or http:// in test mode)"),
             Self::PlainHttp => f.write_str("must begin with https:// in live mode"),
             Self::Credentials => f.write_str("must hold no user name and no password"),
@@ -142,22 +144,51 @@ mod tests {
         for scheme in ["ftp://shop.example/", "file:///etc/passwd", "javascript:alert(1)", "data:text/plain,x"] {
             check(scheme, Err(Bad::Scheme));
         }
-        for credentials in ["https://user@shop.example/", "https://user:pass@shop.example/", "https://:pass@shop.example/"] {
+        for credentials in
+            ["https://user@shop.example/", "https://user:pass@shop.example/", "https://:pass@shop.example/"]
+        {
             check(credentials, Err(Bad::Credentials));
         }
         // One address in many spellings.
         for loopback in [
-            "http://127.0.0.1/", "http://127.1/", "http://0x7f.1/", "http://0x7f000001/", "http://2130706433/", "http://017700000001/",
-            "http://0177.0.0.1/", "http://127.0.0.1./", "http://localhost/", "http://LOCALHOST./", "http://a.localhost/",
-            "http://[::1]/", "http://[0:0:0:0:0:0:0:1]/", "http://%31%32%37.0.0.1/", "http://１２７.0.0.1/", "http://127。0。0。1/",
+            "http://127.0.0.1/",
+            "http://127.1/",
+            "http://0x7f.1/",
+            "http://0x7f000001/",
+            "http://2130706433/",
+            "http://017700000001/",
+            "http://0177.0.0.1/",
+            "http://127.0.0.1./",
+            "http://localhost/",
+            "http://LOCALHOST./",
+            "http://a.localhost/",
+            "http://[::1]/",
+            "http://[0:0:0:0:0:0:0:1]/",
+            "http://%31%32%37.0.0.1/",
+            "http://１２７.0.0.1/",
+            "http://127。0。0。1/",
         ] {
             check(loopback, Err(Bad::Address(Refusal::Loopback)));
         }
         for special in [
-            "http://10.0.0.1/", "http://0xa000001/", "http://192.168.1.1:8080/", "http://169.254.169.254/latest/meta-data",
-            "http://2852039166/", "http://0/", "http://[::]/", "http://[::ffff:10.0.0.1]/", "http://[::ffff:127.0.0.1]/",
-            "http://[64:ff9b::a00:1]/", "http://[2002:a00:1::]/", "http://[fd00::1]/", "http://[fe80::1]/", "http://100.64.0.1/",
-            "http://224.0.0.1/", "http://203.0.113.1/", "http://255.255.255.255/", "http://198.18.0.1/",
+            "http://10.0.0.1/",
+            "http://0xa000001/",
+            "http://192.168.1.1:8080/",
+            "http://169.254.169.254/latest/meta-data",
+            "http://2852039166/",
+            "http://0/",
+            "http://[::]/",
+            "http://[::ffff:10.0.0.1]/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://[64:ff9b::a00:1]/",
+            "http://[2002:a00:1::]/",
+            "http://[fd00::1]/",
+            "http://[fe80::1]/",
+            "http://100.64.0.1/",
+            "http://224.0.0.1/",
+            "http://203.0.113.1/",
+            "http://255.255.255.255/",
+            "http://198.18.0.1/",
         ] {
             check(special, Err(Bad::Address(Refusal::NotPublic)));
         }

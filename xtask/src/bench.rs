@@ -1,0 +1,69 @@
+//! `cargo xtask bench`: what things cost, always beside a reference in the same run. Nothing is asserted.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::build;
+use crate::process::{run, say};
+use crate::setup::Tools;
+
+/// What can be measured.
+#[derive(clap::Subcommand)]
+pub enum What {
+    /// The snippet on a page, in a slowed-down Chromium, beside plain JavaScript that does the same
+    Snippet {
+        /// How many times each page is visited
+        #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u16).range(1..))]
+        rounds: u16,
+    },
+}
+
+/// Node has both compressors; a crate for each would be compiled before every command.
+const BYTES: &str = r"
+const { gzipSync, brotliCompressSync } = require('node:zlib');
+const weights = (file) => {
+  const bytes = require('node:fs').readFileSync(file);
+  return [bytes, gzipSync(bytes, { level: 9 }), brotliCompressSync(bytes)].map((packed) => packed.length);
+};
+console.log('| bytes | raw | gzip | brotli |\n|---|---:|---:|---:|');
+for (const [title, ...files] of [
+  ['selgeo.js', 'selgeo.js'],
+  ['selgeo.js and selgeo-fallback.js', 'selgeo.js', 'selgeo-fallback.js'],
+  ['plain JS, minified', 'plain.js'],
+]) {
+  const sums = files.map(weights).reduce((sum, more) => sum.map((bytes, at) => bytes + more[at]));
+  console.log(['', title, ...sums.map((bytes) => bytes.toLocaleString('en')), ''].join(' | ').trim());
+}";
+
+/// Measures, and prints tables in Markdown.
+pub fn run_one(root: &Path, tools: &Tools, what: &What) -> Result<()> {
+    match what {
+        What::Snippet { rounds } => snippet(root, tools, *rounds),
+    }
+}
+
+/// The scripts are put into `build/bench`; `tests/benches/snippet.rs` drives the browser.
+fn snippet(root: &Path, tools: &Tools, rounds: u16) -> Result<()> {
+    build::script(root, tools)?;
+    let folder = root.join("build").join("bench");
+    fs::create_dir_all(&folder)?;
+    for name in ["selgeo.js", "selgeo-fallback.js"] {
+        let built = root.join("build").join("assets").join("v1").join(name);
+        fs::copy(&built, folder.join(name)).with_context(|| format!("{} is not there", built.display()))?;
+    }
+    let mut esbuild = tools.command(tools.npm_bin.join("esbuild"));
+    esbuild
+        .arg("tests/benches/plain.js")
+        .args(["--minify", "--format=iife", "--target=es2021", "--log-level=warning"])
+        .arg(format!("--outfile={}", folder.join("plain.js").display()));
+    run(esbuild.current_dir(root))?;
+    run(tools.command(&tools.node).args(["-e", BYTES]).current_dir(&folder))?;
+    say(&format!("Visiting pages in Chromium, {rounds} rounds and one before them, half a minute each"));
+    let mut cargo = build::cargo(tools);
+    // Only the browser is measured: the program that drives it need not be fast.
+    cargo.args(["bench", "--quiet", "--package", "e2e", "--bench", "snippet", "--profile", "dev"]);
+    cargo.args(["--", "--rounds", &rounds.to_string()]).current_dir(root);
+    run(&mut cargo).context("the bench broke off. See its message above")
+}
