@@ -57,13 +57,22 @@ pub fn prepare(root: &Path) -> Result<Tools> {
     Ok(Tools { node, npm_bin, wasm_bindgen: bindgen.path(&cache), worker_build: build.path(&cache) })
 }
 
-/// Finds or installs what only the end-to-end tests need: the official client libraries, and geckodriver where they are told
-/// by `CI=true` to drive Firefox. Gives its path.
-pub fn prepare_tests(root: &Path) -> Result<Option<PathBuf>> {
+/// What only the end-to-end tests need, beside what lies in `node_modules`.
+#[derive(Default)]
+pub struct TestTools {
+    /// The driver of Firefox; with `CI=true` only.
+    pub geckodriver: Option<PathBuf>,
+    /// A Python that has the official library for webhooks; with `CI=true` only.
+    pub python: Option<PathBuf>,
+}
+
+/// Finds or installs what only the end-to-end tests need: the official client libraries, and with `CI=true` what the other
+/// browsers and languages take.
+pub fn prepare_tests(root: &Path) -> Result<TestTools> {
     let folder = root.join("tests").join("clients");
-    npm_packages(&folder, "Installing Stripe's library for the tests from npm (once, about 5 seconds)")?;
+    npm_packages(&folder, "Installing the official libraries for the tests from npm (once, about 10 seconds)")?;
     if env::var_os("CI").is_none_or(|value| value != "true") {
-        return Ok(None);
+        return Ok(TestTools::default());
     }
     let geckodriver = Tool {
         package: "geckodriver",
@@ -73,7 +82,26 @@ pub fn prepare_tests(root: &Path) -> Result<Option<PathBuf>> {
     };
     let cache = cache()?;
     install(&cache, &[&geckodriver])?;
-    Ok(Some(geckodriver.path(&cache)))
+    let python = python(&cache, &folder.join("requirements.txt"))?;
+    Ok(TestTools { geckodriver: Some(geckodriver.path(&cache)), python: Some(python) })
+}
+
+/// A Python with the packages of that list.
+fn python(cache: &Path, requirements: &Path) -> Result<PathBuf> {
+    let text = fs::read(requirements).with_context(|| format!("{} cannot be read", requirements.display()))?;
+    let folder = cache.join(format!("python-{}", &hex::encode(Sha256::digest(&text))[..16]));
+    let (python, done) = (folder.join("bin").join("python"), folder.join(".selgeo-installed"));
+    if done.exists() {
+        return Ok(python);
+    }
+    say("Installing the official library for webhooks from PyPI (once, about 10 seconds)");
+    let made = run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
+    made.context("Python cannot make an environment. Install it (on Debian: `apt-get install python3 python3-venv`)")?;
+    let mut pip = Command::new(&python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--requirement"]);
+    run(pip.arg(requirements)).context("pip could not install the packages. See its message above")?;
+    fs::write(&done, "")?;
+    Ok(python)
 }
 
 impl Tools {

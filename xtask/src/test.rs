@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::build;
 use crate::process::{self, Timer, say};
-use crate::setup::{self, Tools, WASM};
+use crate::setup::{self, TestTools, Tools, WASM};
 use crate::sites;
 use crate::size;
 
@@ -22,18 +22,18 @@ pub fn run(root: &Path) -> ExitCode {
     let timer = Timer::start();
     let mut report = Report::default();
     let set_up = |_: &mut Counts| {
-        let geckodriver = setup::prepare_tests(root)?;
-        Ok((setup::prepare(root)?, geckodriver))
+        let for_tests = setup::prepare_tests(root)?;
+        Ok((setup::prepare(root)?, for_tests))
     };
     match report.part("set-up", set_up) {
-        Some((tools, geckodriver)) => parts(root, &tools, geckodriver.as_deref(), &mut report),
+        Some((tools, for_tests)) => parts(root, &tools, &for_tests, &mut report),
         None => say("Nothing else can run without its tools"),
     }
     report.print(&timer);
     if report.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn parts(root: &Path, tools: &Tools, geckodriver: Option<&Path>, report: &mut Report) {
+fn parts(root: &Path, tools: &Tools, for_tests: &TestTools, report: &mut Report) {
     let cargo = || {
         let mut cargo = build::cargo(tools);
         cargo.current_dir(root);
@@ -71,8 +71,11 @@ fn parts(root: &Path, tools: &Tools, geckodriver: Option<&Path>, report: &mut Re
         let own = env::current_exe().context("the task runner's own path is not known")?;
         let mut tests = cargo();
         tests.args(["test", "--no-fail-fast", "-p", "e2e"]).env("SELGEO_XTASK", own);
-        if let Some(geckodriver) = geckodriver {
+        if let Some(geckodriver) = &for_tests.geckodriver {
             tests.env("SELGEO_GECKODRIVER", geckodriver);
+        }
+        if let Some(python) = &for_tests.python {
+            tests.env("SELGEO_TEST_PYTHON", python);
         }
         counts.cargo_test(&mut tests)
     });

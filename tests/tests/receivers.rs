@@ -1,0 +1,262 @@
+//! What a merchant's server does with webhooks: the receivers of `www/docs/webhooks.md`, run as they stand there, and the official
+//! libraries, each on real deliveries.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use e2e::{Client, Server, wait_for};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use ureq::http::{HeaderMap, HeaderName};
+
+e2e::suite! {
+    Shop::start;
+    the_official_libraries_verify_before_during_and_after_a_rotation,
+    the_receivers_of_the_docs_take_what_is_ours_and_nothing_else,
+}
+
+const WITHIN: Duration = Duration::from_secs(30);
+/// Go and cargo compile first.
+const STARTED_WITHIN: Duration = Duration::from_secs(240);
+
+struct Shop {
+    api: Client,
+    catcher: Catcher,
+    _server: Server,
+}
+
+impl Shop {
+    fn start() -> Result<Self> {
+        let server = Server::start()?;
+        let api = Client::new(server.url()).with_key(server.text("/bench/keys/sk_test")?);
+        Ok(Self { api, catcher: Catcher::start()?, _server: server })
+    }
+
+    /// An endpoint of its own at a port of this machine: its id and its secret.
+    fn endpoint(&self, port: u16) -> Result<(String, String)> {
+        let body = json!({"url": format!("http://127.0.0.1:{port}/selgeo"), "events": ["*"]});
+        let made = self.api.post("/api/v1/webhook-endpoints", &body)?.expect(201)?;
+        let text = |field: &str| made[field].as_str().map(str::to_owned).context("no text");
+        Ok((text("id")?, text("secret")?))
+    }
+
+    /// Has an endpoint pinged; gives the delivery's id.
+    fn ping(&self, endpoint: &str) -> Result<String> {
+        let path = format!("/api/v1/webhook-endpoints/{endpoint}/ping");
+        let owed = self.api.post(&path, &json!({}))?.expect(202)?;
+        owed["id"].as_str().map(str::to_owned).context("no id")
+    }
+
+    fn wait_until_delivered(&self, delivery: &str) -> Result<()> {
+        wait_for("the delivery", WITHIN, || {
+            let shown = self.api.get(&format!("/api/v1/webhook-deliveries/{delivery}"), &[])?.expect(200)?;
+            Ok((shown["status"] == "delivered").then_some(()))
+        })
+    }
+
+    fn remove(&self, endpoint: &str) -> Result<()> {
+        let path = format!("/api/v1/webhook-endpoints/{endpoint}");
+        let status = self.api.send("DELETE", &path, &[], "")?.status;
+        ensure!(status == 204, "{status}");
+        Ok(())
+    }
+}
+
+/// What came to a receiver.
+#[derive(Clone, Debug)]
+struct Caught {
+    headers: HashMap<String, String>,
+    body: String,
+}
+
+/// A receiver that takes everything.
+struct Catcher {
+    server: Arc<tiny_http::Server>,
+    thread: Option<JoinHandle<()>>,
+    caught: Arc<Mutex<Vec<Caught>>>,
+}
+
+impl Catcher {
+    fn start() -> Result<Self> {
+        let server = tiny_http::Server::http("127.0.0.1:0").map_err(|error| anyhow::anyhow!("no port: {error}"))?;
+        let (server, caught) = (Arc::new(server), Arc::new(Mutex::new(Vec::new())));
+        let (serving, catching) = (server.clone(), caught.clone());
+        let thread = thread::spawn(move || {
+            for mut request in serving.incoming_requests() {
+                let mut body = String::new();
+                let _ = request.as_reader().read_to_string(&mut body);
+                let headers = request.headers().iter();
+                let headers =
+                    headers.map(|one| (one.field.to_string().to_lowercase(), one.value.to_string())).collect();
+                catching.lock().unwrap_or_else(PoisonError::into_inner).push(Caught { headers, body });
+                let _ = request.respond(tiny_http::Response::empty(204));
+            }
+        });
+        Ok(Self { server, thread: Some(thread), caught })
+    }
+
+    fn port(&self) -> u16 {
+        self.server.server_addr().to_ip().map_or(0, |address| address.port())
+    }
+
+    /// The next that comes.
+    fn next(&self) -> Result<Caught> {
+        wait_for("a webhook", WITHIN, || Ok(self.caught.lock().unwrap_or_else(PoisonError::into_inner).pop()))
+    }
+}
+
+impl Drop for Catcher {
+    fn drop(&mut self) {
+        self.server.unblock();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn clients() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
+}
+
+/// What each official library says to a webhook under a secret: `verified` or `refused`.
+fn verdicts(secret: &str, caught: &Caught) -> Result<Vec<String>> {
+    let mut rust = HeaderMap::new();
+    for (name, value) in &caught.headers {
+        rust.insert(HeaderName::try_from(name.as_str())?, value.parse()?);
+    }
+    let verified = standardwebhooks::Webhook::new(secret)?.verify(caught.body.as_bytes(), &rust).is_ok();
+    let mut all = vec![format!("Rust: {}", if verified { "verified" } else { "refused" })];
+    let given =
+        |library: &str| json!({"library": library, "secret": secret, "body": caught.body, "headers": caught.headers});
+    let mut node = Command::new("node");
+    node.arg(clients().join("verify.mjs"));
+    let told = filter(&mut node, &[given("standardwebhooks"), given("svix")])?;
+    all.extend(told.iter().zip(["Node", "Svix"]).map(|(word, name)| format!("{name}: {word}")));
+    match std::env::var_os("SELGEO_TEST_PYTHON") {
+        Some(python) => {
+            let mut python = Command::new(python);
+            python.arg(clients().join("verify.py"));
+            all.extend(filter(&mut python, &[given("")])?.iter().map(|word| format!("Python: {word}")));
+        }
+        None => println!("    Python's library is not installed: `cargo xtask test` brings it where there is Python"),
+    }
+    Ok(all)
+}
+
+/// Runs a program that answers each line with a line.
+fn filter(command: &mut Command, lines: &[Value]) -> Result<Vec<String>> {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut stdin = child.stdin.take().context("no pipe")?;
+    for line in lines {
+        writeln!(stdin, "{line}")?;
+    }
+    drop(stdin);
+    let stdout = child.stdout.take().context("no pipe")?;
+    let told = BufReader::new(stdout).lines().collect::<std::io::Result<Vec<_>>>()?;
+    ensure!(child.wait()?.success() && told.len() == lines.len(), "{command:?} said {told:?}");
+    Ok(told)
+}
+
+fn the_official_libraries_verify_before_during_and_after_a_rotation(shop: &mut Shop) -> Result<()> {
+    let (endpoint, old) = shop.endpoint(shop.catcher.port())?;
+    let strange = format!("whsec_{}", "0".repeat(64));
+    let check = |caught: &Caught, secret: &str, word: &str| -> Result<()> {
+        for verdict in verdicts(secret, caught)? {
+            ensure!(verdict.ends_with(word), "{verdict} instead of {word}");
+        }
+        Ok(())
+    };
+    let pinged = || -> Result<Caught> {
+        shop.ping(&endpoint)?;
+        shop.catcher.next()
+    };
+    let caught = pinged()?;
+    check(&caught, &old, "verified")?;
+    check(&caught, &strange, "refused")?;
+    let changed = Caught { body: caught.body.replace("webhook.test", "payout.paid"), ..caught };
+    check(&changed, &old, "refused")?;
+
+    let path = format!("/api/v1/webhook-endpoints/{endpoint}");
+    let rotated = shop.api.post(&format!("{path}/rotate"), &json!({}))?.expect(200)?;
+    let new = rotated["secret"].as_str().context("no secret")?.to_owned();
+    ensure!(new != old, "the secret is as it was");
+    let caught = pinged()?;
+    check(&caught, &old, "verified")?;
+    check(&caught, &new, "verified")?;
+
+    shop.api.post(&format!("{path}/switch"), &json!({}))?.expect(200)?;
+    let caught = pinged()?;
+    check(&caught, &old, "refused")?;
+    check(&caught, &new, "verified")?;
+    shop.remove(&endpoint)
+}
+
+/// A program that is killed at the end.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A code block of the docs, by the name that stands behind its language.
+fn block<'a>(docs: &'a str, name: &str) -> Result<&'a str> {
+    let (_, rest) = docs.split_once(&format!(" {name}\n")).with_context(|| format!("the docs have no {name}"))?;
+    rest.split_once("```").map(|(code, _)| code).with_context(|| format!("{name} has no end"))
+}
+
+fn the_receivers_of_the_docs_take_what_is_ours_and_nothing_else(shop: &mut Shop) -> Result<()> {
+    let docs = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../www/docs/webhooks.md"))?;
+    let example = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/receiver.rs"))?;
+    ensure!(example.ends_with(block(&docs, "receiver.rs")?), "examples/receiver.rs is another than the docs'");
+    let folder = TempDir::new()?;
+    for (name, program) in [
+        ("receiver.mjs", "node"),
+        ("receiver.py", "python3"),
+        ("receiver.php", "php"),
+        ("receiver.go", "go"),
+        ("receiver.rs", "cargo"),
+    ] {
+        if Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).spawn().is_err() {
+            println!("    {name} was not run: there is no {program} here");
+            continue;
+        }
+        let file = folder.path().join(name);
+        fs::write(&file, block(&docs, name)?)?;
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let mut command = Command::new(program);
+        match program {
+            "php" => command.arg("-S").arg(format!("127.0.0.1:{port}")).arg(&file),
+            "go" => command.arg("run").arg(&file),
+            "cargo" => command.args(["run", "--quiet", "-p", "e2e", "--example", "receiver"]),
+            _ => command.arg(&file),
+        };
+        let (endpoint, secret) = shop.endpoint(port)?;
+        command.env("PORT", port.to_string()).env("SELGEO_WEBHOOK_SECRET", &secret);
+        let _running = Running(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?);
+        wait_for(name, STARTED_WITHIN, || Ok(TcpStream::connect(("127.0.0.1", port)).ok().map(drop)))?;
+        let delivery = shop.ping(&endpoint)?;
+        shop.wait_until_delivered(&delivery).with_context(|| format!("to {name}"))?;
+
+        // The same again as a stranger would send it: changed, and signed by nobody.
+        let shown = shop.api.get(&format!("/api/v1/webhook-deliveries/{delivery}"), &[])?.expect(200)?;
+        let signature = shown["attempts"][0]["headers"]["x-selgeo-signature"].as_str().context("no signature")?;
+        let stranger = Client::new(format!("http://127.0.0.1:{port}"));
+        for (signature, body) in [(signature, "{}"), ("", "{}"), ("t=1,v1=00", "{}"), ("t=x,v1=", "{}")] {
+            let answer = stranger.send("POST", "/selgeo", &[("x-selgeo-signature", signature)], body)?;
+            ensure!(answer.status == 400, "{name} answers {} to {signature:?}", answer.status);
+        }
+        shop.remove(&endpoint)?;
+    }
+    Ok(())
+}
