@@ -116,7 +116,9 @@ impl Asked<'_> {
         let head = {
             let signal = controller.signal();
             match select(pin!(self.head(&signal)), deadline.as_mut()).await {
-                Either::Left((head, _)) => head.map_err(|error| Unreached::Failed(worker::Error::from(error).to_string())),
+                Either::Left((head, _)) => {
+                    head.map_err(|error| Unreached::Failed(worker::Error::from(error).to_string()))
+                }
                 Either::Right(_) => Err(Unreached::TimedOut),
             }
         };

@@ -125,7 +125,9 @@ mod tests {
 
     #[test]
     fn a_name_that_is_not_there_has_no_address() {
-        for none in [r#"{"Status":3}"#, r#"{"Status":0}"#, r#"{"Status":0,"Answer":null}"#, r#"{"Status":0,"Answer":[]}"#] {
+        for none in
+            [r#"{"Status":3}"#, r#"{"Status":0}"#, r#"{"Status":0,"Answer":null}"#, r#"{"Status":0,"Answer":[]}"#]
+        {
             assert_eq!(read(none, Kind::A), Ok(vec![]), "{none}");
         }
     }
