@@ -202,7 +202,7 @@ fn refuse_disabled(endpoint: &Endpoint) -> Result<(), ApiError> {
     }
 }
 
-/// `POST …/{id}/resend`: owes again what failed since a moment. A call that says `more` has left some: repeat it.
+/// `POST …/{id}/resend`: owes again what failed of the events that happened since a moment. A call that says `more` has left some: repeat it.
 pub async fn resend(
     State(app): State<Arc<App>>,
     Extension(call): Extension<Call>,
