@@ -20,8 +20,8 @@ const LOOKS_MAX: u32 = 500;
 pub struct Server {
     folder: TempDir,
     bare: bool,
-    /// Where it asks Stripe's API.
-    stripe_api: Option<String>,
+    /// Variables of its environment, which say what is different about it.
+    env: Vec<(&'static str, String)>,
     running: Option<Running>,
     port: u16,
     dev: Value,
@@ -35,22 +35,28 @@ struct Running {
 impl Server {
     /// Starts a server with the demo and bench workspaces.
     pub fn start() -> Result<Self> {
-        Self::start_with(false, None)
+        Self::start_with(false, &[])
     }
 
     /// Starts a server that asks Stripe's API at this origin.
     pub fn start_asking(stripe_api: &str) -> Result<Self> {
-        Self::start_with(false, Some(stripe_api.to_owned()))
+        Self::start_with(false, &[("STRIPE_API_BASE", stripe_api)])
+    }
+
+    /// Starts a server that sends webhooks as a deployment does, to no address of this machine, and asks this resolver.
+    pub fn start_without_loopback(resolver: &str) -> Result<Self> {
+        Self::start_with(false, &[("SELGEO_LOOPBACK", "0"), ("DNS_OVER_HTTPS_URL", resolver)])
     }
 
     /// Starts a server without any workspace.
     pub fn start_bare() -> Result<Self> {
-        Self::start_with(true, None)
+        Self::start_with(true, &[])
     }
 
-    fn start_with(bare: bool, stripe_api: Option<String>) -> Result<Self> {
+    fn start_with(bare: bool, env: &[(&'static str, &str)]) -> Result<Self> {
         let folder = TempDir::new()?;
-        let mut server = Self { folder, bare, stripe_api, running: None, port: 0, dev: Value::Null };
+        let env = env.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let mut server = Self { folder, bare, env, running: None, port: 0, dev: Value::Null };
         server.restart()?;
         Ok(server)
     }
@@ -116,9 +122,7 @@ impl Server {
         if self.bare {
             command.arg("--bare");
         }
-        if let Some(stripe_api) = &self.stripe_api {
-            command.env("STRIPE_API_BASE", stripe_api);
-        }
+        command.envs(self.env.iter().map(|(name, value)| (*name, value)));
         let log = File::options().create(true).append(true).open(self.folder.path().join("server.log"))?;
         // Its standard input is held open by `child`: when this process is killed, the server ends too.
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).spawn()?;

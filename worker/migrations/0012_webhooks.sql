@@ -39,7 +39,7 @@ CREATE TABLE webhook_deliveries (
   finished_at INTEGER,
   CHECK ((status = 'pending') = (next_attempt_at IS NOT NULL)),
   CHECK ((status = 'pending') = (finished_at IS NULL))
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX webhook_deliveries_due ON webhook_deliveries (endpoint_id, next_attempt_at) WHERE status = 'pending';
 CREATE INDEX webhook_deliveries_of_workspace ON webhook_deliveries (workspace_id, mode, id);
 -- A wipe deletes events, and must find what hangs on them.
@@ -69,15 +69,11 @@ BEGIN
   INSERT INTO webhook_deliveries
     (id, workspace_id, mode, endpoint_id, event_id, status, next_attempt_at, created_at, finished_at)
   SELECT 'whd_' || substr(NEW.id, 5, 18) || substr(e.id, -8), NEW.workspace_id, NEW.mode, e.id, NEW.id,
-    CASE e.status WHEN 'enabled' THEN 'pending' ELSE 'dead_letter' END,
-    CASE e.status WHEN 'enabled' THEN NEW.created_at END,
-    NEW.created_at,
-    CASE e.status WHEN 'enabled' THEN NULL ELSE NEW.created_at END
+    iif(e.status = 'enabled', 'pending', 'dead_letter'), iif(e.status = 'enabled', NEW.created_at, NULL), NEW.created_at,
+    iif(e.status = 'enabled', NULL, NEW.created_at)
   FROM webhook_endpoints e
   WHERE e.workspace_id = NEW.workspace_id AND e.mode = NEW.mode AND e.deleted_at IS NULL
     AND e.disabled_reason IS NOT 'by_hand'
-    AND CASE NEW.type
-      WHEN 'webhook.test' THEN e.id = NEW.subject
-      ELSE EXISTS (SELECT 1 FROM json_each(e.events) WHERE value IN ('*', NEW.type))
-    END;
+    AND iif(NEW.type = 'webhook.test', e.id = NEW.subject,
+      EXISTS (SELECT 1 FROM json_each(e.events) WHERE value IN ('*', NEW.type)));
 END;

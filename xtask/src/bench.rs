@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: what things cost, always beside a reference in the same run. Nothing is asserted.
 
-use std::fs;
 use std::path::Path;
+use std::{env, fs};
 
 use anyhow::{Context, Result};
 
@@ -17,6 +17,12 @@ pub enum What {
         /// How many times each page is visited
         #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u16).range(1..))]
         rounds: u16,
+    },
+    /// Outgoing webhooks: from a cause to its delivery under 100 conversions a second, and deliveries a second to one endpoint
+    Webhooks {
+        /// For how long conversions come in
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+        seconds: u16,
     },
 }
 
@@ -41,6 +47,7 @@ for (const [title, ...files] of [
 pub fn run_one(root: &Path, tools: &Tools, what: &What) -> Result<()> {
     match what {
         What::Snippet { rounds } => snippet(root, tools, *rounds),
+        What::Webhooks { seconds } => webhooks(root, tools, *seconds),
     }
 }
 
@@ -61,9 +68,20 @@ fn snippet(root: &Path, tools: &Tools, rounds: u16) -> Result<()> {
     run(esbuild.current_dir(root))?;
     run(tools.command(&tools.node).args(["-e", BYTES]).current_dir(&folder))?;
     say(&format!("Visiting pages in Chromium, {rounds} rounds and one before them, half a minute each"));
+    drive(root, tools, "snippet", ["--rounds", &rounds.to_string()])
+}
+
+/// `tests/benches/webhooks.rs` starts the server, reports the conversions and receives.
+fn webhooks(root: &Path, tools: &Tools, seconds: u16) -> Result<()> {
+    build::run(root, tools)?;
+    say(&format!("Reporting conversions for {seconds} seconds, and about a minute more"));
+    drive(root, tools, "webhooks", ["--seconds", &seconds.to_string()])
+}
+
+/// Runs one of `tests/benches`. Only the browser or the server is measured: the program that drives it need not be fast.
+fn drive(root: &Path, tools: &Tools, bench: &str, args: [&str; 2]) -> Result<()> {
+    let own = env::current_exe().context("the task runner's own path is not known")?;
     let mut cargo = build::cargo(tools);
-    // Only the browser is measured: the program that drives it need not be fast.
-    cargo.args(["bench", "--quiet", "--package", "e2e", "--bench", "snippet", "--profile", "dev"]);
-    cargo.args(["--", "--rounds", &rounds.to_string()]).current_dir(root);
-    run(&mut cargo).context("the bench broke off. See its message above")
+    cargo.args(["bench", "--quiet", "--package", "e2e", "--bench", bench, "--profile", "dev", "--"]).args(args);
+    run(cargo.env("SELGEO_XTASK", own).current_dir(root)).context("the bench broke off. See its message above")
 }

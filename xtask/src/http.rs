@@ -35,6 +35,18 @@ impl Client {
         Answer::read(url, request.send(body))
     }
 
+    /// Gets, with further headers.
+    pub fn get(&self, url: &str, headers: &[(&str, &str)]) -> Result<Answer> {
+        let request = headers.iter().fold(self.0.get(url), |request, (name, value)| request.header(*name, *value));
+        Answer::read(url, request.call())
+    }
+
+    /// Deletes, with further headers.
+    pub fn delete(&self, url: &str, headers: &[(&str, &str)]) -> Result<Answer> {
+        let request = headers.iter().fold(self.0.delete(url), |request, (name, value)| request.header(*name, *value));
+        Answer::read(url, request.call())
+    }
+
     /// Posts an object with a Bearer token, and expects 201 with an object.
     pub fn create(&self, url: &str, token: &str, body: &Value) -> Result<Value> {
         let made = self.create_unless_there(url, token, body)?;

@@ -11,6 +11,7 @@ mod dev;
 mod disposable;
 mod fuzz;
 mod http;
+mod listen;
 mod process;
 mod replay;
 mod seed;
@@ -42,6 +43,8 @@ enum Command {
     Sites,
     /// Send a correctly signed Stripe event to the running `cargo xtask dev`
     Stripe(stripe_event::Options),
+    /// Forward the events of the running `cargo xtask dev` to a receiver on this machine, and print what became of each
+    Listen(listen::Options),
     /// Make every stored decision and commission again, and name what differs; nothing is written
     Replay(replay::Options),
     /// Print what a draft of a program's rules would change, participant by participant; nothing is written
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Command::Build => setup::prepare(&root).and_then(|tools| build::run(&root, &tools)),
         Command::Sites => setup::prepare(&root).and_then(|tools| sites::build(&root, &tools)),
         Command::Stripe(options) => stripe_event::run(&root, &options),
+        Command::Listen(options) => listen::run(&root, &options),
         Command::Replay(options) => replay::run(&root, &options),
         Command::Simulate(draft) => replay::simulate(&root, &draft),
         Command::Size(options) => setup::prepare(&root).and_then(|tools| size::run(&root, &tools, &options)),

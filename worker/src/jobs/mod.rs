@@ -5,8 +5,10 @@ mod stripe_event;
 mod stripe_lookup;
 
 use domain::fact::StripeFact;
+use domain::ids::DeliveryId;
 use domain::mode::Mode;
 use domain::time::{DAY_MS, Instant};
+use domain::webhook::schedule::LOG_KEPT_MS;
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use stripe::event::{Event, Reading};
@@ -14,7 +16,7 @@ use stripe::event::{Event, Reading};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::store::clicks::{self, ClickRecord};
-use crate::store::{DbError, Scope, stripe_events, stripe_lookups};
+use crate::store::{DbError, Scope, stripe_events, stripe_lookups, webhooks};
 
 /// Rows that one sweep takes up.
 const SWEEP_ROWS_MAX: i64 = 200;
@@ -24,6 +26,8 @@ const BODIES_KEPT_DAYS: i64 = 90;
 const SWEEP_LOOKUPS_MAX: i64 = 50;
 /// Look-ups that are under way at once: of the six connections that the platform allows, one is left for others.
 const LOOKUPS_AT_ONCE: usize = 5;
+/// Deliveries that one sweep purges: well over a million a day.
+const SWEEP_DELIVERIES_MAX: i64 = 1_000;
 /// Clicks that one statement writes. D1 binds at most 2 MB, and a record, its every character escaped, is under 30 kB.
 const CLICKS_PER_STATEMENT: usize = 50;
 
@@ -187,7 +191,8 @@ async fn write_clicks(app: &App, records: &[ClickRecord]) -> bool {
 }
 
 /// Finds work by state: what a lost message was for, and what only time brings. Approves what is due, and
-/// purges what was kept long enough.
+/// purges what was kept long enough. It sends no webhook: whoever runs it nudges the lanes of all endpoints that are owed
+/// something by then (`store::webhooks::due_endpoints`), which is what makes webhooks certain.
 pub async fn sweep(app: &App) -> Result<Vec<Message>, DbError> {
     let now: Instant = app.clock.now();
     let mut messages = Vec::new();
@@ -208,6 +213,10 @@ pub async fn sweep(app: &App) -> Result<Vec<Message>, DbError> {
     let purge = stripe_events::purge_bodies(now.plus_ms(-BODIES_KEPT_DAYS * DAY_MS), SWEEP_ROWS_MAX);
     if let Err(error) = app.db.rows(purge).await {
         crate::log(&format!("purge of bodies: {error}"));
+    }
+    let kept_since = DeliveryId::least(now.plus_ms(-LOG_KEPT_MS));
+    if let Err(error) = app.db.batch(webhooks::purge(&kept_since, SWEEP_DELIVERIES_MAX)).await {
+        crate::log(&format!("purge of deliveries: {error}"));
     }
     Ok(messages)
 }

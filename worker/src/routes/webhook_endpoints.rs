@@ -24,7 +24,7 @@ use crate::shapes::webhooks as shapes;
 use crate::store::webhooks::{self as table, Endpoint};
 use crate::store::{Scope, events};
 use crate::webhooks::URL_CHARS_MAX;
-use crate::webhooks::lane::secret_purpose;
+use crate::webhooks::lane::{GIVEN_UP_AT_ONCE, secret_purpose};
 use crate::webhooks::target;
 
 /// Hours for which an old secret signs beside the new one, unless the caller says otherwise.
@@ -46,7 +46,7 @@ pub async fn create(
     let given = fields.required_text("url", URL_CHARS_MAX);
     let url = url(&app, &mut fields, &given, scope.mode).await;
     let events = event_types(&mut fields);
-    if events.is_none() && fields.raw("events").is_none_or(Json::is_null) {
+    if events.is_none() && fields.raw("events").is_none() {
         fields.error("events", format!("must list event types, or [\"{EVERYTHING}\"] for all of them"));
     }
     fields.finish()?;
@@ -93,7 +93,7 @@ async fn url(app: &App, fields: &mut Fields, given: &str, mode: Mode) -> Option<
 }
 
 fn event_types(fields: &mut Fields) -> Option<Vec<String>> {
-    let given = fields.raw("events").filter(|given| !given.is_null())?.clone();
+    let given = fields.raw("events")?.clone();
     let texts = given.as_array().map(|list| list.iter().map(Json::as_str).collect::<Option<Vec<_>>>());
     let Some(Some(names)) = texts.filter(|names| names.as_ref().is_none_or(|names| !names.is_empty())) else {
         fields.error("events", "must be a list of event types, not empty");
@@ -168,10 +168,10 @@ pub async fn delete(
     request: Request,
 ) -> Result<Response, ApiError> {
     let scope = management::enter(&app, &call, request.headers()).await?;
-    let deleted = app.db.batch(vec![table::delete(&scope, &id, call.now)]).await?;
-    if deleted.iter().all(Vec::is_empty) {
-        return Err(ApiError::NotFound("webhook endpoint"));
-    }
+    let endpoint = find(&app, &scope, &id).await?;
+    // What is more than this its lane gives up.
+    let given_up = table::give_up(&endpoint.id, call.now, GIVEN_UP_AT_ONCE);
+    app.db.batch(vec![table::delete(&scope, &endpoint.id, call.now), given_up]).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -202,7 +202,7 @@ fn refuse_disabled(endpoint: &Endpoint) -> Result<(), ApiError> {
     }
 }
 
-/// `POST …/{id}/resend`: owes again what failed since a moment. A call that says `more` has left some: repeat it.
+/// `POST …/{id}/resend`: owes again what failed of the events that happened since a moment. A call that says `more` has left some: repeat it.
 pub async fn resend(
     State(app): State<Arc<App>>,
     Extension(call): Extension<Call>,
@@ -211,7 +211,7 @@ pub async fn resend(
 ) -> Result<Response, ApiError> {
     let (scope, mut fields) = management::enter_with_body(&app, &call, request).await?;
     let since: Option<Instant> = fields.instant("since");
-    if since.is_none() && fields.raw("since").is_none_or(Json::is_null) {
+    if since.is_none() && fields.raw("since").is_none() {
         fields.error("since", "must say since when, such as 2026-11-01T00:00:00Z");
     }
     fields.finish()?;
@@ -264,12 +264,15 @@ pub async fn act(
         return Err(ApiError::NotFound("path"));
     }
     let endpoint = find(&app, &scope, &id).await?;
-    let statement = match verb.as_str() {
-        "enable" => table::set_status(&scope, &endpoint.id, None),
-        "disable" => table::set_status(&scope, &endpoint.id, Some(DisabledReason::ByHand)),
-        _ => table::switch(&scope, &endpoint.id),
+    let batch = match verb.as_str() {
+        "enable" => vec![table::set_status(&scope, &endpoint.id, None)],
+        "disable" => vec![
+            table::set_status(&scope, &endpoint.id, Some(DisabledReason::ByHand)),
+            table::give_up(&endpoint.id, call.now, GIVEN_UP_AT_ONCE),
+        ],
+        _ => vec![table::switch(&scope, &endpoint.id)],
     };
-    app.db.batch(vec![statement]).await?;
+    app.db.batch(batch).await?;
     shown(&app, &call, &scope, &id).await
 }
 

@@ -21,10 +21,10 @@ use crate::store::{DbError, programs};
 const ATTEMPTS_MAX: u32 = 3;
 
 /// `POST …/wipe-test-data`: deletes what happened in test mode and keeps the set-up (programs, partners, participants, links,
-/// codes, hosts, keys, connections) and the acts.
+/// codes, hosts, keys, connections, webhook endpoints) and the acts.
 ///
 /// Without `program_id`: every family of sales with its conversions, decisions, commissions and entries; then Stripe events
-/// and their bodies, refused decisions, clicks, and events of the outbox. With one: every family of which a sale is or was
+/// and their bodies, refused decisions, clicks, and events of the outbox with their deliveries. With one: every family of which a sale is or was
 /// credited to the program, whole, with the Stripe events and outbox events of these sales; then the clicks on its links.
 /// Sales credited to nobody, refused reports and participants' events belong to no program, and stay.
 ///

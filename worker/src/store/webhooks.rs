@@ -83,11 +83,13 @@ pub fn decode(row: &Row) -> Result<Endpoint, DbError> {
     })
 }
 
-/// Changes where and of what it is told.
+/// Changes where and of what it is told. At another URL it has never failed.
 pub fn change(scope: &Scope, id: &EndpointId, url: &str, events: &[String]) -> Result<Statement, DbError> {
-    let statement = Statement::new("UPDATE webhook_endpoints SET url = ?, events = ? ");
+    let statement = Statement::new(
+        "UPDATE webhook_endpoints SET url = ?1, events = ?2, failing_since = CASE WHEN url = ?1 THEN failing_since END ",
+    );
     let statement = statement.bind(url).bind(super::to_json(&events)?);
-    Ok(scope.bound(statement).push(" AND id = ?").bind(id.as_str()))
+    Ok(scope.bound(statement).push(" AND deleted_at IS NULL AND id = ?").bind(id.as_str()))
 }
 
 /// Enables it, or disables it for a reason. Enabled, it is taken for one that never failed.
@@ -97,16 +99,16 @@ pub fn set_status(scope: &Scope, id: &EndpointId, reason: Option<DisabledReason>
         Statement::new("UPDATE webhook_endpoints SET status = ?, disabled_reason = ?, failing_since = NULL ")
             .bind(status.as_str())
             .bind(reason.map(DisabledReason::as_str));
-    scope.bound(statement).push(" AND id = ?").bind(id.as_str())
+    scope.bound(statement).push(" AND deleted_at IS NULL AND id = ?").bind(id.as_str())
 }
 
-/// Removes it. Its log stays until it is purged.
-pub fn delete(scope: &Scope, id: &str, now: Instant) -> Statement {
+/// Removes it, with its secrets. Its log stays until it is purged.
+pub fn delete(scope: &Scope, id: &EndpointId, now: Instant) -> Statement {
     let statement = Statement::new(
-        "UPDATE webhook_endpoints SET deleted_at = ?, status = 'disabled', disabled_reason = 'by_hand', \
+        "UPDATE webhook_endpoints SET deleted_at = ?, status = 'disabled', disabled_reason = 'by_hand', secret = '', \
          previous_secret = NULL, previous_until = NULL ",
     );
-    scope.bound(statement.bind(now)).push(" AND deleted_at IS NULL AND id = ? RETURNING id").bind(id)
+    scope.bound(statement.bind(now)).push(" AND deleted_at IS NULL AND id = ?").bind(id.as_str())
 }
 
 /// Gives it a new secret; the old one signs too until then. Only if it is the one that was seen.
@@ -123,11 +125,16 @@ pub fn switch(scope: &Scope, id: &EndpointId) -> Statement {
     scope.bound(statement).push(" AND id = ?").bind(id.as_str())
 }
 
-/// The endpoints that are owed something that is due, oldest first; for the sweep and for what follows an answer.
+/// The endpoints that are owed something that is due, the longest overdue first; for the sweep and for what follows an answer.
+/// It hops from endpoint to endpoint along the index of what is pending, however much one of them is owed.
 pub fn due_endpoints(now: Instant, limit: i64) -> Statement {
     Statement::new(
-        "SELECT e.id FROM webhook_endpoints e WHERE EXISTS (SELECT 1 FROM webhook_deliveries d \
-         WHERE d.endpoint_id = e.id AND d.status = 'pending' AND d.next_attempt_at <= ?) LIMIT ?",
+        "SELECT id FROM (WITH RECURSIVE hop (id) AS (\
+         SELECT (SELECT endpoint_id FROM webhook_deliveries WHERE status = 'pending' ORDER BY endpoint_id LIMIT 1) UNION ALL \
+         SELECT (SELECT d.endpoint_id FROM webhook_deliveries d WHERE d.status = 'pending' AND d.endpoint_id > hop.id \
+         ORDER BY d.endpoint_id LIMIT 1) FROM hop WHERE hop.id IS NOT NULL) \
+         SELECT id, (SELECT d.next_attempt_at FROM webhook_deliveries d WHERE d.endpoint_id = hop.id AND d.status = 'pending' \
+         ORDER BY d.next_attempt_at LIMIT 1) AS due FROM hop WHERE id IS NOT NULL) WHERE due <= ? ORDER BY due LIMIT ?",
     )
     .bind(now)
     .bind(limit)
@@ -152,13 +159,13 @@ pub struct Owed {
 }
 
 /// What an endpoint is owed and due, oldest first.
-pub fn due(endpoint: &EndpointId, now: Instant, limit: i64) -> Statement {
+pub fn due(endpoint: &str, now: Instant, limit: i64) -> Statement {
     Statement::new(
         "SELECT d.id AS delivery_id, d.attempts, d.run_attempts, e.id, e.type, e.subject, e.sequence, e.data, e.created_at \
          FROM webhook_deliveries d JOIN events e ON e.id = d.event_id WHERE d.endpoint_id = ? AND d.status = 'pending' \
          AND d.next_attempt_at <= ? ORDER BY d.next_attempt_at, d.id LIMIT ?",
     )
-    .bind(endpoint.as_str())
+    .bind(endpoint)
     .bind(now)
     .bind(limit)
 }
@@ -214,7 +221,7 @@ pub enum After {
     DeadLetter,
 }
 
-/// Notes an attempt and what follows from it, once: only if no other attempt was noted since it was read.
+/// Notes an attempt and what follows from it, once: only if it was neither noted nor owed anew since it was read.
 pub fn record(owed: &Owed, attempt: &Attempt, after: After, now: Instant) -> Result<Vec<Statement>, DbError> {
     let (status, next) = match after {
         After::Delivered => (DeliveryStatus::Delivered, None),
@@ -224,7 +231,7 @@ pub fn record(owed: &Owed, attempt: &Attempt, after: After, now: Instant) -> Res
     let noted = Statement::new(
         "INSERT INTO webhook_attempts (delivery_id, number, at, duration_ms, url, headers, status, error, answer) \
          SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM webhook_deliveries WHERE id = ?1 AND status = 'pending' \
-         AND attempts = ?2 - 1",
+         AND attempts = ?2 - 1 AND run_attempts = ?10",
     )
     .bind(owed.id.as_str())
     .bind(attempt.number)
@@ -234,16 +241,19 @@ pub fn record(owed: &Owed, attempt: &Attempt, after: After, now: Instant) -> Res
     .bind(super::to_json(&attempt.headers)?)
     .bind(attempt.status)
     .bind(attempt.error.as_ref())
-    .bind(attempt.answer.as_ref());
+    .bind(attempt.answer.as_ref())
+    .bind(owed.run_attempts);
     let moved = Statement::new(
         "UPDATE webhook_deliveries SET attempts = attempts + 1, run_attempts = run_attempts + 1, status = ?, \
-         next_attempt_at = ?, finished_at = ? WHERE id = ? AND status = 'pending' AND attempts = ?",
+         next_attempt_at = ?, finished_at = ? WHERE id = ? AND status = 'pending' AND attempts = ? \
+         AND run_attempts = ?",
     )
     .bind(status.as_str())
     .bind(next)
     .bind(next.is_none().then_some(now))
     .bind(owed.id.as_str())
-    .bind(attempt.number - 1);
+    .bind(attempt.number - 1)
+    .bind(owed.run_attempts);
     Ok(vec![noted, moved])
 }
 
@@ -266,12 +276,14 @@ pub fn failed(endpoint: &EndpointId, now: Instant, limit: Instant) -> Statement 
     .bind(endpoint.as_str())
 }
 
-/// The endpoint has answered 410.
-pub fn gone(endpoint: &EndpointId) -> Statement {
+/// The endpoint has answered 410, where it is told still.
+pub fn gone(endpoint: &Endpoint) -> Statement {
     Statement::new(
-        "UPDATE webhook_endpoints SET status = 'disabled', disabled_reason = 'gone' WHERE id = ? AND status = 'enabled'",
+        "UPDATE webhook_endpoints SET status = 'disabled', disabled_reason = 'gone' WHERE id = ? AND url = ? \
+         AND status = 'enabled'",
     )
-    .bind(endpoint.as_str())
+    .bind(endpoint.id.as_str())
+    .bind(&endpoint.url)
 }
 
 /// Gives up what a disabled endpoint is owed, some of it at a time.
@@ -299,16 +311,20 @@ pub struct Filter {
     pub kind: Option<String>,
 }
 
+/// A delivery's row with its event, up to its attempts; then the last of these as far as they are shown.
 const DELIVERY: &str = "SELECT d.id, d.mode, d.endpoint_id, d.event_id, d.status, d.attempts, d.next_attempt_at, d.created_at, \
      d.finished_at, e.type, e.subject, e.sequence, e.data, e.created_at AS event_created_at, \
      (SELECT json_group_array(json_object('number', a.number, 'at', a.at, 'duration_ms', a.duration_ms, 'url', a.url, \
-     'headers', json(a.headers), 'status', a.status, 'error', a.error, 'answer', a.answer)) FROM \
-     (SELECT * FROM webhook_attempts WHERE delivery_id = d.id ORDER BY number) a) AS tries \
-     FROM webhook_deliveries d JOIN events e ON e.id = d.event_id ";
+     'headers', json(a.headers), 'status', a.status, 'error', a.error, 'answer', ";
+const OF_WHICH: &str = ")) FROM \
+     (SELECT * FROM (SELECT * FROM webhook_attempts WHERE delivery_id = d.id ORDER BY number DESC LIMIT 20) ORDER BY number) a) \
+     AS tries FROM webhook_deliveries d JOIN events e ON e.id = d.event_id ";
 
-/// A page of deliveries.
+/// A page of deliveries. A page of whole answers would be many megabytes.
 pub fn list_deliveries(scope: &Scope, filter: &Filter, page: &Page) -> Statement {
     Statement::new(DELIVERY)
+        .push("substr(a.answer, 1, 1000)")
+        .push(OF_WHICH)
         .push("WHERE d.workspace_id = ? AND d.mode = ?")
         .bind(scope.workspace_id.as_str())
         .bind(scope.mode)
@@ -321,9 +337,14 @@ pub fn list_deliveries(scope: &Scope, filter: &Filter, page: &Page) -> Statement
         .bind(page.limit + 1)
 }
 
+/// Deliveries with whole answers.
+fn whole() -> Statement {
+    Statement::new(DELIVERY).push("a.answer").push(OF_WHICH)
+}
+
 /// One delivery.
 pub fn delivery(scope: &Scope, id: &str) -> Statement {
-    Statement::new(DELIVERY)
+    whole()
         .push("WHERE d.workspace_id = ? AND d.mode = ? AND d.id = ?")
         .bind(scope.workspace_id.as_str())
         .bind(scope.mode)
@@ -332,7 +353,7 @@ pub fn delivery(scope: &Scope, id: &str) -> Statement {
 
 /// The delivery of an event to an endpoint.
 pub fn delivery_of(endpoint: &EndpointId, event: &str) -> Statement {
-    Statement::new(DELIVERY).push("WHERE d.event_id = ? AND d.endpoint_id = ?").bind(event).bind(endpoint.as_str())
+    whole().push("WHERE d.event_id = ? AND d.endpoint_id = ?").bind(event).bind(endpoint.as_str())
 }
 
 /// A delivery as it is shown.
@@ -417,7 +438,7 @@ pub fn resend_since(endpoint: &Endpoint, after: &DeliveryId, now: Instant, limit
     .owing()
 }
 
-/// Deletes some of the deliveries that ended before, with their attempts.
+/// Deletes some of the deliveries that ended, of events before that id's, with their attempts.
 pub fn purge(before: &DeliveryId, limit: i64) -> Vec<Statement> {
     let old = |statement: Statement| {
         statement

@@ -35,6 +35,18 @@ pub const OF_FAMILIES: &[Step] = &[
         "mode = 'test' AND id IN (SELECT stripe_event_id FROM facts WHERE family_id IN (SELECT value FROM json_each(?)))",
     ),
     step(
+        "webhook_attempts",
+        "delivery_id IN (SELECT d.id FROM webhook_deliveries d JOIN events e ON e.id = d.event_id WHERE e.mode = 'test' AND e.subject IN \
+         (SELECT j.value FROM conversions c LEFT JOIN commissions m ON m.conversion_id = c.id, \
+         json_each(json_array(c.id, m.id)) j WHERE c.family_id IN (SELECT value FROM json_each(?))))",
+    ),
+    step(
+        "webhook_deliveries",
+        "id IN (SELECT d.id FROM webhook_deliveries d JOIN events e ON e.id = d.event_id WHERE e.mode = 'test' AND e.subject IN \
+         (SELECT j.value FROM conversions c LEFT JOIN commissions m ON m.conversion_id = c.id, \
+         json_each(json_array(c.id, m.id)) j WHERE c.family_id IN (SELECT value FROM json_each(?))))",
+    ),
+    step(
         "events",
         "mode = 'test' AND subject IN (SELECT j.value FROM conversions c LEFT JOIN commissions m ON m.conversion_id = c.id, \
          json_each(json_array(c.id, m.id)) j WHERE c.family_id IN (SELECT value FROM json_each(?)))",
@@ -84,7 +96,21 @@ pub const LOOSE: &[Step] = &[
         "id IN (SELECT id FROM decisions WHERE workspace_id = ? AND mode = 'test' AND conversion_id IS NULL LIMIT ?)",
     ),
     step("clicks", "click_id IN (SELECT click_id FROM clicks WHERE workspace_id = ? AND mode = 'test' LIMIT ?)"),
-    step("events", "id IN (SELECT id FROM events WHERE workspace_id = ? AND mode = 'test' LIMIT ?)"),
+    // By their events, each of which may be owed to ten endpoints and tried there again and again: hence fewer.
+    step(
+        "webhook_attempts",
+        "delivery_id IN (SELECT id FROM webhook_deliveries WHERE event_id IN (SELECT id FROM events WHERE workspace_id = ? \
+         AND mode = 'test' ORDER BY id LIMIT CAST(? AS INTEGER) / 4))",
+    ),
+    step(
+        "webhook_deliveries",
+        "event_id IN (SELECT id FROM events WHERE workspace_id = ? AND mode = 'test' ORDER BY id \
+         LIMIT CAST(? AS INTEGER) / 4)",
+    ),
+    step(
+        "events",
+        "id IN (SELECT id FROM events WHERE workspace_id = ? AND mode = 'test' ORDER BY id LIMIT CAST(? AS INTEGER) / 4)",
+    ),
     step("refunds", "id IN (SELECT id FROM refunds WHERE workspace_id = ? AND mode = 'test' LIMIT ?)"),
     step("stripe_lookups", "id IN (SELECT id FROM stripe_lookups WHERE workspace_id = ? AND mode = 'test' LIMIT ?)"),
     step(
@@ -139,6 +165,7 @@ pub const KEPT: &[(&str, &str)] = &[
     ("links", "set-up; click ids name them for good"),
     ("promo_codes", "set-up"),
     ("stripe_connections", "set-up"),
+    ("webhook_endpoints", "set-up"),
     ("acts", "what people did stays on record, the wipe itself too"),
     ("payouts", "of live mode only"),
     ("payout_entries", "of live mode only"),

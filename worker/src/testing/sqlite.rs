@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use futures_util::future::BoxFuture;
 use rusqlite::Connection;
 use rusqlite::limits::Limit;
+use rusqlite::types::ValueRef;
 
 use crate::host::sqlite;
 use crate::store::{Database, DbError, Row, Statement, Value};
@@ -102,6 +103,36 @@ impl Sqlite {
         self.connection.lock().unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
     }
 
+    /// Every value of every row of every table, as text.
+    pub fn everything(&self) -> String {
+        let connection = self.connection.lock().unwrap();
+        let mut names =
+            connection.prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").unwrap();
+        let names: Vec<String> = names.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        let mut text = String::new();
+        for name in names {
+            let mut all = connection.prepare(&format!("SELECT * FROM {name}")).unwrap();
+            let columns = all.column_count();
+            let mut rows = all.query([]).unwrap();
+            while let Some(row) = rows.next().unwrap() {
+                let cells = (0..columns).map(|place| shown(row.get_ref(place).unwrap()));
+                text.extend(cells);
+                text.push('\n');
+            }
+        }
+        text
+    }
+
+    /// How a query is to be run, a line a step.
+    pub fn plan(&self, sql: &str) -> String {
+        let connection = self.connection.lock().unwrap();
+        let mut prepared = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let count = prepared.parameter_count();
+        let steps =
+            prepared.query_map(rusqlite::params_from_iter(vec![0; count]), |row| row.get::<_, String>(3)).unwrap();
+        steps.map(|step| step.unwrap() + "\n").collect()
+    }
+
     fn run(&self, statements: &[Statement]) -> Result<Vec<Vec<Row>>, DbError> {
         *self.round_trips.lock().unwrap() += 1;
         for value in statements.iter().flat_map(Statement::args) {
@@ -128,6 +159,13 @@ impl Sqlite {
             return Err(DbError::Failed("the connection broke after the write".to_owned()));
         }
         Ok(results)
+    }
+}
+
+fn shown(value: ValueRef<'_>) -> String {
+    match value {
+        ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned() + " ",
+        value => format!("{value:?} "),
     }
 }
 

@@ -6,7 +6,7 @@
 
 use domain::status::EndpointStatus;
 use domain::time::Instant;
-use domain::webhook::schedule::{self, FAILING_MS_MAX};
+use domain::webhook::schedule::{self, FAILING_MS_MAX, TIMEOUT_MS};
 use domain::webhook::signature::{Message, Secret};
 use futures_util::stream::{self, StreamExt};
 
@@ -25,8 +25,10 @@ const READ_AT_ONCE: i64 = 50;
 const NOTED_AT_ONCE: usize = 25;
 /// Rounds of one run. A run that is not through goes on in the next one.
 const ROUNDS_MAX: usize = 20;
+/// No request of a round begins later than this after it. A run thus ends within the time that an alarm may take.
+const ROUND_MS: i64 = TIMEOUT_MS;
 /// Deliveries that are given up at once.
-const GIVEN_UP_AT_ONCE: i64 = 500;
+pub const GIVEN_UP_AT_ONCE: i64 = 500;
 
 /// What an endpoint's secrets are sealed for.
 pub fn secret_purpose(endpoint: &domain::ids::EndpointId) -> String {
@@ -37,8 +39,12 @@ pub fn secret_purpose(endpoint: &domain::ids::EndpointId) -> String {
 pub async fn run(app: &App, endpoint_id: &str) -> Result<Option<Instant>, ApiError> {
     for _ in 0..ROUNDS_MAX {
         let now = app.clock.now();
-        let rows = app.db.rows(table::of_lane(endpoint_id)).await?;
-        let Some(endpoint) = rows.first().map(table::decode).transpose()? else { return Ok(None) };
+        let reads =
+            vec![table::of_lane(endpoint_id), table::due(endpoint_id, now, READ_AT_ONCE), table::next_due(endpoint_id)];
+        let mut read = app.db.batch(reads).await?.into_iter();
+        let (endpoint, owed, next) =
+            (read.next().unwrap_or_default(), read.next().unwrap_or_default(), read.next().unwrap_or_default());
+        let Some(endpoint) = endpoint.first().map(table::decode).transpose()? else { return Ok(None) };
         if endpoint.status == EndpointStatus::Disabled {
             let given_up = app.db.rows(table::give_up(&endpoint.id, now, GIVEN_UP_AT_ONCE)).await?;
             if given_up.is_empty() {
@@ -46,15 +52,8 @@ pub async fn run(app: &App, endpoint_id: &str) -> Result<Option<Instant>, ApiErr
             }
             continue;
         }
-        let owed: Vec<Owed> = app
-            .db
-            .rows(table::due(&endpoint.id, now, READ_AT_ONCE))
-            .await?
-            .iter()
-            .map(table::decode_owed)
-            .collect::<Result<_, _>>()?;
+        let owed: Vec<Owed> = owed.iter().map(table::decode_owed).collect::<Result<_, _>>()?;
         if owed.is_empty() {
-            let next = app.db.rows(table::next_due(endpoint_id)).await?;
             return Ok(next.first().map(|row| row.instant("next_attempt_at")).transpose()?);
         }
         send_all(app, &endpoint, &owed).await?;
@@ -62,29 +61,29 @@ pub async fn run(app: &App, endpoint_id: &str) -> Result<Option<Instant>, ApiErr
     Ok(Some(app.clock.now()))
 }
 
-/// Sends these, a few at once, and notes each outcome as soon as it is there.
+/// Sends these, a few at once, and notes each outcome as soon as it is there. What has not begun when a slow receiver has used
+/// up the round's time is left to the next, which looks again whether the endpoint was changed.
 async fn send_all(app: &App, endpoint: &Endpoint, owed: &[Owed]) -> Result<(), ApiError> {
     let signer = &Signer::of(app, endpoint)?;
-    let sent = stream::iter(owed).map(|one| async move { (one, send(app, endpoint, signer, one).await) });
+    let end = app.clock.now().plus_ms(ROUND_MS);
+    let in_time = owed.iter().take_while(|_| app.clock.now() < end);
+    let sent = stream::iter(in_time).map(|one| async move { (one, send(app, endpoint, signer, one).await) });
     let mut outcomes = sent.buffer_unordered(AT_ONCE).ready_chunks(NOTED_AT_ONCE);
     while let Some(some) = outcomes.next().await {
         let now = app.clock.now();
         let mut batch = Vec::new();
-        let mut last_failed = None;
         for (one, outcome) in &some {
             batch.extend(table::record(one, &outcome.attempt, outcome.after, now)?);
-            last_failed = Some(outcome.after != After::Delivered);
-            if outcome.attempt.status == Some(GONE) {
-                batch.push(table::gone(&endpoint.id));
-            }
+        }
+        if some.iter().any(|(_, outcome)| outcome.attempt.status == Some(GONE)) {
+            batch.push(table::gone(endpoint));
         }
         // One success among failures ends the time of only failing.
-        let any_succeeded = some.iter().any(|(_, outcome)| outcome.after == After::Delivered);
-        if any_succeeded {
-            batch.push(table::succeeded(&endpoint.id));
-        } else if last_failed == Some(true) {
-            batch.push(table::failed(&endpoint.id, now, now.plus_ms(-FAILING_MS_MAX)));
-        }
+        batch.push(if some.iter().any(|(_, outcome)| outcome.after == After::Delivered) {
+            table::succeeded(&endpoint.id)
+        } else {
+            table::failed(&endpoint.id, now, now.plus_ms(-FAILING_MS_MAX))
+        });
         app.db.batch(batch).await?;
     }
     Ok(())
@@ -191,8 +190,8 @@ async fn post(
 /// As text, at most as long as what is kept of an answer.
 fn shortened(body: &[u8]) -> String {
     let mut text = String::from_utf8_lossy(body.get(..super::ANSWER_BYTES_MAX).unwrap_or(body)).into_owned();
-    // A replaced byte takes three; and SQL's text ends at a zero.
-    text = text.replace('\0', "\u{fffd}");
+    // A replaced byte takes three. SQL's text ends at a zero, and JSON takes six bytes for any other that shows nothing.
+    text = text.replace(|c: char| c.is_ascii_control() && !"\t\n\r".contains(c), "\u{fffd}");
     let end = (0..=super::ANSWER_BYTES_MAX.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     text.truncate(end);
     text

@@ -72,7 +72,8 @@ pub fn parse(text: &str, mode: Mode, loopback_allowed: bool) -> Result<Target, B
     let (judged, name) = match url.host() {
         Some(Host::Ipv4(address)) => (address::judge(address.into()), None),
         Some(Host::Ipv6(address)) => (address::judge(address.into()), None),
-        Some(Host::Domain(name)) => (address::judge_name(name), Some(name.to_owned())),
+        // A dot at the end says that it is the whole name, which it is without one too.
+        Some(Host::Domain(name)) => (address::judge_name(name), Some(name.trim_end_matches('.').to_owned())),
         None => return Err(Bad::NoUrl),
     };
     let is_loopback = judged == Err(Refusal::Loopback);

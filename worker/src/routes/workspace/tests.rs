@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use crate::store::wipe::{KEPT, LOOSE, OF_FAMILIES};
 use crate::store::{Database, Statement};
 use crate::testing::shop::{Shop, shop};
-use crate::testing::{NextWrite, World, charge, invoice_paid, invoice_payment, refund, session_completed};
+use crate::testing::{Does, NextWrite, World, charge, invoice_paid, invoice_payment, refund, session_completed};
 
 const WIPE: &str = "POST /api/v1/workspace/wipe-test-data";
 
@@ -26,6 +26,12 @@ fn report(world: &World, keys: (&str, &str), link_ref: &str, transaction: &str) 
 fn lived_in() -> Shop {
     let shop = shop();
     let world = &shop.world;
+    for key in [&world.keys.sk_test, &world.keys.sk_live] {
+        for url in ["https://hooks.shop.test/one", "https://hooks.shop.test/two"] {
+            world.make(key, "webhook-endpoints", json!({"url": url, "events": ["*"]}));
+        }
+    }
+    world.receivers.say("https://hooks.shop.test/two", Does::Status(500));
     let (pk, sk) = (world.keys.pk_test.clone(), world.keys.sk_test.clone());
     world.program(&sk, "bert");
     let conversion = report(world, (&pk, &sk), "anna", "txn_anna");
@@ -70,6 +76,7 @@ fn lived_in() -> Shop {
     let other = world.workspace("Other");
     world.program(&other.sk_test, "other");
     report(world, (&other.pk_test, &other.sk_test), "other", "txn_anna");
+    world.run_lanes();
     world.pass_ms(MINUTE_MS);
     shop
 }
@@ -93,6 +100,11 @@ fn wipe(world: &World, body: &Json) -> Vec<Json> {
 fn names(world: &World, sql: &'static str) -> BTreeSet<String> {
     let rows = pollster::block_on(world.db.rows(Statement::new(sql))).unwrap();
     rows.iter().map(|row| row.text("name").unwrap()).collect()
+}
+
+/// Whether a table says of each row whose it is; the others hang on one that does.
+fn has_mode(table: &str) -> bool {
+    !["stripe_bodies", "webhook_attempts"].contains(&table)
 }
 
 fn wiped_tables() -> BTreeSet<String> {
@@ -129,24 +141,36 @@ fn a_wipe_leaves_nothing_of_test_mode_and_everything_else() {
     let world = &shop.world;
     let first = "workspace_id = (SELECT id FROM workspaces WHERE name = 'First') AND mode = 'test'";
     let before = others(world);
-    for table in wiped_tables().iter().filter(|table| *table != "stripe_bodies") {
+    for table in wiped_tables().iter().filter(|table| has_mode(table)) {
         assert!(
             world.db.count(&format!("SELECT count(*) FROM {table} WHERE {first}")) > 0,
             "{table} had nothing to wipe"
         );
     }
-    let kept: Vec<i64> = ["programs", "links", "participants", "stripe_connections", "api_keys"]
+    let kept: Vec<i64> = ["programs", "links", "participants", "stripe_connections", "webhook_endpoints", "api_keys"]
         .iter()
         .map(|table| world.db.count(&format!("SELECT count(*) FROM {table}")))
         .collect();
     assert!(world.db.count("SELECT count(*) FROM families WHERE merged_into IS NOT NULL") > 0);
+    let had = ["events", "webhook_deliveries"]
+        .map(|table| world.db.count(&format!("SELECT count(*) FROM {table} WHERE {first}")));
+    let live = "SELECT count(*) FROM webhook_attempts a JOIN webhook_deliveries d ON d.id = a.delivery_id WHERE d.mode = 'live'";
+    let live_attempts = world.db.count(live);
+    assert!(live_attempts > 0 && world.db.count("SELECT count(*) FROM webhook_attempts") > live_attempts);
     let answers = wipe(world, &json!({}));
-    for table in wiped_tables().iter().filter(|table| *table != "stripe_bodies") {
+    for table in wiped_tables().iter().filter(|table| has_mode(table)) {
         assert_eq!(world.db.count(&format!("SELECT count(*) FROM {table} WHERE {first}")), 0, "{table}");
     }
     assert_eq!(world.db.count("SELECT count(*) FROM stripe_bodies"), 0);
+    // The live endpoint's stay.
+    assert_eq!(world.db.count("SELECT count(*) FROM webhook_attempts"), live_attempts);
+    // Every row that went is in some act.
+    for (table, count) in ["events", "webhook_deliveries"].iter().zip(had) {
+        let told: i64 = answers.iter().filter_map(|answer| answer["deleted"][table].as_i64()).sum();
+        assert_eq!(told, count, "{table}");
+    }
     assert_eq!(others(world), before);
-    let still: Vec<i64> = ["programs", "links", "participants", "stripe_connections", "api_keys"]
+    let still: Vec<i64> = ["programs", "links", "participants", "stripe_connections", "webhook_endpoints", "api_keys"]
         .iter()
         .map(|table| world.db.count(&format!("SELECT count(*) FROM {table}")))
         .collect();
