@@ -6,8 +6,8 @@ import { text } from "./wasm.js";
 const decode = () => {
   const bytes = [];
   let high = 0;
-  for (const index in text) {
-    const low = text.charCodeAt(index) - 36;
+  for (const character of text) {
+    const low = character.charCodeAt() - 36;
     if (low < 0) {
       high = low * -91;
     } else {

@@ -11,7 +11,7 @@ export const set = (of, name, to) => {
   values[of][values[name]] = values[to];
 };
 export const call = (of, name, a, b, c) => place(values[of][values[name]](values[a], values[b], values[c]));
-export const make = (name, a, b) => place(new self[values[name]](values[a], values[b]));
+export const make = (name, a, b) => place(new window[values[name]](values[a], values[b]));
 export const at = (of, index) => place(values[of][index]);
 export const length = (of) => values[of].length;
 export const same = (a, b) => values[a] === values[b];

@@ -7,18 +7,18 @@ import { load, print, selgeo, tag } from "./tab.js";
 
 selgeo.getClickId = () => selgeo.store.__selgeo_cid || null;
 selgeo.version = VERSION;
-// Until Rust takes these over, or where it never does.
+// Until Rust takes them over, or where it never does.
 selgeo.onClickId ||= (wanted) => selgeo.waiting.push(wanted);
-selgeo.decorate ||= (given) => given;
+selgeo.decorate ||= (given) => selgeo.mark?.(given) ?? given;
 selgeo.consent ||= (given) => {
   selgeo.allowed = given;
 };
 if (TRAC) {
   selgeo.ready ||= new Promise((resolve) => (selgeo.start = resolve));
-  self.Trac ||= {
+  window.Trac ||= {
     getClickId: selgeo.getClickId,
     injectStripe: () => selgeo.injectStripe?.(),
-    trackLead: (lead) => selgeo.ready.then(() => selgeo.trackLead(lead)),
+    trackLead: (lead) => selgeo.ready.then(() => selgeo.trackLead?.(lead)),
   };
 }
 
@@ -30,6 +30,7 @@ if (tag && (TRAC || tag.dataset.merchant) && !(selgeo.level >= LEVEL)) {
     load("trac");
   } else {
     selgeo.level = LEVEL;
+    if (TRAC) selgeo.trac = 1;
     try {
       __wbg_set_wasm(engine(imports));
       callback(0)();
@@ -39,4 +40,7 @@ if (tag && (TRAC || tag.dataset.merchant) && !(selgeo.level >= LEVEL)) {
       if (LEVEL == 1) load((TRAC ? "trac" : "selgeo") + "-fallback");
     }
   }
+} else if (TRAC && !selgeo.trac) {
+  // No tag, or selgeo.js was here first: nobody will.
+  selgeo.start();
 }

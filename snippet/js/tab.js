@@ -4,7 +4,7 @@
 export const tag = document.currentScript || [...document.querySelectorAll("script[data-merchant]")].pop();
 
 // The page may hold on to this object, so a second copy of the script and the fallback use the one that is there.
-export const selgeo = (self.__selgeo ||= {});
+export const selgeo = (window.__selgeo ||= {});
 selgeo.waiting ||= [];
 
 try {
@@ -25,6 +25,8 @@ export const load = (name) => {
     Object.assign(script.dataset, tag.dataset);
     script.nonce = tag.nonce;
     script.src = new URL(name + ".js", tag.src);
+    // Whoever waits for Rust waits no longer.
+    if (TRAC) script.onerror = selgeo.start;
     document.head.append(script);
   } catch {
     // A tag without a source, for example: nothing is left to try.

@@ -11,10 +11,12 @@ use crate::steps::Step;
 use crate::words::*;
 
 // What the queue of elements also remembers, under names that are words anyway.
-/// The address that is to be dealt with as soon as it may be.
-const PENDING: Js = URL_FIELD;
-/// What the last address said that said anything: a ref or a click.
+/// The last address that said anything.
+const SAID_BY: Js = URL_FIELD;
+/// What it said: a ref or a click.
 const LAST: Js = REF;
+/// The last address that was dealt with; another one is as soon as it may be.
+const DONE: Js = METHOD;
 /// Whether the address of the navigation was looked at.
 const LOOKED: Js = STATE;
 
@@ -24,6 +26,8 @@ pub fn start() {
     // Without a key the host that the page is on says whose it is.
     let is_keyless = cfg!(feature = "trac") && !merchant.is_truthy();
     if !is_keyless && !is_public_key(merchant) {
+        #[cfg(feature = "trac")]
+        SELGEO.call(START, []);
         return debug(merchant);
     }
     // A page that the browser makes ready in advance has no visitor yet.
@@ -33,15 +37,23 @@ pub fn start() {
         return;
     }
     SELGEO.set(ON_CLICK_ID, on(Step::Wanted, UNDEFINED));
-    SELGEO.set(DECORATE, on(Step::Decorate, UNDEFINED));
+    SELGEO.set(MARK, on(Step::Decorate, UNDEFINED));
     SELGEO.set(CONSENT, on(Step::Consent, UNDEFINED));
     payment_links::watch();
     #[cfg(feature = "trac")]
     crate::leads::offer();
-    begin();
+    wrap_history(PUSH_STATE);
+    wrap_history(REPLACE_STATE);
+    // The visitor may have said so before this ran.
+    let allowed = SELGEO.get(ALLOWED);
+    if allowed.is(UNDEFINED) { begin() } else { consent(allowed) }
+}
+
+/// Another script may wrap the method of the one history, or that of its class, before this one or after it.
+fn wrap_history(name: Js) {
     let history = WINDOW.get(HISTORY);
-    wrap(history, PUSH_STATE, Step::Moved);
-    wrap(history, REPLACE_STATE, Step::Moved);
+    let is_own = history.call(HAS_OWN_PROPERTY, [name]).is_truthy();
+    wrap(if is_own { history } else { WINDOW.get(HISTORY_CLASS).get(PROTOTYPE) }, name, Step::Moved);
 }
 
 /// What is done when the visitor is here and nothing stands against it.
@@ -49,14 +61,20 @@ fn begin() {
     #[cfg(feature = "trac")]
     crate::persistent::restore();
     payment_links::mark_document();
+    asking::tell();
     arrived();
 }
 
 /// The page may have another address than before.
 pub fn arrived() {
     // A router may have stripped the ref before this script ran; the navigation entry keeps it.
-    if !noticed(WINDOW.get(LOCATION).get(HREF)) && !QUEUE.get(LOOKED).is_truthy() {
-        noticed(WINDOW.get(PERFORMANCE).call(GET_ENTRIES_BY_TYPE, [NAVIGATION]).get(FIRST).get(NAME));
+    let has_said = noticed(WINDOW.get(LOCATION).get(HREF));
+    if !has_said && !QUEUE.get(LOOKED).is_truthy() {
+        // Browsers that guard against being recognized have none.
+        let entry = WINDOW.get(PERFORMANCE).call(GET_ENTRIES_BY_TYPE, [NAVIGATION]).get(FIRST);
+        if entry.is_truthy() {
+            noticed(entry.get(NAME));
+        }
     }
     QUEUE.set(LOOKED, TRUE);
     proceed();
@@ -72,18 +90,18 @@ fn noticed(address: Js) -> bool {
     }
     if said.is_truthy() && !said.is(QUEUE.get(LAST)) {
         QUEUE.set(LAST, said);
-        QUEUE.set(PENDING, url);
+        QUEUE.set(SAID_BY, url);
     }
     said.is_truthy()
 }
 
-/// Deals with the address that is pending, if that is allowed.
+/// Deals with the last address that said anything, if it was not and that is allowed.
 fn proceed() {
-    let url = QUEUE.get(PENDING);
-    if !url.is_truthy() || !is_allowed() {
+    let url = QUEUE.get(SAID_BY);
+    if url.is(QUEUE.get(DONE)) || !is_allowed() {
         return;
     }
-    QUEUE.set(PENDING, UNDEFINED);
+    QUEUE.set(DONE, url);
     let parameters = url.get(SEARCH_PARAMS);
     let (reference, handed_over) = (reference(parameters), handed_over(parameters));
     if keeps_first() {
@@ -95,11 +113,10 @@ fn proceed() {
     }
 }
 
-/// The browser is online again: a click that could not be asked for is asked for, once.
+/// The browser is online again: a click that could not be asked for is asked for, once, unless there is a newer one.
 pub fn online() {
-    let url = asking::given_up();
-    if !QUEUE.get(PENDING).is_truthy() {
-        QUEUE.set(PENDING, url);
+    if asking::given_up().is(QUEUE.get(SAID_BY)) {
+        QUEUE.set(DONE, UNDEFINED);
     }
     proceed();
 }
@@ -110,6 +127,8 @@ pub fn consent(given: Js) {
     if given.is_truthy() {
         return begin();
     }
+    // Should the visitor agree after all, it is as on arrival.
+    QUEUE.set(DONE, UNDEFINED);
     let reflect = WINDOW.get(REFLECT);
     for word in CID.0..=VTK.0 {
         reflect.call(DELETE_PROPERTY, [store(), Js(word)]);

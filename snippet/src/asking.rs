@@ -93,9 +93,14 @@ fn found() {
     #[cfg(feature = "trac")]
     crate::persistent::persist();
     payment_links::mark_document();
-    while WAITING.length() > 0 {
+    tell();
+}
+
+/// Tells the click to whoever waits for it, in turn.
+pub fn tell() {
+    while WAITING.length() > 0 && kept_click().is_some() {
         // Each by a timer of its own: one that throws keeps no other from its click.
-        WINDOW.call(SET_TIMEOUT, [on(Step::Due, WAITING.call(POP, []))]);
+        WINDOW.call(SET_TIMEOUT, [on(Step::Due, WAITING.call(SHIFT, []))]);
     }
 }
 

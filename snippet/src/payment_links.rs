@@ -135,6 +135,10 @@ fn observe(root: Js) {
 pub fn used(event: Js) {
     let path = event.call(COMPOSED_PATH, []);
     mark_all(path);
+    let key = event.get(KEY);
+    if key.is_truthy() && !key.is(ENTER) {
+        return;
+    }
     let opens = event.get(BUTTON).is_truthy() || event.get(CTRL_KEY).is_truthy() || event.get(META_KEY).is_truthy();
     if !opens && !event.get(SHIFT_KEY).is_truthy() {
         return;
@@ -142,7 +146,7 @@ pub fn used(event: Js) {
     if let Some(click_id) = kept_click() {
         for index in 0..path.length() {
             let link = path.at(index);
-            if link.get(LOCAL_NAME).is_truthy() && link.get(ORIGIN).is(WINDOW.get(ORIGIN)) {
+            if link.get(LOCAL_NAME).is_truthy() && is_of_this_site(link) {
                 mark(link, TRAC_CLICK_ID, click_id);
             }
         }
@@ -161,6 +165,10 @@ pub fn mark_all(elements: Js) {
 
 fn mark_one(element: Js, hosts: Js, click_id: Js) {
     let name = element.get(LOCAL_NAME);
+    // An event's path ends with the document and the window.
+    if !name.is_truthy() {
+        return;
+    }
     if name.is(FORM) {
         let link = parsed(element.call(GET_ATTRIBUTE, [ACTION]));
         if is_payment(link, hosts) {
@@ -169,20 +177,39 @@ fn mark_one(element: Js, hosts: Js, click_id: Js) {
     } else if name.is(BUY_BUTTON) || name.is(PRICING_TABLE) {
         // As good before the element is defined as after.
         if is_free(element, element.call(GET_ATTRIBUTE, [REFERENCE_ATTRIBUTE]), click_id) {
-            element.call(SET_ATTRIBUTE, [REFERENCE_ATTRIBUTE, click_id]);
+            let method = if click_id.is_truthy() { SET_ATTRIBUTE } else { REMOVE_ATTRIBUTE };
+            element.call(method, [REFERENCE_ATTRIBUTE, click_id]);
             element.set(OURS, click_id);
         }
     } else if is_payment(element, hosts) {
         mark(element, CLIENT_REFERENCE_ID, click_id);
-    } else if element.get(ORIGIN).is_truthy() && (opens_tab(element) || is_listed(element, listed_hosts(LINK_HOSTS))) {
-        mark(element, TRAC_CLICK_ID, click_id);
+    } else if element.get(ORIGIN).is_truthy() {
+        if opens_tab(element) || is_listed(element, listed_hosts(LINK_HOSTS)) {
+            mark(element, TRAC_CLICK_ID, click_id);
+        }
+    } else if name.is(A) {
+        // In a drawing: no such link has an origin.
+        let link = parsed(element.call(GET_ATTRIBUTE, [HREF]));
+        if is_payment(link, hosts) {
+            link.set(OURS, element.get(OURS));
+            mark(link, CLIENT_REFERENCE_ID, click_id);
+            element.call(SET_ATTRIBUTE, [HREF, link.get(HREF)]);
+            element.set(OURS, link.get(OURS));
+        }
     }
 }
 
 /// Whether a link of this site opens a tab, which does not get this one's storage.
 fn opens_tab(link: Js) -> bool {
     let target = link.get(TARGET);
-    link.get(ORIGIN).is(WINDOW.get(ORIGIN)) && (target.is_truthy() && !fits(target, SAME_TAB))
+    is_of_this_site(link) && (target.is_truthy() && !fits(target, SAME_TAB))
+}
+
+/// Whether a link leads to this site, and not to a place in this very page: changed, that would load the page anew.
+fn is_of_this_site(link: Js) -> bool {
+    let location = WINDOW.get(LOCATION);
+    let is_same = |part: Js| link.get(part).is(location.get(part));
+    is_same(ORIGIN) && !(link.get(HASH).is_truthy() && is_same(PATHNAME) && is_same(SEARCH))
 }
 
 /// A link to the address, parsed by the browser as a form's would be, without an exception for one that is no address.
@@ -218,7 +245,8 @@ fn is_free(holder: Js, value: Js, click_id: Js) -> bool {
 }
 
 fn mark_form(form: Js, click_id: Js) {
-    let mut field = form.call(QUERY_SELECTOR, [REFERENCE_FIELD]);
+    // Also one that stands elsewhere in the page and belongs to this form.
+    let mut field = form.get(ELEMENTS).get(CLIENT_REFERENCE_ID);
     if !field.is_truthy() {
         field = WINDOW.get(DOCUMENT).call(CREATE_ELEMENT, [INPUT]);
         field.set(TYPE, HIDDEN);
@@ -231,6 +259,9 @@ fn mark_form(form: Js, click_id: Js) {
     field.set(VALUE, click_id);
     field.set(OURS, click_id);
     form.set(OURS, click_id);
+    if !click_id.is_truthy() {
+        field.call(REMOVE, []);
+    }
 }
 
 fn payment_hosts() -> Js {
@@ -254,8 +285,7 @@ fn is_listed(element: Js, hosts: Js) -> bool {
 
 fn mark(link: Js, name: Js, click_id: Js) {
     let query = link.get(SEARCH);
-    let pairs = make(URL_SEARCH_PARAMS, query, UNDEFINED);
-    let value = pairs.call(GET, [name]);
+    let value = make(URL_SEARCH_PARAMS, query, UNDEFINED).call(GET, [name]);
     // As text: writing all pairs anew would change how the merchant's own are escaped.
     let marked = if value.is(NULL) {
         let mark = if query.is_truthy() { AMPERSAND } else { QUESTION_MARK };
@@ -264,10 +294,13 @@ fn mark(link: Js, name: Js, click_id: Js) {
         let pattern = PARAMETER_OPEN.call(CONCAT, [name, PARAMETER_EMPTY, EMPTY]);
         let value = BEFORE_IT.call(CONCAT, [EQUALS, click_id, EMPTY]);
         query.call(REPLACE, [make(REG_EXP, pattern, UNDEFINED), value])
-    } else if value.is(link.get(OURS)) && !value.is(click_id) {
+    } else if !value.is(link.get(OURS)) || value.is(click_id) {
+        return;
+    } else if click_id.is_truthy() {
         query.call(REPLACE, [value, click_id])
     } else {
-        return;
+        let pattern = PARAMETER_OPEN.call(CONCAT, [name, PARAMETER_FULL, value]);
+        query.call(REPLACE, [make(REG_EXP, pattern, UNDEFINED), EMPTY])
     };
     link.set(SEARCH, marked);
     link.set(OURS, click_id);

@@ -1,5 +1,5 @@
-//! What lasts longer than the tab: the cookie `trac_click_id`, and in the browser's storage the same with its ref and token.
-//! Each restores the other. Safari forgets both after a week, whatever is asked of it.
+//! What lasts longer than the tab, for 90 days: the cookie `trac_click_id`, and in the browser's storage the same with its ref,
+//! its token and its end. Each restores the other. Safari forgets both after a week, whatever is asked of it.
 
 use crate::page::{Js, keep, make, on};
 use crate::shapes::{is_allowed, is_click_id, kept_click, store};
@@ -42,9 +42,13 @@ fn attempt(step: Step) -> Js {
     on(step, UNDEFINED).call(CALL, [])
 }
 
-/// The storage's click.
+/// The storage's click, for as long as it is to last: unlike a cookie, a storage forgets nothing by itself.
 pub fn recall() -> Js {
-    WINDOW.get(LOCAL_STORAGE).get(TRAC_CLICK_ID)
+    let storage = WINDOW.get(LOCAL_STORAGE);
+    let until = WINDOW.get(DATE).call(PARSE, [storage.get(UNTIL)]);
+    // Not a number is not even the same as itself.
+    let is_later = WINDOW.get(MATH).call(MAX, [until, NOW, NOW]).is(until);
+    if is_later { storage.get(TRAC_CLICK_ID) } else { UNDEFINED }
 }
 
 /// The cookie's click; null if there is none.
@@ -58,6 +62,10 @@ pub fn recall_cookie() -> Js {
 pub fn write() {
     if let Some(click_id) = kept_click() {
         let storage = WINDOW.get(LOCAL_STORAGE);
+        if !storage.get(TRAC_CLICK_ID).is(click_id) {
+            storage.set(UNTIL, IN_90_DAYS);
+        }
+        SELGEO.set(UNTIL, storage.get(UNTIL));
         storage.set(TRAC_CLICK_ID, click_id);
         storage.set(VTK, store().get(VTK));
         storage.set(KEPT_REF, store().get(KEPT_REF));
@@ -68,7 +76,9 @@ pub fn write() {
 pub fn write_cookie() {
     if let Some(click_id) = kept_click() {
         let pair = TRAC_CLICK_ID.call(CONCAT, [EQUALS, click_id, EMPTY]);
-        bake(pair.call(CONCAT, [COOKIE_KEPT, EMPTY, EMPTY]), pair);
+        let until = SELGEO.get(UNTIL);
+        let until = if until.is_truthy() { until } else { IN_90_DAYS };
+        bake(pair.call(CONCAT, [COOKIE_KEPT, EXPIRES, until]), pair);
     }
 }
 
@@ -77,6 +87,7 @@ pub fn clear() {
     let storage = WINDOW.get(LOCAL_STORAGE);
     let reflect = WINDOW.get(REFLECT);
     reflect.call(DELETE_PROPERTY, [storage, TRAC_CLICK_ID]);
+    reflect.call(DELETE_PROPERTY, [storage, UNTIL]);
     reflect.call(DELETE_PROPERTY, [storage, VTK]);
     reflect.call(DELETE_PROPERTY, [storage, KEPT_REF]);
 }

@@ -94,7 +94,7 @@ fn weigh(root: &Path, tools: &Tools) -> Result<Vec<Row>> {
     ensure!(folder.join("selgeo.js").exists(), "nothing is built yet. Run `cargo xtask build` first");
     let mut rows = Vec::new();
     for Subject { name, files, budget, peers } in SUBJECTS {
-        rows.push(Row { name, weight: weight_of(&folder, files)?, budget, peers });
+        rows.push(Row { name, weight: Some(weight_of(&folder, files)?), budget, peers });
     }
     let weight = worker(root, tools)?;
     let peers = "a budget of 524,288 in gzip is to come";
@@ -102,13 +102,10 @@ fn weigh(root: &Path, tools: &Tools) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// The sum of what is served. `None` where one of them is not built.
-fn weight_of(folder: &Path, files: &[&str]) -> Result<Option<Weight>> {
+/// The sum of what is served.
+fn weight_of(folder: &Path, files: &[&str]) -> Result<Weight> {
     let mut sum = Weight { brotli: Some(0), ..Weight::default() };
     for file in files {
-        if !folder.join(file).exists() {
-            return Ok(None);
-        }
         let bytes = |suffix: &str| {
             let path = folder.join(format!("{file}{suffix}"));
             let found = fs::metadata(&path).with_context(|| format!("{} is missing: build anew", path.display()));
@@ -118,7 +115,7 @@ fn weight_of(folder: &Path, files: &[&str]) -> Result<Option<Weight>> {
         sum.gzip += bytes(".gz")?;
         sum.brotli = Some(sum.brotli.unwrap_or(0) + bytes(".br")?);
     }
-    Ok(Some(sum))
+    Ok(sum)
 }
 
 /// Node has the compressor; a crate for it would be compiled before every command.

@@ -51,7 +51,9 @@ fn parts(root: &Path, tools: &Tools, for_tests: &TestTools, report: &mut Report)
         )
     });
     report.part("lints, wasm32", |_| {
-        process::run(cargo().args(["clippy", "--target", WASM]).args(WASM_CRATES).args(["--", "-D", "warnings"]))
+        process::run(cargo().args(["clippy", "--target", WASM]).args(WASM_CRATES).args(["--", "-D", "warnings"]))?;
+        let trac = ["clippy", "--target", WASM, "-p", "snippet", "--features", "trac", "--", "-D", "warnings"];
+        process::run(cargo().args(trac))
     });
     report.part("native tests", |counts| counts.cargo_test(cargo().args(["test", "--no-fail-fast"])));
     // Without them only the tests that visit them fail.

@@ -1,7 +1,7 @@
 //! What the snippet does to a page, and what it must never do.
 
 use anyhow::{Context, Result, ensure};
-use e2e::Stage;
+use e2e::{Engine, Stage};
 use serde_json::{Value, json};
 
 /// What a page loads of us: the first, and where it cannot run, the other as well.
@@ -274,15 +274,89 @@ pub fn nothing_happens_before_consent_and_nothing_stays_after_refusal(stage: &mu
     stage.run("__selgeo.consent(false)")?;
     assert_eq!(stage.run("return Object.keys(sessionStorage)")?, json!([]));
     assert_eq!(stage.run("return __selgeo.getClickId()")?, Value::Null);
-    // What is ours is emptied; Stripe takes an empty reference for none.
-    assert_eq!(stage.link("plain")?, "https://buy.stripe.com/test_a?client_reference_id=");
+    // What is ours is gone from the page.
+    assert_eq!(stage.link("plain")?, "https://buy.stripe.com/test_a");
+    assert_eq!(
+        stage.link("query")?,
+        "https://buy.stripe.com/test_b?prefilled_email=a%2Bb%40x.example&note=a%20b~&flag#frag"
+    );
     assert_eq!(stage.link("own")?, "https://buy.stripe.com/test_c?client_reference_id=order_7");
     let ours = "const id = arguments[0]; return document.documentElement.outerHTML.includes(id)";
     assert_eq!(stage.browser.run(ours, &json!([click]))?, false);
-    // Whoever agrees again is a new visitor.
-    stage.run("history.pushState(1, '', '?ref=bench2'); __selgeo.consent(true)")?;
-    assert_eq!(stage.clicks()?.len(), 1);
-    stage.expect_marked(&stage.click_id()?)?;
+    // Whoever agrees after all is a new visitor, who came by the same link, whatever the address says by now.
+    stage.run("history.replaceState(1, '', '/a'); __selgeo.consent(true)")?;
+    let clicks = stage.clicks()?;
+    assert_eq!(clicks.len(), 1);
+    assert_eq!(clicks[0].body["ref"], "bench1");
+    let again = stage.click_id()?;
+    assert_ne!(again, click);
+    assert_eq!(stage.link("plain")?, format!("https://buy.stripe.com/test_a?client_reference_id={again}"));
+    stage.expect_quiet()
+}
+
+pub fn a_refusal_that_comes_before_rust_runs_counts(stage: &mut Stage) -> Result<()> {
+    stage.arrive("02-watched?ref=bench1")?;
+    stage.clicks()?;
+    stage.click_id()?;
+    stage.browser.go(&stage.site.page("27-refused-at-once?ref=bench2"))?;
+    stage.browser.until("return !sessionStorage.__selgeo_cid", &json!([]))?;
+    // WebAssembly has asked before the page could say a word; what is answered is not kept.
+    assert_eq!(stage.clicks()?.len(), usize::from(stage.has_webassembly()));
+    assert_eq!(stage.run("return __selgeo.getClickId()")?, Value::Null);
+    stage.expect_untouched()
+}
+
+pub fn whoever_waits_for_the_click_is_told_in_turn(stage: &mut Stage) -> Result<()> {
+    let wait = "window.told = []; for (const n of [1, 2, 3]) __selgeo.onClickId((id) => told.push([n, id]))";
+    stage.arrive("02-watched?ref=bench1")?;
+    stage.clicks()?;
+    let click = stage.click_id()?;
+    let all = json!([[1, click], [2, click], [3, click]]);
+    // With a click that is stored already; before the visitor agrees, and as soon as they do.
+    stage.browser.go(&stage.site.page("16-consent"))?;
+    stage.run(wait)?;
+    assert_eq!(stage.run("return told")?, json!([]));
+    stage.run("__selgeo.consent(true)")?;
+    stage.browser.until("return told.length == 3", &json!([]))?;
+    assert_eq!(stage.run("return told")?, all);
+    assert_eq!(stage.clicks()?.len(), 0);
+    // And where the page asks before Rust runs.
+    stage.browser.go(&stage.site.page("29-asked-at-once"))?;
+    stage.browser.until("return told.length == 3", &json!([]))?;
+    assert_eq!(stage.run("return told")?, all);
+    stage.expect_quiet()
+}
+
+pub fn odd_elements_are_marked_rightly_or_not_at_all(stage: &mut Stage) -> Result<()> {
+    stage.arrive("28-odd-elements?ref=bench1")?;
+    stage.clicks()?;
+    let click = stage.click_id()?;
+    stage.expect_marked(&click)?;
+    assert_eq!(stage.link("drawn")?, format!("https://buy.stripe.com/drawn?client_reference_id={click}"));
+    assert_eq!(stage.link("drawn-elsewhere")?, "https://shop.example/");
+    let sent = "return new FormData(document.getElementById('outside')).getAll('client_reference_id')";
+    assert_eq!(stage.run(sent)?, json!(["order_7"]));
+    // A place in this page is no other page, however it is used; with the keyboard a page is not only opened.
+    let used = "const [id, type, init, kind] = arguments, element = document.getElementById(id);
+        addEventListener('click', (event) => event.preventDefault());
+        element.dispatchEvent(new self[kind](type, { bubbles: true, composed: true, cancelable: true, ...init }));
+        return element.getAttribute('href')";
+    for id in ["place", "place-in-tab"] {
+        for (event, init, kind) in [
+            ("keydown", json!({"key": "Tab", "shiftKey": true}), "KeyboardEvent"),
+            ("keydown", json!({"key": "Enter", "ctrlKey": true}), "KeyboardEvent"),
+            ("pointerdown", json!({"button": 2}), "PointerEvent"),
+            ("click", json!({"ctrlKey": true}), "MouseEvent"),
+        ] {
+            assert_eq!(stage.browser.run(used, &json!([id, event, init, kind]))?, "#links", "{id} {event}");
+        }
+    }
+    let other = |key: &str| json!(["other-page", "keydown", {"key": key, "ctrlKey": true}, "KeyboardEvent"]);
+    assert_eq!(stage.browser.run(used, &other("c"))?, "/10-no-tag#links");
+    let handed = format!("{}?trac_click_id={click}#links", stage.site.page("10-no-tag"));
+    assert_eq!(stage.browser.run(used, &other("Enter"))?, json!(handed));
+    // What the page calls as the browser calls things stays the page's, and ours stays ours.
+    assert_eq!(stage.run("return [target, search, __selgeo.getClickId()]")?, json!(["chart", "", click]));
     stage.expect_quiet()
 }
 
@@ -409,6 +483,16 @@ pub fn the_fragment_of_the_address_is_not_sent(stage: &mut Stage) -> Result<()> 
     Ok(())
 }
 
+pub fn without_a_navigation_entry_moving_on_still_counts(stage: &mut Stage) -> Result<()> {
+    // Browsers that guard against being recognized give none.
+    stage.arrive("13-hostile?_patch=performance.getEntriesByType = () => []")?;
+    assert_eq!(stage.clicks()?.len(), 0);
+    stage.run("history.pushState(1, '', '?ref=bench1')")?;
+    assert_eq!(stage.clicks()?.len(), 1);
+    stage.expect_marked(&stage.click_id()?)?;
+    stage.expect_quiet()
+}
+
 pub fn a_page_that_broke_the_browser_notices_nothing(stage: &mut Stage) -> Result<()> {
     for (patch, can_register) in [
         ("window.fetch = () => { throw 1 }", false),
@@ -418,6 +502,8 @@ pub fn a_page_that_broke_the_browser_notices_nothing(stage: &mut Stage) -> Resul
         ("const real = JSON.stringify; JSON.stringify = (v) => { if (v?.ref) throw 1; return real(v) }", false),
         ("window.URL = undefined", false),
         ("window.URLSearchParams = undefined", true),
+        ("window.self = {}", true),
+        ("String.prototype.format = () => 0", true),
         ("performance.getEntriesByType = () => []", true),
     ] {
         stage.arrive(&format!("13-hostile?ref=bench1&_patch={}", patch.replace('+', "%2B")))?;
@@ -507,6 +593,12 @@ pub fn a_click_that_was_asked_for_offline_is_sent_once_when_online(stage: &mut S
     stage.expect_marked(&stage.click_id()?)?;
     stage.run("dispatchEvent(new Event('online'))")?;
     assert_eq!(stage.clicks()?.len(), 0);
+    // One that could not be asked for is not asked for over a newer one.
+    stage.run("window.offline = true; history.pushState(1, '', '?ref=bench2')")?;
+    stage.run("window.offline = false; history.pushState(2, '', '?ref=bench3')")?;
+    stage.run("dispatchEvent(new Event('online'))")?;
+    let clicks = stage.clicks()?;
+    assert_eq!(clicks.iter().map(|click| &click.body["ref"]).collect::<Vec<_>>(), ["bench3"]);
     stage.expect_quiet()
 }
 
@@ -627,8 +719,12 @@ pub fn a_page_that_the_browser_prerenders_registers_when_it_is_visited(stage: &m
     std::thread::sleep(std::time::Duration::from_millis(500));
     assert_eq!(stage.clicks()?.len(), 0);
     stage.browser.click("#next")?;
-    stage.browser.until("return location.pathname == '/02-watched' && self.__selgeo?.getClickId()", &json!([]))?;
+    stage.browser.until("return location.pathname == '/02-watched' && window.__selgeo?.getClickId()", &json!([]))?;
     assert_eq!(stage.clicks()?.len(), 1);
+    if stage.browser.engine() == Engine::Chromium {
+        let prerendered = "return performance.getEntriesByType('navigation')[0].activationStart > 0";
+        assert_eq!(stage.run(prerendered)?, true, "this would test nothing");
+    }
     stage.expect_marked(&stage.click_id()?)?;
     stage.expect_quiet()
 }

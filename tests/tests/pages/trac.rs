@@ -70,6 +70,33 @@ pub fn the_first_click_wins_unless_the_tag_says_otherwise(stage: &mut Stage) -> 
     stage.expect_quiet()
 }
 
+pub fn what_lasts_ends_after_ninety_days(stage: &mut Stage) -> Result<()> {
+    for (until, lasts) in
+        [("Thu, 01 Jan 2026 00:00:00 GMT", false), ("nonsense", false), ("Thu, 01 Jan 2099 00:00:00 GMT", true)]
+    {
+        arrive(stage, "10-no-tag")?;
+        stage.run(&format!("localStorage.trac_click_id = '{HANDED}'; localStorage.trac_expires = '{until}'"))?;
+        stage.browser.go(&stage.site.page("20-trac?ref=bench1"))?;
+        assert_eq!(stage.clicks()?.len(), usize::from(!lasts), "{until}");
+        assert_eq!(stage.click_id()? == HANDED, lasts, "{until}");
+    }
+    // What is restored lasts no longer for it.
+    assert_eq!(stage.run("return localStorage.trac_expires")?, "Thu, 01 Jan 2099 00:00:00 GMT");
+    Ok(())
+}
+
+pub fn a_lead_that_nobody_can_report_settles(stage: &mut Stage) -> Result<()> {
+    let track =
+        "const done = arguments[0]; Trac.trackLead({ eventName: 'signup' }).then((answer) => done(answer ?? null))";
+    for page in ["31-trac-bad-key", "32-both-scripts"] {
+        arrive(stage, page)?;
+        assert_eq!(stage.browser.run_async(track, &json!([]))?, Value::Null, "{page}");
+        assert_eq!(stage.run("return Trac.getClickId()")?, Value::Null, "{page}");
+        stage.expect_quiet()?;
+    }
+    Ok(())
+}
+
 pub fn trac_knows_five_parameters(stage: &mut Stage) -> Result<()> {
     for name in ["trac_click_id", "trac_id", "clk_id"] {
         arrive(stage, &format!("20-trac?{name}={HANDED}&ref=bench1"))?;
