@@ -1,21 +1,20 @@
 //! What a merchant's server does with webhooks: the receivers of `www/docs/webhooks.md`, run as they stand there, and the official
 //! libraries, each on real deliveries.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Client, Server, wait_for};
+use e2e::{Client, Received, Receiver, Server, wait_for};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use ureq::http::{HeaderMap, HeaderName};
+use ureq::http::HeaderMap;
 
 e2e::suite! {
     Shop::start;
@@ -29,7 +28,6 @@ const STARTED_WITHIN: Duration = Duration::from_secs(240);
 
 struct Shop {
     api: Client,
-    catcher: Catcher,
     _server: Server,
 }
 
@@ -37,12 +35,12 @@ impl Shop {
     fn start() -> Result<Self> {
         let server = Server::start()?;
         let api = Client::new(server.url()).with_key(server.text("/bench/keys/sk_test")?);
-        Ok(Self { api, catcher: Catcher::start()?, _server: server })
+        Ok(Self { api, _server: server })
     }
 
-    /// An endpoint of its own at a port of this machine: its id and its secret.
-    fn endpoint(&self, port: u16) -> Result<(String, String)> {
-        let body = json!({"url": format!("http://127.0.0.1:{port}/selgeo"), "events": ["*"]});
+    /// An endpoint for that URL: its id and its secret.
+    fn endpoint(&self, url: &str) -> Result<(String, String)> {
+        let body = json!({"url": url, "events": ["*"]});
         let made = self.api.post("/api/v1/webhook-endpoints", &body)?.expect(201)?;
         let text = |field: &str| made[field].as_str().map(str::to_owned).context("no text");
         Ok((text("id")?, text("secret")?))
@@ -70,72 +68,21 @@ impl Shop {
     }
 }
 
-/// What came to a receiver.
-#[derive(Clone, Debug)]
-struct Caught {
-    headers: HashMap<String, String>,
-    body: String,
-}
-
-/// A receiver that takes everything.
-struct Catcher {
-    server: Arc<tiny_http::Server>,
-    thread: Option<JoinHandle<()>>,
-    caught: Arc<Mutex<Vec<Caught>>>,
-}
-
-impl Catcher {
-    fn start() -> Result<Self> {
-        let server = tiny_http::Server::http("127.0.0.1:0").map_err(|error| anyhow::anyhow!("no port: {error}"))?;
-        let (server, caught) = (Arc::new(server), Arc::new(Mutex::new(Vec::new())));
-        let (serving, catching) = (server.clone(), caught.clone());
-        let thread = thread::spawn(move || {
-            for mut request in serving.incoming_requests() {
-                let mut body = String::new();
-                let _ = request.as_reader().read_to_string(&mut body);
-                let headers = request.headers().iter();
-                let headers =
-                    headers.map(|one| (one.field.to_string().to_lowercase(), one.value.to_string())).collect();
-                catching.lock().unwrap_or_else(PoisonError::into_inner).push(Caught { headers, body });
-                let _ = request.respond(tiny_http::Response::empty(204));
-            }
-        });
-        Ok(Self { server, thread: Some(thread), caught })
-    }
-
-    fn port(&self) -> u16 {
-        self.server.server_addr().to_ip().map_or(0, |address| address.port())
-    }
-
-    /// The next that comes.
-    fn next(&self) -> Result<Caught> {
-        wait_for("a webhook", WITHIN, || Ok(self.caught.lock().unwrap_or_else(PoisonError::into_inner).pop()))
-    }
-}
-
-impl Drop for Catcher {
-    fn drop(&mut self) {
-        self.server.unblock();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
 fn clients() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
 }
 
 /// What each official library says to a webhook under a secret: `verified` or `refused`.
-fn verdicts(secret: &str, caught: &Caught) -> Result<Vec<String>> {
+fn verdicts(secret: &str, caught: &Received) -> Result<Vec<String>> {
+    let names = ["webhook-id", "webhook-timestamp", "webhook-signature"];
     let mut rust = HeaderMap::new();
-    for (name, value) in &caught.headers {
-        rust.insert(HeaderName::try_from(name.as_str())?, value.parse()?);
+    for name in names {
+        rust.insert(name, caught.header(name).parse()?);
     }
+    let headers: HashMap<&str, &str> = names.iter().map(|name| (*name, caught.header(name))).collect();
     let verified = standardwebhooks::Webhook::new(secret)?.verify(caught.body.as_bytes(), &rust).is_ok();
     let mut all = vec![format!("Rust: {}", if verified { "verified" } else { "refused" })];
-    let given =
-        |library: &str| json!({"library": library, "secret": secret, "body": caught.body, "headers": caught.headers});
+    let given = |library: &str| json!({"library": library, "secret": secret, "body": caught.body, "headers": headers});
     let mut node = Command::new("node");
     node.arg(clients().join("verify.mjs"));
     let told = filter(&mut node, &[given("standardwebhooks"), given("svix")])?;
@@ -166,22 +113,26 @@ fn filter(command: &mut Command, lines: &[Value]) -> Result<Vec<String>> {
 }
 
 fn the_official_libraries_verify_before_during_and_after_a_rotation(shop: &mut Shop) -> Result<()> {
-    let (endpoint, old) = shop.endpoint(shop.catcher.port())?;
+    let catcher = Receiver::good()?;
+    let (endpoint, old) = shop.endpoint(&catcher.url("/selgeo"))?;
     let strange = format!("whsec_{}", "0".repeat(64));
-    let check = |caught: &Caught, secret: &str, word: &str| -> Result<()> {
+    let check = |caught: &Received, secret: &str, word: &str| -> Result<()> {
         for verdict in verdicts(secret, caught)? {
             ensure!(verdict.ends_with(word), "{verdict} instead of {word}");
         }
         Ok(())
     };
-    let pinged = || -> Result<Caught> {
+    let pings = Cell::new(0);
+    let pinged = || -> Result<Received> {
         shop.ping(&endpoint)?;
-        shop.catcher.next()
+        pings.set(pings.get() + 1);
+        wait_for("a webhook", WITHIN, || Ok(catcher.received().into_iter().nth(pings.get() - 1)))
     };
     let caught = pinged()?;
     check(&caught, &old, "verified")?;
     check(&caught, &strange, "refused")?;
-    let changed = Caught { body: caught.body.replace("webhook.test", "payout.paid"), ..caught };
+    let mut changed = caught;
+    changed.body = changed.body.replace("webhook.test", "payout.paid");
     check(&changed, &old, "refused")?;
 
     let path = format!("/api/v1/webhook-endpoints/{endpoint}");
@@ -241,7 +192,7 @@ fn the_receivers_of_the_docs_take_what_is_ours_and_nothing_else(shop: &mut Shop)
             "cargo" => command.args(["run", "--quiet", "-p", "e2e", "--example", "receiver"]),
             _ => command.arg(&file),
         };
-        let (endpoint, secret) = shop.endpoint(port)?;
+        let (endpoint, secret) = shop.endpoint(&format!("http://127.0.0.1:{port}/selgeo"))?;
         command.env("PORT", port.to_string()).env("SELGEO_WEBHOOK_SECRET", &secret);
         let _running = Running(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?);
         wait_for(name, STARTED_WITHIN, || Ok(TcpStream::connect(("127.0.0.1", port)).ok().map(drop)))?;
