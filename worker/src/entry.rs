@@ -32,8 +32,9 @@ use crate::webhooks::fetch::PlatformReceivers;
 const QUEUE_BATCH_MAX: usize = 100;
 /// Lanes that are told after a request or a batch; the sweep tells the others.
 const NUDGED_AT_ONCE: i64 = 50;
-/// Lanes that one sweep tells.
-const NUDGED_BY_SWEEP: i64 = 500;
+/// Lanes that one sweep tells: the platform may allow it 1,000 requests in all. The longest overdue come first, and a lane that was
+/// told goes on by itself.
+const NUDGED_BY_SWEEP: i64 = 200;
 /// The binding that leads to this machine's own addresses. Only `xtask/dev/server.mjs` makes one: no configuration of a deployment
 /// can name such a network.
 const LOOPBACK: &str = "LOOPBACK";

@@ -23,8 +23,9 @@ const AT_ONCE: usize = 5;
 const READ_AT_ONCE: i64 = 50;
 /// Outcomes that one batch notes at most; what is there is not kept waiting for more.
 const NOTED_AT_ONCE: usize = 25;
-/// Rounds of one run. A run that is not through goes on in the next one.
-const ROUNDS_MAX: usize = 20;
+/// Rounds of one run. A run that is not through goes on in the next one. The platform may allow 1,000 requests to an invocation:
+/// a round makes up to three for each delivery (two questions of its name, and itself), and one for each batch and read.
+const ROUNDS_MAX: usize = 4;
 /// No request of a round begins later than this after it. A run thus ends within the time that an alarm may take.
 const ROUND_MS: i64 = TIMEOUT_MS;
 /// Deliveries that are given up at once.
