@@ -11,8 +11,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Client, Received, Receiver, Server, wait_for};
+use e2e::{Client, Received, Receiver, Server, now, wait_for};
+use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
+use sha2::Sha256;
 use tempfile::TempDir;
 use ureq::http::HeaderMap;
 
@@ -166,6 +168,17 @@ fn block<'a>(docs: &'a str, name: &str) -> Result<&'a str> {
     rest.split_once("```").map(|(code, _)| code).with_context(|| format!("{name} has no end"))
 }
 
+/// An event as short as can be.
+const BODY: &str = r#"{"id":"evt_1","type":"webhook.test","subject":"whe_1","sequence":1}"#;
+
+/// Its signature at a time, made here.
+fn signed(secret: &str, at: i64) -> Result<String> {
+    let key = hex::decode(secret.trim_start_matches("whsec_"))?;
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key)?;
+    mac.update(format!("{at}.{BODY}").as_bytes());
+    Ok(format!("t={at},v1={}", hex::encode(mac.finalize().into_bytes())))
+}
+
 fn the_receivers_of_the_docs_take_what_is_ours_and_nothing_else(shop: &mut Shop) -> Result<()> {
     let docs = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../www/docs/webhooks.md"))?;
     let example = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/receiver.rs"))?;
@@ -199,13 +212,23 @@ fn the_receivers_of_the_docs_take_what_is_ours_and_nothing_else(shop: &mut Shop)
         let delivery = shop.ping(&endpoint)?;
         shop.wait_until_delivered(&delivery).with_context(|| format!("to {name}"))?;
 
-        // The same again as a stranger would send it: changed, and signed by nobody.
+        let direct = Client::new(format!("http://127.0.0.1:{port}"));
+        let check = |signature: &str, status: u16| -> Result<()> {
+            let answer = direct.send("POST", "/selgeo", &[("x-selgeo-signature", signature)], BODY)?;
+            ensure!(answer.status == status, "{name} answers {} to {signature:?}", answer.status);
+            Ok(())
+        };
+        // Signed as ours are, now and too far from now: one that somebody kept is refused.
+        let now = i64::try_from(now()?.as_secs())?;
+        check(&signed(&secret, now)?, 204)?;
+        for stale in [now - 330, now + 330, 0] {
+            check(&signed(&secret, stale)?, 400)?;
+        }
+        // And as a stranger would: for another body, and not at all.
         let shown = shop.api.get(&format!("/api/v1/webhook-deliveries/{delivery}"), &[])?.expect(200)?;
-        let signature = shown["attempts"][0]["headers"]["x-selgeo-signature"].as_str().context("no signature")?;
-        let stranger = Client::new(format!("http://127.0.0.1:{port}"));
-        for (signature, body) in [(signature, "{}"), ("", "{}"), ("t=1,v1=00", "{}"), ("t=x,v1=", "{}")] {
-            let answer = stranger.send("POST", "/selgeo", &[("x-selgeo-signature", signature)], body)?;
-            ensure!(answer.status == 400, "{name} answers {} to {signature:?}", answer.status);
+        let of_another = shown["attempts"][0]["headers"]["x-selgeo-signature"].as_str().context("no signature")?;
+        for strange in [of_another, "", "t=1,v1=00", "t=x,v1=", "v1=", &format!("t={now}")] {
+            check(strange, 400)?;
         }
         shop.remove(&endpoint)?;
     }

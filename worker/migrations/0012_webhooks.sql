@@ -22,7 +22,9 @@ CREATE TABLE webhook_endpoints (
   CHECK ((status = 'disabled') = (disabled_reason IS NOT NULL)),
   CHECK ((previous_secret IS NULL) = (previous_until IS NULL))
 ) STRICT;
-CREATE INDEX webhook_endpoints_of_workspace ON webhook_endpoints (workspace_id, mode, id);
+-- Of those that are there: every event looks here.
+CREATE INDEX webhook_endpoints_of_workspace ON webhook_endpoints (workspace_id, mode, id) WHERE deleted_at IS NULL;
+CREATE INDEX webhook_endpoints_removed ON webhook_endpoints (id) WHERE deleted_at IS NOT NULL;
 
 CREATE TABLE webhook_deliveries (
   id TEXT PRIMARY KEY,
@@ -42,6 +44,10 @@ CREATE TABLE webhook_deliveries (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX webhook_deliveries_due ON webhook_deliveries (endpoint_id, next_attempt_at) WHERE status = 'pending';
 CREATE INDEX webhook_deliveries_of_workspace ON webhook_deliveries (workspace_id, mode, id);
+CREATE INDEX webhook_deliveries_of_endpoint ON webhook_deliveries (endpoint_id, id);
+-- There are few, they are what people look for, and they are owed again from some moment on.
+CREATE INDEX webhook_deliveries_dead ON webhook_deliveries (workspace_id, mode, id) WHERE status = 'dead_letter';
+CREATE INDEX webhook_deliveries_dead_of_endpoint ON webhook_deliveries (endpoint_id, id) WHERE status = 'dead_letter';
 -- A wipe deletes events, and must find what hangs on them.
 CREATE INDEX webhook_deliveries_of_event ON webhook_deliveries (event_id);
 

@@ -35,6 +35,15 @@ impl Client {
         Answer::read(url, request.send(body))
     }
 
+    /// Changes, with a JSON body that is already text.
+    pub fn patch(&self, url: &str, headers: &[(&str, &str)], body: &str) -> Result<Answer> {
+        let mut request = self.0.patch(url).header("content-type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Answer::read(url, request.send(body))
+    }
+
     /// Gets, with further headers.
     pub fn get(&self, url: &str, headers: &[(&str, &str)]) -> Result<Answer> {
         let request = headers.iter().fold(self.0.get(url), |request, (name, value)| request.header(*name, *value));

@@ -94,7 +94,11 @@ impl Server {
         let is_it =
             |known: &&Value| known["url"].as_str().is_some_and(|known| known == url || known == format!("{url}/"));
         if let Some(known) = known["data"].as_array().and_then(|all| all.iter().find(is_it)) {
-            return Endpoint::read(known, false);
+            // Left by a run whose server went away, or made by hand: it may have been disabled since.
+            let path = format!("webhook-endpoints/{}", text(known, "/id")?);
+            self.ask("POST", &format!("{path}/enable"), Some(&json!({})))?;
+            let known = self.ask("PATCH", &path, Some(&json!({"events": events})))?;
+            return Endpoint::read(&known, false);
         }
         Endpoint::read(&self.ask("POST", "webhook-endpoints", Some(&json!({"url": url, "events": events})))?, true)
     }
@@ -117,6 +121,7 @@ impl Server {
         let headers = [("authorization", self.bearer.as_str())];
         let answer = match (method, body) {
             ("POST", Some(body)) => self.client.post(&url, &headers, &body.to_string()),
+            ("PATCH", Some(body)) => self.client.patch(&url, &headers, &body.to_string()),
             ("DELETE", _) => self.client.delete(&url, &headers),
             _ => self.client.get(&url, &headers),
         };

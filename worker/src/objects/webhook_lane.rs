@@ -4,6 +4,8 @@
 //! by the platform six times and is then gone, so it never fails; and one that is gone all the same (the isolate died) is set
 //! again by the sweep, which nudges whoever is owed something.
 
+use std::cell::Cell;
+
 use domain::time::{Instant, SECOND_MS};
 use futures_util::stream::{self, StreamExt};
 use worker::{DurableObject, Env, Method, ObjectNamespace, Request, RequestInit, Response, State, durable_object};
@@ -15,8 +17,10 @@ use crate::webhooks::lane;
 const LANES: &str = "WEBHOOK_LANES";
 /// Where the object keeps whose lane it is.
 const ENDPOINT_ID: &str = "endpoint_id";
-/// When a run could not read or write the database, the next one comes so much later.
+/// When a run could not read or write the database, the next one comes so much later, and each time twice that. A database that
+/// cannot be written to must not have receivers see the same events again every few seconds.
 const AGAIN_AFTER_MS: i64 = 10 * SECOND_MS;
+const DOUBLED_AT_MOST: u32 = 5;
 /// An alarm that should have come so long ago is taken for lost.
 const LOST_AFTER_MS: i64 = 10 * SECOND_MS;
 /// Lanes that are told at once: of the six connections that the platform allows, one is left for others.
@@ -27,11 +31,13 @@ const TOLD_AT_ONCE: usize = 5;
 pub struct WebhookLane {
     state: State,
     env: Env,
+    /// Runs in a row that failed.
+    failures: Cell<u32>,
 }
 
 impl DurableObject for WebhookLane {
     fn new(state: State, env: Env) -> Self {
-        Self { state, env }
+        Self { state, env, failures: Cell::new(0) }
     }
 
     /// `POST /{endpoint id}`: something may be due. While a run goes on, the next one begins when it ends.
@@ -52,10 +58,15 @@ impl DurableObject for WebhookLane {
     /// Sends what is due. Whatever happens, the answer is good and the alarm is set anew, if there is anything left to do.
     async fn alarm(&self) -> worker::Result<Response> {
         let next = match self.run().await {
-            Ok(next) => next,
+            Ok(next) => {
+                self.failures.set(0);
+                next
+            }
             Err(error) => {
                 crate::log(&format!("webhook lane: {error}"));
-                self.now().ok().map(|now| now.plus_ms(AGAIN_AFTER_MS))
+                let failures = self.failures.get().min(DOUBLED_AT_MOST);
+                self.failures.set(failures + 1);
+                self.now().ok().map(|now| now.plus_ms(AGAIN_AFTER_MS << failures))
             }
         };
         if let Some(next) = next

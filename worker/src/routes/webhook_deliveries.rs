@@ -29,8 +29,7 @@ pub async fn list(
     let filter = Filter {
         endpoint_id: query.text("endpoint_id"),
         event_id: query.text("event_id"),
-        status: query.word("status", DeliveryStatus::WORDS),
-        kind: query.text("type"),
+        status: query.word("status", DeliveryStatus::WORDS).and_then(|word| DeliveryStatus::parse(&word)),
     };
     let page = query.page::<ids::Delivery>();
     query.finish()?;

@@ -10,7 +10,7 @@ use domain::mode::Mode;
 use domain::status::{DisabledReason, EndpointStatus};
 use domain::time::{HOUR_MS, Instant};
 use domain::webhook::signature::Secret;
-use domain::webhook::{ENDPOINTS_MAX, EVENT_TYPES};
+use domain::webhook::{ENDPOINTS_MAX, EVENT_TYPES, PING};
 use http::StatusCode;
 use serde_json::{Value as Json, json};
 
@@ -99,13 +99,13 @@ fn event_types(fields: &mut Fields) -> Option<Vec<String>> {
         fields.error("events", "must be a list of event types, not empty");
         return None;
     };
-    if let Some(unknown) = names.iter().find(|name| **name != EVERYTHING && !EVENT_TYPES.contains(name)) {
+    if let Some(unknown) = names.iter().find(|name| ![EVERYTHING, PING].contains(name) && !EVENT_TYPES.contains(name)) {
         let shown: String = unknown.chars().take(50).collect();
         fields.error("events", format!("must hold {EVERYTHING} or any of {}; not {shown}", EVENT_TYPES.join(", ")));
         return None;
     }
     // In the order of the list of all, each once.
-    let known = std::iter::once(&EVERYTHING).chain(EVENT_TYPES.iter());
+    let known = std::iter::once(&EVERYTHING).chain(EVENT_TYPES.iter()).chain(std::iter::once(&PING));
     Some(known.filter(|name| names.contains(name)).map(|name| (*name).to_owned()).collect())
 }
 

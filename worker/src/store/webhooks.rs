@@ -10,7 +10,7 @@ use super::page::Page;
 use super::{DbError, Row, Scope, Statement, events};
 
 /// Where a merchant wants to be told.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// Its id.
     pub id: EndpointId,
@@ -105,7 +105,7 @@ pub fn set_status(scope: &Scope, id: &EndpointId, reason: Option<DisabledReason>
 /// Removes it, with its secrets. Its log stays until it is purged.
 pub fn delete(scope: &Scope, id: &EndpointId, now: Instant) -> Statement {
     let statement = Statement::new(
-        "UPDATE webhook_endpoints SET deleted_at = ?, status = 'disabled', disabled_reason = 'by_hand', secret = '', \
+        "UPDATE webhook_endpoints SET deleted_at = ?, status = 'disabled', disabled_reason = 'by_hand', url = '', secret = '', \
          previous_secret = NULL, previous_until = NULL ",
     );
     scope.bound(statement.bind(now)).push(" AND deleted_at IS NULL AND id = ?").bind(id.as_str())
@@ -306,9 +306,7 @@ pub struct Filter {
     /// The event.
     pub event_id: Option<String>,
     /// How far they have come.
-    pub status: Option<String>,
-    /// The event's type.
-    pub kind: Option<String>,
+    pub status: Option<DeliveryStatus>,
 }
 
 /// A delivery's row with its event, up to its attempts; then the last of these as far as they are shown.
@@ -322,19 +320,25 @@ const OF_WHICH: &str = ")) FROM \
 
 /// A page of deliveries. A page of whole answers would be many megabytes.
 pub fn list_deliveries(scope: &Scope, filter: &Filter, page: &Page) -> Statement {
-    Statement::new(DELIVERY)
-        .push("substr(a.answer, 1, 1000)")
-        .push(OF_WHICH)
-        .push("WHERE d.workspace_id = ? AND d.mode = ?")
+    let statement = Statement::new(DELIVERY).push("substr(a.answer, 1, 1000)").push(OF_WHICH);
+    // The plus keeps SQLite from the index of the whole workspace where there is a narrower one.
+    let is_narrow = filter.endpoint_id.is_some() || filter.event_id.is_some();
+    let statement = if is_narrow {
+        statement.push("WHERE +d.workspace_id = ? AND +d.mode = ?")
+    } else {
+        statement.push("WHERE d.workspace_id = ? AND d.mode = ?")
+    };
+    let statement = statement
         .bind(scope.workspace_id.as_str())
         .bind(scope.mode)
         .push_if(" AND d.endpoint_id = ?", filter.endpoint_id.as_ref())
-        .push_if(" AND d.event_id = ?", filter.event_id.as_ref())
-        .push_if(" AND d.status = ?", filter.status.as_ref())
-        .push_if(" AND e.type = ?", filter.kind.as_ref())
-        .push_if(" AND d.id < ?", page.after.as_ref())
-        .push(" ORDER BY d.id DESC LIMIT ?")
-        .bind(page.limit + 1)
+        .push_if(" AND d.event_id = ?", filter.event_id.as_ref());
+    let statement = match filter.status {
+        // In so many words: these have an index, which a bound value would not match.
+        Some(DeliveryStatus::DeadLetter) => statement.push(" AND d.status = 'dead_letter'"),
+        status => statement.push_if(" AND d.status = ?", status.map(DeliveryStatus::as_str)),
+    };
+    statement.push_if(" AND d.id < ?", page.after.as_ref()).push(" ORDER BY d.id DESC LIMIT ?").bind(page.limit + 1)
 }
 
 /// Deliveries with whole answers.
@@ -426,7 +430,7 @@ pub fn resend(scope: &Scope, id: &str, now: Instant) -> Statement {
 pub fn resend_since(endpoint: &Endpoint, after: &DeliveryId, now: Instant, limit: i64) -> Statement {
     Statement::new(
         "UPDATE webhook_deliveries SET status = 'pending', run_attempts = 0, next_attempt_at = ?1, finished_at = NULL \
-         WHERE id IN (SELECT id FROM webhook_deliveries WHERE workspace_id = ?2 AND mode = ?3 AND endpoint_id = ?4 \
+         WHERE id IN (SELECT id FROM webhook_deliveries WHERE +workspace_id = ?2 AND +mode = ?3 AND endpoint_id = ?4 \
          AND status = 'dead_letter' AND id >= ?5 ORDER BY id LIMIT ?6) RETURNING id",
     )
     .bind(now)
@@ -438,7 +442,8 @@ pub fn resend_since(endpoint: &Endpoint, after: &DeliveryId, now: Instant, limit
     .owing()
 }
 
-/// Deletes some of the deliveries that ended, of events before that id's, with their attempts.
+/// Deletes some of the deliveries that ended, of events before that id's, with their attempts; and removed endpoints of which
+/// nothing is left in the log.
 pub fn purge(before: &DeliveryId, limit: i64) -> Vec<Statement> {
     let old = |statement: Statement| {
         statement
@@ -447,9 +452,14 @@ pub fn purge(before: &DeliveryId, limit: i64) -> Vec<Statement> {
             .push(" AND status <> 'pending' ORDER BY id LIMIT ?)")
             .bind(limit)
     };
+    let removed = Statement::new(
+        "DELETE FROM webhook_endpoints WHERE id IN (SELECT id FROM webhook_endpoints e WHERE e.deleted_at IS NOT NULL \
+         AND NOT EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.endpoint_id = e.id) LIMIT ?)",
+    );
     vec![
         old(Statement::new("DELETE FROM webhook_attempts WHERE delivery_id IN ")),
         old(Statement::new("DELETE FROM webhook_deliveries WHERE id IN ")),
+        removed.bind(limit),
     ]
 }
 

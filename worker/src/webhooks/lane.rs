@@ -4,6 +4,8 @@
 //! still wait for an answer. What a run notes holds only if nothing else was noted meanwhile; the receiver may see an event
 //! twice, and knows it by its id.
 
+use std::cell::Cell;
+
 use domain::status::EndpointStatus;
 use domain::time::Instant;
 use domain::webhook::schedule::{self, FAILING_MS_MAX, TIMEOUT_MS};
@@ -63,11 +65,12 @@ pub async fn run(app: &App, endpoint_id: &str) -> Result<Option<Instant>, ApiErr
 }
 
 /// Sends these, a few at once, and notes each outcome as soon as it is there. What has not begun when a slow receiver has used
-/// up the round's time is left to the next, which looks again whether the endpoint was changed.
+/// up the round's time, or when the endpoint is seen to be changed, is left to the next round.
 async fn send_all(app: &App, endpoint: &Endpoint, owed: &[Owed]) -> Result<(), ApiError> {
     let signer = &Signer::of(app, endpoint)?;
     let end = app.clock.now().plus_ms(ROUND_MS);
-    let in_time = owed.iter().take_while(|_| app.clock.now() < end);
+    let is_changed = &Cell::new(false);
+    let in_time = owed.iter().take_while(|_| app.clock.now() < end && !is_changed.get());
     let sent = stream::iter(in_time).map(|one| async move { (one, send(app, endpoint, signer, one).await) });
     let mut outcomes = sent.buffer_unordered(AT_ONCE).ready_chunks(NOTED_AT_ONCE);
     while let Some(some) = outcomes.next().await {
@@ -85,7 +88,12 @@ async fn send_all(app: &App, endpoint: &Endpoint, owed: &[Owed]) -> Result<(), A
         } else {
             table::failed(&endpoint.id, now, now.plus_ms(-FAILING_MS_MAX))
         });
-        app.db.batch(batch).await?;
+        // Whoever has switched, disabled or moved it meanwhile wants that to count from now on.
+        batch.push(table::of_lane(endpoint.id.as_str()));
+        let rows = app.db.batch(batch).await?;
+        let seen = rows.last().and_then(|rows| rows.first()).map(table::decode).transpose()?;
+        let same = seen.is_some_and(|seen| Endpoint { failing_since: endpoint.failing_since, ..seen } == *endpoint);
+        is_changed.set(!same);
     }
     Ok(())
 }

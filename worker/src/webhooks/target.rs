@@ -68,6 +68,10 @@ pub fn parse(text: &str, mode: Mode, loopback_allowed: bool) -> Result<Target, B
         return Err(Bad::Credentials);
     }
     url.set_fragment(None);
+    // As it is stored, escaped, it will be read again.
+    if url.as_str().len() > URL_CHARS_MAX {
+        return Err(Bad::NoUrl);
+    }
     // The parser has undone every odd spelling of an address.
     let (judged, name) = match url.host() {
         Some(Host::Ipv4(address)) => (address::judge(address.into()), None),
@@ -201,6 +205,10 @@ mod tests {
         assert!(parse("https://shop.example/", Mode::Live, false).is_ok());
         let long = format!("https://shop.example/{}", "a".repeat(2_028));
         assert_eq!(parse(&long, Mode::Test, false), Err(Bad::NoUrl));
+        let escaped = format!("https://shop.example/{}", "ü".repeat(700));
+        assert_eq!(parse(&escaped, Mode::Test, false), Err(Bad::NoUrl));
+        let stored = parse("https://bücher.example/ü?ä#ö", Mode::Test, false).unwrap();
+        assert_eq!(parse(&stored.url, Mode::Test, false), Ok(stored));
     }
 
     #[test]
