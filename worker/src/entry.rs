@@ -1,6 +1,6 @@
 //! The platform's entry points: the only file that names them. Here bindings become ports; nothing is decided.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -32,6 +32,9 @@ use crate::webhooks::fetch::PlatformReceivers;
 const QUEUE_BATCH_MAX: usize = 100;
 /// Lanes that are told after a request or a batch; the sweep tells the others.
 const NUDGED_AT_ONCE: i64 = 50;
+/// While requests come in, one of them tells the lanes for the others, so many times and for so long at most.
+const NUDGES_IN_A_ROW: usize = 10;
+const NUDGING_MS_MAX: i64 = 5_000;
 /// Lanes that one sweep tells: the platform may allow it 1,000 requests in all. The longest overdue come first, and a lane that was
 /// told goes on by itself.
 const NUDGED_BY_SWEEP: i64 = 200;
@@ -75,6 +78,8 @@ impl Assets for PlatformAssets {
 thread_local! {
     /// Built once per isolate: bindings, secrets and the table of routes do not change while it lives.
     static RUNNING: RefCell<Option<(Arc<App>, Router)>> = const { RefCell::new(None) };
+    /// Since when some request of this isolate tells lanes. A time, not a lock: that request may end before it is done.
+    static NUDGING_SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
 /// What this isolate runs, and its table of routes.
@@ -158,8 +163,8 @@ async fn fetch(
         let env = env.clone();
         context.wait_until(async move { send(&env, messages).await });
     }
-    if app.owed.swap(false, Ordering::Relaxed) {
-        context.wait_until(async move { nudge(&app, &env, NUDGED_AT_ONCE).await });
+    if app.owed.load(Ordering::Relaxed) {
+        context.wait_until(async move { nudge_if_owed(&app, &env).await });
     }
     if response.headers().contains_key(CONTENT_ENCODING) {
         // It was compressed when it was built; by default the runtime would do it again.
@@ -210,11 +215,27 @@ async fn queue(batch: MessageBatch<Message>, env: Env, _context: Context) -> wor
     for (raw, done) in raws.iter().zip(handled.done) {
         if done { raw.ack() } else { raw.retry() }
     }
-    if app.owed.swap(false, Ordering::Relaxed) {
-        nudge(&app, &env, NUDGED_AT_ONCE).await;
-    }
+    nudge_if_owed(&app, &env).await;
     send(&env, handled.next).await;
     Ok(())
+}
+
+/// Tells the lanes if something may be owed; and goes on while more comes, so that many requests at once are one question to the
+/// database.
+async fn nudge_if_owed(app: &App, env: &Env) {
+    let now = app.clock.now();
+    if NUDGING_SINCE.get().is_some_and(|since| now.since_ms(since) < NUDGING_MS_MAX) {
+        // It looks once more before it ends.
+        return;
+    }
+    for _ in 0..NUDGES_IN_A_ROW {
+        if !app.owed.swap(false, Ordering::Relaxed) {
+            break;
+        }
+        NUDGING_SINCE.set(Some(app.clock.now()));
+        nudge(app, env, NUDGED_AT_ONCE).await;
+    }
+    NUDGING_SINCE.set(None);
 }
 
 /// Tells the lanes of endpoints that are owed something. Losing it only costs time: a sweep finds them.
@@ -249,7 +270,5 @@ async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) 
         }
         Err(error) => crate::log(&format!("sweep: {error}")),
     }
-    if app.owed.swap(false, Ordering::Relaxed) {
-        nudge(&app, &env, NUDGED_AT_ONCE).await;
-    }
+    nudge_if_owed(&app, &env).await;
 }
