@@ -1,5 +1,5 @@
-//! How fast webhooks are: from a cause to its first delivery while 100 conversions a second come in, and how many a second one
-//! endpoint gets while much is owed. `cargo xtask bench webhooks` builds the Worker and starts this. It prints a table; nothing
+//! How fast webhooks are: from a cause to its first delivery while conversions come in, 100 a second unless told otherwise, beside
+//! the same without an endpoint; and how many a second one endpoint gets while much is owed. `cargo xtask bench webhooks` builds the Worker and starts this. It prints a table; nothing
 //! here is asserted, because a time on a shared machine proves nothing.
 
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use e2e::{Client, Receiver, Reply, Server, Timer, now, wait_for};
 use serde_json::json;
 
-const CONVERSIONS_PER_S: u64 = 100;
+const CONVERSIONS_PER_S_DEFAULT: u64 = 100;
 const SECONDS_DEFAULT: u64 = 20;
 /// Each sends one conversion at a time; together they keep the rate while an answer takes less than a third of a second.
 const CLIENTS: u64 = 32;
@@ -33,6 +33,7 @@ struct Run {
     timer: Timer,
     next: AtomicU64,
     conversions: u64,
+    per_s: u64,
     /// By conversion: when its report was sent and when it was answered, since 1970.
     reported: Mutex<HashMap<String, (Duration, Duration)>>,
 }
@@ -47,9 +48,7 @@ fn main() -> Result<()> {
         true => Reply::Status(200),
         false => Reply::Status(410),
     })?;
-    let body = json!({"url": receiver.url("/"), "events": ["conversion.created"]});
-    let endpoint = client.post("/api/v1/webhook-endpoints", &body)?.expect(201)?;
-    let path = format!("/api/v1/webhook-endpoints/{}", endpoint["id"].as_str().context("no id")?);
+    let (seconds, per_s) = (number("--seconds", SECONDS_DEFAULT), number("--per-second", CONVERSIONS_PER_S_DEFAULT));
     let click = |_| client.click(server.text("/bench/keys/pk_test")?, "bench1");
     let clicks: Vec<String> = (0..CLICKS).map(click).collect::<Result<_>>()?;
     let run = |name, conversions| Run {
@@ -60,11 +59,19 @@ fn main() -> Result<()> {
         timer: Timer::start(),
         next: AtomicU64::new(0),
         conversions,
+        per_s,
         reported: Mutex::default(),
     };
 
-    println!("| webhooks | |\n|---|---:|");
-    from_cause_to_delivery(&run("first", CONVERSIONS_PER_S * seconds()), &receiver)?;
+    println!("| webhooks, {per_s} conversions a second asked for | |\n|---|---:|");
+    let reference = run("reference", per_s * seconds);
+    report_all(&reference)?;
+    reference.print_answers("no endpoint")?;
+
+    let body = json!({"url": receiver.url("/"), "events": ["conversion.created"]});
+    let endpoint = client.post("/api/v1/webhook-endpoints", &body)?.expect(201)?;
+    let path = format!("/api/v1/webhook-endpoints/{}", endpoint["id"].as_str().context("no id")?);
+    from_cause_to_delivery(&run("first", per_s * seconds), &receiver)?;
     // The endpoint is gone while more events come, and is then sent all of them again.
     is_taking.store(false, Ordering::Relaxed);
     report_all(&run("more", BACKLOG))?;
@@ -72,14 +79,27 @@ fn main() -> Result<()> {
     backlog(&client, &path, &receiver)
 }
 
-fn seconds() -> u64 {
-    let mut words = std::env::args().skip_while(|word| word != "--seconds").skip(1);
-    words.next().and_then(|word| word.parse().ok()).unwrap_or(SECONDS_DEFAULT)
+fn number(option: &str, default: u64) -> u64 {
+    let mut words = std::env::args().skip_while(|word| word != option).skip(1);
+    words.next().and_then(|word| word.parse().ok()).unwrap_or(default)
+}
+
+impl Run {
+    /// What the callers saw.
+    fn print_answers(&self, what: &str) -> Result<()> {
+        let rate = self.conversions as f64 / self.timer.elapsed().as_secs_f64();
+        let reported = self.reported.lock().map_err(|_| anyhow!("a client panicked"))?;
+        let mut answers: Vec<f64> =
+            reported.values().map(|(sent, answered)| ms(answered.saturating_sub(*sent))).collect();
+        println!("| {what}: conversions answered per second | {rate:.0} |");
+        print(&format!("{what}: report sent → answered"), &mut answers);
+        Ok(())
+    }
 }
 
 fn from_cause_to_delivery(run: &Run, receiver: &Receiver) -> Result<()> {
     report_all(run)?;
-    let took = run.timer.elapsed().as_secs_f64();
+    run.print_answers("one endpoint")?;
     wait_for(
         "every first delivery",
         SETTLED_WITHIN,
@@ -93,16 +113,11 @@ fn from_cause_to_delivery(run: &Run, receiver: &Receiver) -> Result<()> {
     let reported = run.reported.lock().map_err(|_| anyhow!("a client panicked"))?;
     let mut from_sent = Vec::new();
     let mut from_answer = Vec::new();
-    let mut answers = Vec::new();
     for (conversion, (sent, answered)) in reported.iter() {
         let at = told.get(conversion).with_context(|| format!("{conversion} was not told"))?;
         from_sent.push(ms(at.saturating_sub(*sent)));
         from_answer.push(ms(at.saturating_sub(*answered)));
-        answers.push(ms(answered.saturating_sub(*sent)));
     }
-    let rate = run.conversions as f64 / took;
-    println!("| conversions reported per second, over {took:.0} s | {rate:.0} |");
-    print("report sent → answered", &mut answers);
     print("report sent → first delivery", &mut from_sent);
     print("report answered → first delivery", &mut from_answer);
     println!("| deliveries that came twice | {} |", receiver.count() as u64 - run.conversions);
@@ -124,7 +139,7 @@ fn report_in_time(run: &Run) -> Result<()> {
         if number >= run.conversions {
             return Ok(());
         }
-        let due = Duration::from_millis(1_000 * number / CONVERSIONS_PER_S);
+        let due = Duration::from_millis(1_000 * number / run.per_s);
         thread::sleep(due.saturating_sub(run.timer.elapsed()));
         let body = json!({
             "click_id": run.clicks[number as usize % run.clicks.len()], "event_type": "purchase", "amount_cents": 5_000,

@@ -1,7 +1,7 @@
 //! The application: its ports, its table of routes, and what is done around every request.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::atomic::AtomicU32;
 
 use axum::Router;
 use axum::extract::Request;
@@ -22,6 +22,7 @@ use crate::pages;
 use crate::routes;
 use crate::secrets::Secrets;
 use crate::store::Database;
+use crate::store::owing::Owed;
 use crate::stripe_api::StripeApi;
 use crate::webhooks::Receivers;
 
@@ -51,8 +52,8 @@ pub struct App {
     pub stripe_api: Arc<dyn StripeApi>,
     /// Where webhooks go.
     pub receivers: Arc<dyn Receivers>,
-    /// Whether webhooks may be owed since somebody last looked.
-    pub owed: Arc<AtomicBool>,
+    /// Whose webhooks may be owed since somebody last looked.
+    pub owed: Owed,
     /// Built files.
     pub assets: Arc<dyn Assets>,
     /// What this isolate remembers of keys.

@@ -1,8 +1,8 @@
 //! The platform's entry points: the only file that names them. Here bindings become ports; nothing is decided.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 
 use axum::Router;
 use axum::response::Response;
@@ -22,18 +22,20 @@ use crate::objects::rate_limiter::DurableLimiter;
 use crate::objects::webhook_lane;
 use crate::secrets::Secrets;
 use crate::store::d1::D1;
-use crate::store::owing::Noticing;
-use crate::store::webhooks;
+use crate::store::owing::{Noticing, Owed};
+use crate::store::{DbError, Row, webhooks};
 use crate::stripe_api::BASE_DEFAULT;
 use crate::stripe_api::fetch::PlatformStripe;
 use crate::webhooks::fetch::PlatformReceivers;
 
 /// Messages that the platform takes at once.
 const QUEUE_BATCH_MAX: usize = 100;
-/// Lanes that are told after a request or a batch; the sweep tells the others.
-const NUDGED_AT_ONCE: i64 = 50;
-/// Lanes that one sweep tells: the platform may allow it 1,000 requests in all. The longest overdue come first, and a lane that was
-/// told goes on by itself.
+/// Workspaces and modes whose lanes are told at once; each has ten lanes at most.
+const SCOPES_AT_ONCE: usize = 10;
+/// While requests come in, one of them tells the lanes for the others, so many times and for so long at most.
+const NUDGES_IN_A_ROW: usize = 10;
+const NUDGING_MS_MAX: i64 = 5_000;
+/// Lanes that one sweep tells: the platform may allow it 1,000 requests in all. A lane that was told goes on by itself.
 const NUDGED_BY_SWEEP: i64 = 200;
 /// The binding that leads to this machine's own addresses. Only `xtask/dev/server.mjs` makes one: no configuration of a deployment
 /// can name such a network.
@@ -75,6 +77,8 @@ impl Assets for PlatformAssets {
 thread_local! {
     /// Built once per isolate: bindings, secrets and the table of routes do not change while it lives.
     static RUNNING: RefCell<Option<(Arc<App>, Router)>> = const { RefCell::new(None) };
+    /// Since when some request of this isolate tells lanes. A time, not a lock: that request may end before it is done.
+    static NUDGING_SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
 /// What this isolate runs, and its table of routes.
@@ -84,7 +88,7 @@ pub fn running(env: &Env) -> worker::Result<(Arc<App>, Router)> {
     }
     let mut nonce = [0; 4];
     PlatformRandom.fill(&mut nonce);
-    let owed = Arc::new(AtomicBool::new(false));
+    let owed = Owed::default();
     let app = Arc::new(App {
         db: Arc::new(Noticing::new(Arc::new(D1(env.d1("DB")?)), owed.clone())),
         clock: Arc::new(PlatformClock),
@@ -158,8 +162,8 @@ async fn fetch(
         let env = env.clone();
         context.wait_until(async move { send(&env, messages).await });
     }
-    if app.owed.swap(false, Ordering::Relaxed) {
-        context.wait_until(async move { nudge(&app, &env, NUDGED_AT_ONCE).await });
+    if !app.owed.is_empty() {
+        context.wait_until(async move { nudge_if_owed(&app, &env).await });
     }
     if response.headers().contains_key(CONTENT_ENCODING) {
         // It was compressed when it was built; by default the runtime would do it again.
@@ -210,16 +214,35 @@ async fn queue(batch: MessageBatch<Message>, env: Env, _context: Context) -> wor
     for (raw, done) in raws.iter().zip(handled.done) {
         if done { raw.ack() } else { raw.retry() }
     }
-    if app.owed.swap(false, Ordering::Relaxed) {
-        nudge(&app, &env, NUDGED_AT_ONCE).await;
-    }
+    nudge_if_owed(&app, &env).await;
     send(&env, handled.next).await;
     Ok(())
 }
 
-/// Tells the lanes of endpoints that are owed something. Losing it only costs time: a sweep finds them.
-async fn nudge(app: &App, env: &Env, limit: i64) {
-    let owed = app.db.rows(webhooks::due_endpoints(app.clock.now(), limit)).await;
+/// Tells the lanes if something may be owed; and goes on while more comes, so that many requests at once are one question to the
+/// database.
+async fn nudge_if_owed(app: &App, env: &Env) {
+    let now = app.clock.now();
+    if NUDGING_SINCE.get().is_some_and(|since| now.since_ms(since) < NUDGING_MS_MAX) {
+        // It looks once more before it ends.
+        return;
+    }
+    for _ in 0..NUDGES_IN_A_ROW {
+        let scopes = app.owed.take();
+        if scopes.is_empty() {
+            break;
+        }
+        let now = app.clock.now();
+        NUDGING_SINCE.set(Some(now));
+        // What is beyond the bound is found by the sweep.
+        let owed = scopes.iter().take(SCOPES_AT_ONCE).map(|scope| webhooks::due_endpoints_of(scope, now)).collect();
+        nudge(env, app.db.batch(owed).await.map(|rows| rows.concat())).await;
+    }
+    NUDGING_SINCE.set(None);
+}
+
+/// Tells the lanes of these endpoints. Losing it only costs time: a sweep finds them.
+async fn nudge(env: &Env, owed: Result<Vec<Row>, DbError>) {
     match owed.and_then(|rows| rows.iter().map(|row| row.text("id")).collect::<Result<Vec<_>, _>>()) {
         Ok(endpoint_ids) => webhook_lane::nudge(env, &endpoint_ids).await,
         Err(error) => crate::log(&format!("webhooks owed: {error}")),
@@ -240,7 +263,8 @@ async fn send(env: &Env, messages: Vec<Message>) {
 async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
     let Ok((app, _router)) = running(&env) else { return };
     // First, and whatever was noticed: this is what makes it certain that nothing owed is forgotten.
-    nudge(&app, &env, NUDGED_BY_SWEEP).await;
+    let owed = app.db.rows(webhooks::due_endpoints(app.clock.now(), NUDGED_BY_SWEEP)).await;
+    nudge(&env, owed).await;
     match crate::jobs::sweep(&app).await {
         Ok(messages) => {
             // Handled here and now: a sweep does not depend on the queue that lost them.
@@ -249,7 +273,5 @@ async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) 
         }
         Err(error) => crate::log(&format!("sweep: {error}")),
     }
-    if app.owed.swap(false, Ordering::Relaxed) {
-        nudge(&app, &env, NUDGED_AT_ONCE).await;
-    }
+    nudge_if_owed(&app, &env).await;
 }

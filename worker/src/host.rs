@@ -29,7 +29,7 @@ pub fn app(db: Arc<dyn Database>, secrets: Secrets) -> App {
         limiter: Arc::new(Absent),
         stripe_api: Arc::new(Absent),
         receivers: Arc::new(Absent),
-        owed: Arc::default(),
+        owed: Default::default(),
         assets: Arc::new(Absent),
         disposable: Default::default(),
         keys: Default::default(),

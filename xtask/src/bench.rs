@@ -18,11 +18,14 @@ pub enum What {
         #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u16).range(1..))]
         rounds: u16,
     },
-    /// Outgoing webhooks: from a cause to its delivery under 100 conversions a second, and deliveries a second to one endpoint
+    /// Outgoing webhooks: from a cause to its delivery while conversions come in, and deliveries a second to one endpoint
     Webhooks {
         /// For how long conversions come in
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
         seconds: u16,
+        /// How many of them a second
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..))]
+        per_second: u16,
     },
 }
 
@@ -47,7 +50,7 @@ for (const [title, ...files] of [
 pub fn run_one(root: &Path, tools: &Tools, what: &What) -> Result<()> {
     match what {
         What::Snippet { rounds } => snippet(root, tools, *rounds),
-        What::Webhooks { seconds } => webhooks(root, tools, *seconds),
+        What::Webhooks { seconds, per_second } => webhooks(root, tools, *seconds, *per_second),
     }
 }
 
@@ -68,18 +71,19 @@ fn snippet(root: &Path, tools: &Tools, rounds: u16) -> Result<()> {
     run(esbuild.current_dir(root))?;
     run(tools.command(&tools.node).args(["-e", BYTES]).current_dir(&folder))?;
     say(&format!("Visiting pages in Chromium, {rounds} rounds and one before them, half a minute each"));
-    drive(root, tools, "snippet", ["--rounds", &rounds.to_string()])
+    drive(root, tools, "snippet", &["--rounds", &rounds.to_string()])
 }
 
 /// `tests/benches/webhooks.rs` starts the server, reports the conversions and receives.
-fn webhooks(root: &Path, tools: &Tools, seconds: u16) -> Result<()> {
+fn webhooks(root: &Path, tools: &Tools, seconds: u16, per_second: u16) -> Result<()> {
     build::run(root, tools)?;
-    say(&format!("Reporting conversions for {seconds} seconds, and about a minute more"));
-    drive(root, tools, "webhooks", ["--seconds", &seconds.to_string()])
+    say(&format!("Reporting conversions for {seconds} seconds, twice, and about a minute more"));
+    let (seconds, per_second) = (seconds.to_string(), per_second.to_string());
+    drive(root, tools, "webhooks", &["--seconds", &seconds, "--per-second", &per_second])
 }
 
 /// Runs one of `tests/benches`. Only the browser or the server is measured: the program that drives it need not be fast.
-fn drive(root: &Path, tools: &Tools, bench: &str, args: [&str; 2]) -> Result<()> {
+fn drive(root: &Path, tools: &Tools, bench: &str, args: &[&str]) -> Result<()> {
     let own = env::current_exe().context("the task runner's own path is not known")?;
     let mut cargo = build::cargo(tools);
     cargo.args(["bench", "--quiet", "--package", "e2e", "--bench", bench, "--profile", "dev", "--"]).args(args);

@@ -33,7 +33,7 @@ pub fn insert(scope: &Scope, event: &Event, now: Instant) -> Result<Statement, D
     .bind(&event.subject)
     .bind(super::to_json(&event.data)?)
     .bind(now)
-    .owing())
+    .owing(scope))
 }
 
 /// Events that one statement writes. D1 binds at most 2 MB.
@@ -56,7 +56,7 @@ pub fn insert_all(scope: &Scope, events: &[Event], now: Instant) -> Result<Vec<S
         .bind(scope.mode)
         .bind(now)
         .bind(super::to_json(&rows)?)
-        .owing())
+        .owing(scope))
     };
     events.chunks(PER_STATEMENT).map(insert).collect()
 }

@@ -37,7 +37,7 @@ pub mod workspaces;
 pub mod d1;
 
 /// The workspace and mode that a statement is confined to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Scope {
     /// The workspace.
     pub workspace_id: WorkspaceId,
@@ -119,13 +119,13 @@ impl<T: Into<Value>> From<Option<T>> for Value {
 pub struct Statement {
     sql: String,
     args: Vec<Value>,
-    owes: bool,
+    owes: Option<Scope>,
 }
 
 impl Statement {
     /// A statement of this text.
     pub fn new(sql: &'static str) -> Self {
-        Self { sql: sql.to_owned(), args: Vec::new(), owes: false }
+        Self { sql: sql.to_owned(), args: Vec::new(), owes: None }
     }
 
     /// Binds the next `?`.
@@ -148,15 +148,15 @@ impl Statement {
         }
     }
 
-    /// Marks a statement after which some endpoint may be owed a webhook.
-    pub fn owing(mut self) -> Self {
-        self.owes = true;
+    /// Marks a statement after which endpoints of this workspace and mode may be owed a webhook.
+    pub fn owing(mut self, scope: &Scope) -> Self {
+        self.owes = Some(scope.clone());
         self
     }
 
-    /// Whether some endpoint may be owed a webhook after it.
-    pub fn owes(&self) -> bool {
-        self.owes
+    /// Whose endpoints may be owed a webhook after it.
+    pub fn owes(&self) -> Option<&Scope> {
+        self.owes.as_ref()
     }
 
     /// The text.

@@ -125,8 +125,21 @@ pub fn switch(scope: &Scope, id: &EndpointId) -> Statement {
     scope.bound(statement).push(" AND id = ?").bind(id.as_str())
 }
 
-/// The endpoints that are owed something that is due, the longest overdue first; for the sweep and for what follows an answer.
-/// It hops from endpoint to endpoint along the index of what is pending, however much one of them is owed.
+/// The endpoints of a workspace and mode that are owed something that is due: at most ten, whatever others are owed.
+pub fn due_endpoints_of(scope: &Scope, now: Instant) -> Statement {
+    Statement::new("SELECT id FROM webhook_endpoints e WHERE workspace_id = ? AND mode = ? AND deleted_at IS NULL")
+        .bind(scope.workspace_id.as_str())
+        .bind(scope.mode)
+        .push(
+            " AND EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.endpoint_id = e.id AND d.status = 'pending' \
+             AND d.next_attempt_at <= ?)",
+        )
+        .bind(now)
+}
+
+/// Some of all endpoints that are owed something that is due, at random: those whose receivers hang are always due, and must not
+/// keep the others from being found. It hops from endpoint to endpoint along the index of what is pending, however much one of
+/// them is owed. For the sweep.
 pub fn due_endpoints(now: Instant, limit: i64) -> Statement {
     Statement::new(
         "SELECT id FROM (WITH RECURSIVE hop (id) AS (\
@@ -134,7 +147,7 @@ pub fn due_endpoints(now: Instant, limit: i64) -> Statement {
          SELECT (SELECT d.endpoint_id FROM webhook_deliveries d WHERE d.status = 'pending' AND d.endpoint_id > hop.id \
          ORDER BY d.endpoint_id LIMIT 1) FROM hop WHERE hop.id IS NOT NULL) \
          SELECT id, (SELECT d.next_attempt_at FROM webhook_deliveries d WHERE d.endpoint_id = hop.id AND d.status = 'pending' \
-         ORDER BY d.next_attempt_at LIMIT 1) AS due FROM hop WHERE id IS NOT NULL) WHERE due <= ? ORDER BY due LIMIT ?",
+         ORDER BY d.next_attempt_at LIMIT 1) AS due FROM hop WHERE id IS NOT NULL) WHERE due <= ? ORDER BY random() LIMIT ?",
     )
     .bind(now)
     .bind(limit)
@@ -423,7 +436,7 @@ pub fn resend(scope: &Scope, id: &str, now: Instant) -> Statement {
         .push(" AND id = ?")
         .bind(id)
         .push(" AND endpoint_id IN (SELECT id FROM webhook_endpoints WHERE status = 'enabled') RETURNING id")
-        .owing()
+        .owing(scope)
 }
 
 /// Owes again what an endpoint has failed at since that delivery's id, oldest first, some of it at a time; gives the ids.
@@ -439,7 +452,7 @@ pub fn resend_since(endpoint: &Endpoint, after: &DeliveryId, now: Instant, limit
     .bind(endpoint.id.as_str())
     .bind(after.as_str())
     .bind(limit)
-    .owing()
+    .owing(&endpoint.scope)
 }
 
 /// Deletes some of the deliveries that ended, of events before that id's, with their attempts; and removed endpoints of which

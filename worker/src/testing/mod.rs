@@ -8,7 +8,6 @@ mod sqlite;
 mod stripe;
 mod stripe_api;
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -32,7 +31,7 @@ use crate::call::{AfterAnswer, Peer};
 use crate::error::ApiError;
 use crate::jobs::{self, Message};
 use crate::secrets::Secrets;
-use crate::store::owing::Noticing;
+use crate::store::owing::{Noticing, Owed};
 use crate::store::webhooks;
 use crate::webhooks::lane;
 
@@ -107,7 +106,7 @@ impl World {
         let limiter = Arc::new(TableLimiter::default());
         let stripe_api = Arc::new(ScriptedStripe::default());
         let receivers = Arc::new(ScriptedReceivers::default());
-        let owed = Arc::new(AtomicBool::new(false));
+        let owed = Owed::default();
         let app = Arc::new(App {
             db: Arc::new(Noticing::new(db.clone(), owed.clone())),
             clock: clock.clone(),
@@ -295,7 +294,7 @@ impl World {
 
     /// Runs the lane of every endpoint that is owed something by now, as their Durable Objects do, until nothing is due.
     pub fn run_lanes(&self) {
-        self.app.owed.store(false, Ordering::Relaxed);
+        self.app.owed.take();
         loop {
             let due = webhooks::due_endpoints(self.now(), 100);
             let rows = pollster::block_on(self.app.db.rows(due)).unwrap();

@@ -5,11 +5,13 @@
 //! twice, and knows it by its id.
 
 use std::cell::Cell;
+use std::pin::pin;
 
 use domain::status::EndpointStatus;
 use domain::time::Instant;
 use domain::webhook::schedule::{self, FAILING_MS_MAX, TIMEOUT_MS};
 use domain::webhook::signature::{Message, Secret};
+use futures_util::future::{Either, select};
 use futures_util::stream::{self, StreamExt};
 
 use super::target::{self, Unsendable};
@@ -72,29 +74,60 @@ async fn send_all(app: &App, endpoint: &Endpoint, owed: &[Owed]) -> Result<(), A
     let is_changed = &Cell::new(false);
     let in_time = owed.iter().take_while(|_| app.clock.now() < end && !is_changed.get());
     let sent = stream::iter(in_time).map(|one| async move { (one, send(app, endpoint, signer, one).await) });
-    let mut outcomes = sent.buffer_unordered(AT_ONCE).ready_chunks(NOTED_AT_ONCE);
-    while let Some(some) = outcomes.next().await {
-        let now = app.clock.now();
-        let mut batch = Vec::new();
-        for (one, outcome) in &some {
-            batch.extend(table::record(one, &outcome.attempt, outcome.after, now)?);
+    let mut outcomes = pin!(sent.buffer_unordered(AT_ONCE).ready_chunks(NOTED_AT_ONCE));
+    let mut ended: Vec<(&Owed, Outcome)> = Vec::new();
+    // While the database notes some, the next ones are sent.
+    let mut noting = None;
+    loop {
+        if noting.is_none() && !ended.is_empty() {
+            let some = ended.drain(..ended.len().min(NOTED_AT_ONCE)).collect();
+            noting = Some(Box::pin(note(app, endpoint, is_changed, some)));
         }
-        if some.iter().any(|(_, outcome)| outcome.attempt.status == Some(GONE)) {
-            batch.push(table::gone(endpoint));
+        let Some(under_way) = noting.take() else {
+            match outcomes.next().await {
+                Some(some) => ended.extend(some),
+                None => return Ok(()),
+            }
+            continue;
+        };
+        match select(outcomes.next(), under_way).await {
+            Either::Left((Some(some), under_way)) => {
+                ended.extend(some);
+                noting = Some(under_way);
+            }
+            Either::Left((None, under_way)) => under_way.await?,
+            Either::Right((noted, _)) => noted?,
         }
-        // One success among failures ends the time of only failing.
-        batch.push(if some.iter().any(|(_, outcome)| outcome.after == After::Delivered) {
-            table::succeeded(&endpoint.id)
-        } else {
-            table::failed(&endpoint.id, now, now.plus_ms(-FAILING_MS_MAX))
-        });
-        // Whoever has switched, disabled or moved it meanwhile wants that to count from now on.
-        batch.push(table::of_lane(endpoint.id.as_str()));
-        let rows = app.db.batch(batch).await?;
-        let seen = rows.last().and_then(|rows| rows.first()).map(table::decode).transpose()?;
-        let same = seen.is_some_and(|seen| Endpoint { failing_since: endpoint.failing_since, ..seen } == *endpoint);
-        is_changed.set(!same);
     }
+}
+
+/// Notes how some deliveries ended, in one batch, and whether the endpoint is another than it was.
+async fn note(
+    app: &App,
+    endpoint: &Endpoint,
+    is_changed: &Cell<bool>,
+    some: Vec<(&Owed, Outcome)>,
+) -> Result<(), ApiError> {
+    let now = app.clock.now();
+    let mut batch = Vec::new();
+    for (one, outcome) in &some {
+        batch.extend(table::record(one, &outcome.attempt, outcome.after, now)?);
+    }
+    if some.iter().any(|(_, outcome)| outcome.attempt.status == Some(GONE)) {
+        batch.push(table::gone(endpoint));
+    }
+    // One success among failures ends the time of only failing.
+    batch.push(if some.iter().any(|(_, outcome)| outcome.after == After::Delivered) {
+        table::succeeded(&endpoint.id)
+    } else {
+        table::failed(&endpoint.id, now, now.plus_ms(-FAILING_MS_MAX))
+    });
+    // Whoever has switched, disabled or moved it meanwhile wants that to count from now on.
+    batch.push(table::of_lane(endpoint.id.as_str()));
+    let rows = app.db.batch(batch).await?;
+    let seen = rows.last().and_then(|rows| rows.first()).map(table::decode).transpose()?;
+    let is_same = seen.is_some_and(|seen| Endpoint { failing_since: endpoint.failing_since, ..seen } == *endpoint);
+    is_changed.set(!is_same);
     Ok(())
 }
 

@@ -1,10 +1,14 @@
 //! What a delivery costs, what is kept of it, and for how long.
 
+use std::collections::BTreeSet;
+
+use domain::ids::WorkspaceId;
+use domain::mode::Mode;
 use domain::time::{DAY_MS, MINUTE_MS, SECOND_MS};
 use serde_json::json;
 
 use super::*;
-use crate::store::webhooks;
+use crate::store::{Scope, webhooks};
 use crate::testing::shop::{Shop, shop};
 use crate::testing::{Does, World};
 
@@ -41,23 +45,37 @@ fn the_lanes_that_are_due_are_found_longest_overdue_first_along_an_index() {
     let url = |name: &str| format!("https://{name}.example/in");
     let (a, b, c) =
         (endpoint(&world, &url("a"), &["*"]), endpoint(&world, &url("b"), &["*"]), endpoint(&world, &url("c"), &["*"]));
-    let due = |limit: i64| -> Vec<String> {
-        let rows = pollster::block_on(world.app.db.rows(webhooks::due_endpoints(world.now(), limit)));
+    let ids = |statement| -> BTreeSet<String> {
+        let rows = pollster::block_on(world.app.db.rows(statement));
         rows.unwrap().iter().map(|row| row.text("id").unwrap()).collect()
     };
-    assert_eq!(due(10), Vec::<String>::new());
+    // Those of the workspace, and for the sweep those of all.
+    let scope = Scope {
+        workspace_id: WorkspaceId::parse(&world.db.text("SELECT id FROM workspaces")).unwrap(),
+        mode: Mode::Test,
+    };
+    let due = |expected: &[&String]| {
+        let expected: BTreeSet<String> = expected.iter().map(|id| (*id).clone()).collect();
+        assert_eq!(ids(webhooks::due_endpoints_of(&scope, world.now())), expected);
+        assert_eq!(ids(webhooks::due_endpoints(world.now(), 10)), expected);
+    };
+    due(&[]);
     for made in [&b, &c, &a, &b] {
         ping(&world, made);
     }
-    assert_eq!(due(10), [b.id.clone(), c.id.clone(), a.id.clone()]);
-    assert_eq!(due(1), [b.id.as_str()]);
+    due(&[&a.id, &b.id, &c.id]);
+    assert_eq!(ids(webhooks::due_endpoints(world.now(), 1)).len(), 1);
+    let other = Scope { mode: Mode::Live, ..scope.clone() };
+    assert_eq!(ids(webhooks::due_endpoints_of(&other, world.now())), BTreeSet::new());
     world.run_lane(&b.id).unwrap();
-    assert_eq!(due(10), [c.id.clone(), a.id.clone()]);
+    due(&[&a.id, &c.id]);
     world.receivers.say(&url("c"), Does::Status(500));
     world.run_lane(&c.id).unwrap();
-    assert_eq!(due(10), [a.id.as_str()]);
+    due(&[&a.id]);
     world.pass_ms(10 * SECOND_MS);
-    assert_eq!(due(10), [a.id, c.id]);
+    due(&[&a.id, &c.id]);
+    let plan = world.db.plan(webhooks::due_endpoints_of(&scope, world.now()).sql());
+    assert!(plan.contains("webhook_endpoints_of_workspace") && plan.contains("webhook_deliveries_due"), "{plan}");
     let statement = webhooks::due_endpoints(world.now(), 1);
     let plan = world.db.plan(statement.sql());
     assert!(!plan.contains("SCAN webhook_deliveries\n") && !plan.contains("SCAN d\n"), "{plan}");
