@@ -179,6 +179,12 @@ kinds! {
     Endpoint = "whe", EndpointId;
     /// What one endpoint is owed of one event.
     Delivery = "whd", DeliveryId;
+    /// Somebody who signs in.
+    Person = "person", PersonId;
+    /// A person's membership of a workspace.
+    Member = "mem", MemberId;
+    /// A mail to be sent.
+    Mail = "mail", MailId;
 }
 
 #[cfg(test)]

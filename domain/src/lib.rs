@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads a clock, draws a random number, waits, or knows of HTTP, SQL, JavaScript or Stripe.
 
+pub mod account;
 pub mod agent;
 pub mod attribution;
 pub mod click_id;

@@ -86,10 +86,30 @@ impl Browser {
 
     /// Clicks, as a person would, on the first element that the selector finds.
     pub fn click(&self, selector: &str) -> Result<()> {
+        post(&format!("{}/click", self.element(selector)?), &json!({})).map(drop)
+    }
+
+    /// Types, as a person would, into the first element that the selector finds.
+    pub fn type_into(&self, selector: &str, text: &str) -> Result<()> {
+        post(&format!("{}/value", self.element(selector)?), &json!({"text": text})).map(drop)
+    }
+
+    /// The visible text of the first element that the selector finds. No script runs in the page for it.
+    pub fn text(&self, selector: &str) -> Result<String> {
+        let text = get(&format!("{}/text", self.element(selector)?))?;
+        Ok(text.as_str().unwrap_or_default().to_owned())
+    }
+
+    /// The address of the page. No script runs in the page for it.
+    pub fn address(&self) -> Result<String> {
+        Ok(get(&format!("{}/url", self.session))?.as_str().unwrap_or_default().to_owned())
+    }
+
+    fn element(&self, selector: &str) -> Result<String> {
         let found = post(&format!("{}/element", self.session), &json!({"using": "css selector", "value": selector}))?;
         let element = found.as_object().and_then(|object| object.values().next());
         let element = element.and_then(Value::as_str).ok_or_else(|| anyhow!("no {selector}"))?;
-        post(&format!("{}/element/{element}/click", self.session), &json!({})).map(drop)
+        Ok(format!("{}/element/{element}", self.session))
     }
 
     /// Waits until a function body returns something true, and gives it. A page may be on its way out while it is asked.
@@ -112,6 +132,16 @@ impl Drop for Browser {
         // The session first: it takes the browser's processes with it. The driver ends after this.
         let _ = ureq::delete(&self.session).call();
     }
+}
+
+/// One question.
+fn get(url: &str) -> Result<Value> {
+    let mut response = ureq::get(url).config().http_status_as_error(false).build().call()?;
+    let mut answer: Value = serde_json::from_str(&response.body_mut().read_to_string()?)?;
+    if !response.status().is_success() {
+        bail!("{url}: {}", answer["value"]["message"]);
+    }
+    Ok(answer["value"].take())
 }
 
 /// One command. What the driver refuses is an error with its words.

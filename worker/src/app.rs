@@ -18,6 +18,7 @@ use crate::call::{self, Call, Peer};
 use crate::connections::ConnectionMemory;
 use crate::error::ApiError;
 use crate::limiter::Limiter;
+use crate::mail::Mail;
 use crate::pages;
 use crate::routes;
 use crate::secrets::Secrets;
@@ -50,6 +51,8 @@ pub struct App {
     pub limiter: Arc<dyn Limiter>,
     /// Stripe's API.
     pub stripe_api: Arc<dyn StripeApi>,
+    /// How mail leaves.
+    pub mail: Arc<dyn Mail>,
     /// Where webhooks go.
     pub receivers: Arc<dyn Receivers>,
     /// Whose webhooks may be owed since somebody last looked.
@@ -95,9 +98,11 @@ const BROWSER_PATHS: [&str; 5] = ["/v1/", "/trac.js", "/trac-fallback.js", "/r/"
 
 /// The table of routes.
 pub fn router(app: Arc<App>) -> Router {
-    use axum::routing::{delete, get, post};
+    use axum::routing::{any, delete, get, patch, post};
     use routes as r;
     let management = Router::new()
+        .route("/api-keys", post(r::api_keys::create).get(r::api_keys::list))
+        .route("/api-keys/{id}", delete(r::api_keys::revoke))
         .route("/attribution-audit", get(r::audit::list))
         .route("/attribution-audit/{conversion_id}", get(r::audit::read))
         .route("/clicks", get(r::clicks::list))
@@ -121,6 +126,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/links", post(r::links::create).get(r::links::list))
         .route("/links/{id}", get(r::links::read).patch(r::links::change))
         .route("/links/{id}/{verb}", post(r::links::act))
+        .route("/members", post(r::members::create).get(r::members::list))
+        .route("/members/{id}", patch(r::members::change).delete(r::members::delete))
         .route("/participants", post(r::participants::create).get(r::participants::list))
         .route("/participants/{id}", get(r::participants::read))
         .route("/participants/{id}/{verb}", post(r::participants::act))
@@ -164,9 +171,10 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/webhook-endpoints/{id}/resend", post(r::webhook_endpoints::resend))
         .route("/webhook-endpoints/{id}/rotate", post(r::webhook_endpoints::rotate))
         .route("/webhook-endpoints/{id}/{verb}", post(r::webhook_endpoints::act))
+        .route("/workspace", get(r::workspace::read))
         .route("/workspace/wipe-test-data", post(r::workspace::wipe_test_data));
     // Not there at all in a deployment, so that nothing of it can be asked for.
-    let demo = if app.config.dev { pages::demo::router() } else { Router::new() };
+    let demo = if app.config.dev { pages::demo::router().merge(pages::dev::router()) } else { Router::new() };
     Router::new()
         .route("/healthz", get(r::health::check))
         .route("/v1/{file}", get(r::files::script))
@@ -179,6 +187,15 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/webhooks/{connection_id}", post(r::stripe_ingress::receive))
         .route("/operator/v1/replay", post(r::operator::replay))
         .route("/operator/v1/workspaces", post(r::operator::create_workspace))
+        .route("/operator/v1/workspaces/{id}/owners", post(r::operator::add_owner))
+        .route("/", get(pages::sign_in::home))
+        .route("/sign-in", get(pages::sign_in::ask).post(pages::sign_in::send))
+        .route("/sign-in/{token}", get(pages::sign_in::confirm).post(pages::sign_in::spend))
+        .route("/sign-out", post(pages::sign_in::end))
+        .route("/app", get(pages::here::app))
+        .route("/app/{*path}", any(pages::here::app_elsewhere))
+        .route("/partner", get(pages::here::partner))
+        .route("/partner/{*path}", any(pages::here::partner_elsewhere))
         .nest("/api/v1", management)
         .merge(demo)
         .fallback(|| async { ApiError::NotFound("path") })
@@ -193,7 +210,7 @@ pub async fn answer(app: &App, router: &Router, mut request: Request, peer: Peer
         request.uri().scheme_str().unwrap_or("https"),
         request.uri().authority().map_or("", |authority| authority.as_str())
     );
-    let call = Call::new(request_id, app.clock.now(), peer, origin);
+    let call = Call::new(request_id, app.clock.now(), request.method().clone(), peer, origin);
     let mut response = if is_plain_http(request.uri()) {
         ApiError::HttpsRequired.render(&call.request_id)
     } else {

@@ -1,6 +1,8 @@
 //! Keys, and pages that send none: who is calling, in which workspace and mode, and whether there is room for one more
 //! call in this minute.
 
+pub mod people;
+
 use std::collections::HashMap;
 use std::sync::Mutex;
 
@@ -233,7 +235,7 @@ fn unmetered(app: &App, bucket: &Bucket, now: Instant) -> Admission {
 }
 
 /// Who counts together: an IPv4 address, or the /64 of an IPv6 address.
-fn network(address: &str) -> String {
+pub fn network(address: &str) -> String {
     match address.parse::<std::net::Ipv6Addr>() {
         Ok(v6) => {
             let [a, b, c, d, ..] = v6.segments();

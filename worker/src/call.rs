@@ -6,7 +6,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use domain::limit::Admission;
 use domain::time::Instant;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
 
@@ -31,6 +31,8 @@ pub struct Call {
     pub request_id: String,
     /// The one `now` of this request.
     pub now: Instant,
+    /// What is asked: to look, or to change.
+    pub method: Method,
     /// Who is at the other end.
     pub peer: Peer,
     /// `https://host`, as the caller wrote it: for URLs in answers.
@@ -40,8 +42,8 @@ pub struct Call {
 
 impl Call {
     /// A call with no admission yet.
-    pub fn new(request_id: String, now: Instant, peer: Peer, origin: String) -> Self {
-        Self { request_id, now, peer, origin, admission: Arc::default() }
+    pub fn new(request_id: String, now: Instant, method: Method, peer: Peer, origin: String) -> Self {
+        Self { request_id, now, method, peer, origin, admission: Arc::default() }
     }
 
     /// Notes what the limiter said, for the headers of whatever the answer will be.

@@ -18,9 +18,12 @@ use crate::app::{self, App, Clock, Config, Random};
 use crate::assets::Assets;
 use crate::call::{AfterAnswer, Peer};
 use crate::jobs::Message;
+use crate::mail::platform::{BoundMail, HttpMail};
+use crate::mail::{Mail, Mailbox, NoMail};
 use crate::objects::rate_limiter::DurableLimiter;
 use crate::objects::webhook_lane;
 use crate::secrets::Secrets;
+use crate::store::Database;
 use crate::store::d1::D1;
 use crate::store::owing::{Noticing, Owed};
 use crate::store::{DbError, Row, webhooks};
@@ -89,8 +92,10 @@ pub fn running(env: &Env) -> worker::Result<(Arc<App>, Router)> {
     let mut nonce = [0; 4];
     PlatformRandom.fill(&mut nonce);
     let owed = Owed::default();
+    let db: Arc<dyn Database> = Arc::new(Noticing::new(Arc::new(D1(env.d1("DB")?)), owed.clone()));
     let app = Arc::new(App {
-        db: Arc::new(Noticing::new(Arc::new(D1(env.d1("DB")?)), owed.clone())),
+        mail: mail(env, &db),
+        db,
         clock: Arc::new(PlatformClock),
         random: Arc::new(PlatformRandom),
         limiter: Arc::new(DurableLimiter::new(env)?),
@@ -126,6 +131,30 @@ fn receivers(env: &Env) -> PlatformReceivers {
     let config = config(env);
     let loopback = config.loopback_webhooks.then(|| env.service(LOOPBACK).ok()).flatten();
     PlatformReceivers::new(&resolver, config.dev, loopback)
+}
+
+/// Cloudflare's own mail where it is bound, else a provider; a local server has a mailbox.
+fn mail(env: &Env, db: &Arc<dyn Database>) -> Arc<dyn Mail> {
+    let text = |name: &str| env.var(name).map(|value| value.to_string()).unwrap_or_default().trim().to_owned();
+    if config(env).dev {
+        return Arc::new(Mailbox { db: db.clone(), clock: Arc::new(PlatformClock), random: Arc::new(PlatformRandom) });
+    }
+    let (from, url) = (text("MAIL_FROM"), text("MAIL_HTTP_URL"));
+    if from.is_empty() {
+        return Arc::new(NoMail);
+    }
+    // A binding that is not there reads as undefined, which is asked for first.
+    if js_sys::Reflect::has(env.as_ref(), &"EMAIL".into()).unwrap_or(false)
+        && let Ok(binding) = env.send_email("EMAIL")
+    {
+        return Arc::new(BoundMail { binding, from });
+    }
+    // The token and every letter go there.
+    if !url.starts_with("https://") {
+        return Arc::new(NoMail);
+    }
+    let token = env.secret("MAIL_HTTP_TOKEN").map(|value| value.to_string()).unwrap_or_default();
+    Arc::new(HttpMail { url, token, from })
 }
 
 fn config(env: &Env) -> Config {

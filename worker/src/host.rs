@@ -28,6 +28,7 @@ pub fn app(db: Arc<dyn Database>, secrets: Secrets) -> App {
         random: Arc::new(Counting(AtomicU64::new(0))),
         limiter: Arc::new(Absent),
         stripe_api: Arc::new(Absent),
+        mail: Arc::new(crate::mail::NoMail),
         receivers: Arc::new(Absent),
         owed: Default::default(),
         assets: Arc::new(Absent),

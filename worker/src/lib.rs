@@ -12,6 +12,7 @@ pub mod error;
 pub mod fields;
 pub mod jobs;
 pub mod limiter;
+pub mod mail;
 pub mod replay;
 pub mod secrets;
 pub mod shapes;

@@ -30,6 +30,16 @@ pub enum Bucket {
         /// The connection's id.
         connection_id: String,
     },
+    /// Links to sign in by, asked for from one address.
+    SignInsFrom {
+        /// The IPv4 address, or the /64 of an IPv6 address.
+        address: String,
+    },
+    /// Links to sign in by, sent to one e-mail address, whether anybody has it or not.
+    SignInsTo {
+        /// The keyed hash of the address.
+        email_hash: String,
+    },
 }
 
 impl Bucket {
@@ -40,6 +50,8 @@ impl Bucket {
             Self::Conversions { key_id } => format!("conversions:{key_id}"),
             Self::Other { workspace_id, address } => format!("other:{workspace_id}:{address}"),
             Self::Signatures { connection_id } => format!("signatures:{connection_id}"),
+            Self::SignInsFrom { address } => format!("sign-ins-from:{address}"),
+            Self::SignInsTo { email_hash } => format!("sign-ins-to:{email_hash}"),
         }
     }
 }

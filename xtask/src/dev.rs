@@ -75,6 +75,7 @@ fn workspaces(state: &Path, server: &Server) -> Result<Value> {
     let dev = match read(&kept)? {
         Some(mut dev) => {
             seed::move_to_port(&mut dev, server.port, &server.operator_token)?;
+            seed::complete(&mut dev, server.port, &server.operator_token)?;
             dev
         }
         // Also after a start that was killed half-way: the file is written last.
@@ -122,6 +123,9 @@ fn welcome(dev: &Value, state: &Path) -> String {
   Selgeo runs on {url}
 
     demo shop, by a partner's link       {url}/demo/?ref=demo
+    sign in as the demo's owner          {}
+    sign in as its partner               {}
+    mail that was sent                   {}
     snippet                              {url}/v1/selgeo.js
     Stripe events (test) go to           {}
     public key, secret key (test)        {}
@@ -133,6 +137,9 @@ fn welcome(dev: &Value, state: &Path) -> String {
 
   Ctrl-C stops it; the data stays.
 ",
+        text("/sign_in_url"),
+        text("/partner_sign_in_url"),
+        text("/mailbox_url"),
         text("/stripe/test/url"),
         text("/keys/pk_test"),
         text("/keys/sk_test"),

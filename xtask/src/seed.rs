@@ -9,6 +9,10 @@ use crate::http::Client;
 /// Limits that no bench reaches.
 const BENCH_LIMIT: u64 = 1_000_000_000;
 const BENCH_LINKS: usize = 5;
+/// Owns the demo workspace.
+const OWNER: &str = "owner@demo.example";
+/// The demo's one partner, in both modes.
+const PARTNER: (&str, &str) = ("Anna Partner", "anna@partner.example");
 const MODES: [&str; 2] = ["test", "live"];
 
 /// Makes both workspaces, and returns the whole of `dev.json`.
@@ -19,11 +23,16 @@ pub fn make(port: u16, operator_token: &str) -> Result<Value> {
     let mut dev = demo;
     dev["url"] = json!(maker.url);
     dev["bench"] = bench;
-    // Their features come later; the fields are there so that readers need not change.
-    for later in ["sign_in_url", "partner_sign_in_url", "mailbox_url"] {
-        dev[later] = Value::Null;
-    }
+    maker.people(&mut dev)?;
     Ok(dev)
+}
+
+/// What a state of an earlier version lacks: an owner of its demo workspace, and where people sign in.
+pub fn complete(dev: &mut Value, port: u16, operator_token: &str) -> Result<()> {
+    match dev.get("sign_in_url") {
+        Some(Value::String(_)) => Ok(()),
+        _ => Maker { client: Client::new(), url: origin(port), port, operator_token }.people(dev),
+    }
 }
 
 /// The same data on another port than last time: addresses are rewritten, and the new host is registered.
@@ -90,12 +99,7 @@ impl Maker<'_> {
         for mode in MODES {
             let key = text(&workspace, &format!("/keys/sk_{mode}"))?;
             self.hosts(key)?;
-            let programme = self.programme(
-                key,
-                "Demo shop partners",
-                &slug("demo", mode),
-                ("Anna Partner", "anna@partner.example"),
-            )?;
+            let programme = self.programme(key, "Demo shop partners", &slug("demo", mode), PARTNER)?;
             let links = ["demo", "anna"].map(|name| self.link(key, &programme.participant_id, name, "/demo/"));
             let links = links.into_iter().collect::<Result<Vec<_>>>()?;
             let code = json!({"participant_id": programme.participant_id, "code": "DEMO20"});
@@ -127,6 +131,16 @@ impl Maker<'_> {
             }
         }
         Ok(bench)
+    }
+
+    /// An owner of the demo workspace, and the addresses at which this machine's server signs in anew each time they are used.
+    fn people(&self, dev: &mut Value) -> Result<()> {
+        let owners = format!("{}/operator/v1/workspaces/{}/owners", self.url, text(dev, "/workspace_id")?);
+        self.client.create(&owners, self.operator_token, &json!({"owner_email": OWNER}))?;
+        dev["sign_in_url"] = json!(format!("{}/dev/sign-in?email={OWNER}", self.url));
+        dev["partner_sign_in_url"] = json!(format!("{}/dev/sign-in?email={}", self.url, PARTNER.1));
+        dev["mailbox_url"] = json!(format!("{}/dev/mailbox", self.url));
+        Ok(())
     }
 
     fn workspace(&self, body: &Value) -> Result<Value> {

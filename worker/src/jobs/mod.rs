@@ -1,11 +1,12 @@
 //! What happens after an answer: messages on the queue, and the sweeps that find whatever a lost message left behind.
 
 mod approvals;
+mod mail;
 mod stripe_event;
 mod stripe_lookup;
 
 use domain::fact::StripeFact;
-use domain::ids::DeliveryId;
+use domain::ids::{DeliveryId, MailId};
 use domain::mode::Mode;
 use domain::time::{DAY_MS, Instant};
 use domain::webhook::schedule::LOG_KEPT_MS;
@@ -16,7 +17,7 @@ use stripe::event::{Event, Reading};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::store::clicks::{self, ClickRecord};
-use crate::store::{DbError, Scope, stripe_events, stripe_lookups, webhooks};
+use crate::store::{DbError, Scope, accounts, mails, sessions, stripe_events, stripe_lookups, webhooks};
 
 /// Rows that one sweep takes up.
 const SWEEP_ROWS_MAX: i64 = 200;
@@ -24,10 +25,12 @@ const SWEEP_ROWS_MAX: i64 = 200;
 const BODIES_KEPT_DAYS: i64 = 90;
 /// Look-ups that one sweep takes up: each may take as long as Stripe lets us wait.
 const SWEEP_LOOKUPS_MAX: i64 = 50;
-/// Look-ups that are under way at once: of the six connections that the platform allows, one is left for others.
+/// Look-ups and mails that are under way at once: of the six connections that the platform allows, one is left for others.
 const LOOKUPS_AT_ONCE: usize = 5;
 /// Deliveries that one sweep purges: well over a million a day.
 const SWEEP_DELIVERIES_MAX: i64 = 1_000;
+/// Links to sign in by, sessions and mails that are over are kept this long.
+const ACCOUNTS_KEPT_MS: i64 = 7 * DAY_MS;
 /// Clicks that one statement writes. D1 binds at most 2 MB, and a record, its every character escaped, is under 30 kB.
 const CLICKS_PER_STATEMENT: usize = 50;
 
@@ -53,6 +56,11 @@ pub enum Message {
         mode: String,
         /// Any key of the sale.
         key: String,
+    },
+    /// A mail of the outbox is to be sent.
+    Mail {
+        /// Its id.
+        id: String,
     },
     /// Stripe's API is to be asked something.
     StripeLookup {
@@ -108,7 +116,28 @@ pub struct Handled {
     pub next: Vec<Message>,
 }
 
-/// Handles a batch. What waits for Stripe's API comes last, so that it holds nothing else up.
+/// What waits for somebody else's server.
+enum Outside {
+    Lookup(String),
+    Mail(String),
+}
+
+impl Outside {
+    fn id(&self) -> &str {
+        match self {
+            Self::Lookup(id) | Self::Mail(id) => id,
+        }
+    }
+
+    async fn run(&self, app: &App) -> Result<Vec<Message>, ApiError> {
+        match self {
+            Self::Lookup(id) => stripe_lookup::run(app, id).await,
+            Self::Mail(id) => mail::send(app, id).await,
+        }
+    }
+}
+
+/// Handles a batch. What waits for somebody else's server comes last, so that it holds nothing else up.
 pub async fn handle(app: &App, messages: Vec<Message>) -> Handled {
     let clicks: Vec<ClickRecord> = messages
         .iter()
@@ -119,7 +148,7 @@ pub async fn handle(app: &App, messages: Vec<Message>) -> Handled {
         .collect();
     let clicks_written = write_clicks(app, &clicks).await;
     let mut handled = Handled::default();
-    let mut lookups = Vec::new();
+    let mut outside = Vec::new();
     for (place, message) in messages.into_iter().enumerate() {
         let (what, result) = match message {
             Message::Click(_) => {
@@ -127,7 +156,12 @@ pub async fn handle(app: &App, messages: Vec<Message>) -> Handled {
                 continue;
             }
             Message::StripeLookup { id } => {
-                lookups.push((place, id));
+                outside.push((place, Outside::Lookup(id)));
+                handled.done.push(false);
+                continue;
+            }
+            Message::Mail { id } => {
+                outside.push((place, Outside::Mail(id)));
                 handled.done.push(false);
                 continue;
             }
@@ -143,10 +177,10 @@ pub async fn handle(app: &App, messages: Vec<Message>) -> Handled {
         let done = handled.take(&what, result);
         handled.done.push(done);
     }
-    for some in lookups.chunks(LOOKUPS_AT_ONCE) {
-        let results = join_all(some.iter().map(|(_, id)| stripe_lookup::run(app, id))).await;
-        for ((place, id), result) in some.iter().zip(results) {
-            let done = handled.take(id, result);
+    for some in outside.chunks(LOOKUPS_AT_ONCE) {
+        let results = join_all(some.iter().map(|(_, what)| what.run(app))).await;
+        for ((place, what), result) in some.iter().zip(results) {
+            let done = handled.take(what.id(), result);
             if let Some(slot) = handled.done.get_mut(*place) {
                 *slot = done;
             }
@@ -206,6 +240,9 @@ pub async fn sweep(app: &App) -> Result<Vec<Message>, DbError> {
     for row in &app.db.rows(stripe_lookups::due(now, SWEEP_LOOKUPS_MAX)).await? {
         messages.push(Message::StripeLookup { id: row.text("id")? });
     }
+    for row in &app.db.rows(mails::due(now, SWEEP_LOOKUPS_MAX)).await? {
+        messages.push(Message::Mail { id: row.text("id")? });
+    }
     // What was found goes on all the same: one commission that cannot be approved holds up no sale.
     if let Err(error) = approvals::approve_due(app, now, SWEEP_ROWS_MAX).await {
         crate::log(&format!("approvals: {error}"));
@@ -217,6 +254,11 @@ pub async fn sweep(app: &App) -> Result<Vec<Message>, DbError> {
     let kept_since = DeliveryId::least(now.plus_ms(-LOG_KEPT_MS));
     if let Err(error) = app.db.batch(webhooks::purge(&kept_since, SWEEP_DELIVERIES_MAX)).await {
         crate::log(&format!("purge of deliveries: {error}"));
+    }
+    let over = now.plus_ms(-ACCOUNTS_KEPT_MS);
+    let accounts = vec![accounts::purge_links(over), sessions::purge(over), mails::purge(&MailId::least(over))];
+    if let Err(error) = app.db.batch(accounts).await {
+        crate::log(&format!("purge of links, sessions and mails: {error}"));
     }
     Ok(messages)
 }
@@ -252,6 +294,7 @@ mod tests {
             Message::StripeEvent { id, told: Some(Box::new(told)) },
             r#"{"kind":"stripe_event","id":"sev_1","told":{"workspace_id":"ws","mode":"test","stripe_id":"evt_1","created":1800000000000,"request_id":"req_1","facts":[{"kind":"discount","discount":"di_1","promotion_code":null,"customer":null,"subscription":"sub_1"}]}}"#,
         );
+        check(Message::Mail { id: "mail_1".to_owned() }, r#"{"kind":"mail","id":"mail_1"}"#);
         check(Message::StripeLookup { id: "slk_1".to_owned() }, r#"{"kind":"stripe_lookup","id":"slk_1"}"#);
         let message = Message::SaleDue { workspace_id: "ws".into(), mode: "test".into(), key: "cs_1".into() };
         assert_eq!(

@@ -4,13 +4,80 @@
 use askama::Template;
 use axum::body::Body;
 use axum::response::Response;
-use http::{HeaderValue, StatusCode, header};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
+use crate::auth::people;
+use crate::call::{self, BODY_BYTES_MAX, Call};
 use crate::error::ApiError;
 
 pub mod demo;
+pub mod dev;
+pub mod here;
+pub mod sign_in;
 
 mod text;
+
+/// Of the pages that people sign in for. No inline script or style, and as yet no script at all.
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; \
+     frame-ancestors 'none'";
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// A refusal for people, with what to do next.
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct Problem<'a> {
+    title: &'a str,
+    text: &'a str,
+    /// Where to go instead: a path and what it is called.
+    instead: Option<(&'a str, &'a str)>,
+    /// Whether somebody is signed in, who may want to sign out.
+    signed_in: Option<&'a str>,
+}
+
+/// A page of somebody's own: nothing of it is told to other origins, not even that it is there.
+fn private(status: StatusCode, template: &impl Template) -> Result<Response, ApiError> {
+    let mut response = page(status, template, POLICY)?;
+    // Not `no-referrer`: under that a browser sends a form with the origin "null".
+    response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    Ok(response)
+}
+
+/// On to a path of ours, with GET.
+fn see(path: &str) -> Result<Response, ApiError> {
+    let location =
+        HeaderValue::try_from(path).map_err(|_| ApiError::Internal("a path is no header value".to_owned()))?;
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    response.headers_mut().insert(header::LOCATION, location);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    Ok(response)
+}
+
+/// The form that a page of ours sends: 403, 413, 415.
+async fn own_form(call: &Call, headers: &HeaderMap, request: axum::extract::Request) -> Result<Bytes, ApiError> {
+    people::must_be_own_page(call, headers)?;
+    let body = call::body(request, BODY_BYTES_MAX).await?;
+    if !call::has_media_type(headers, &[FORM]) {
+        return Err(ApiError::UnsupportedMediaType(FORM));
+    }
+    Ok(body)
+}
+
+/// A field of a form, or of a query, which is written the same; `None` also when it is empty.
+fn field(form: &[u8], name: &str) -> Option<String> {
+    url::form_urlencoded::parse(form)
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value.into_owned())
+        .filter(|value| !value.is_empty())
+}
+
+/// A field of the query.
+fn query(request: &axum::extract::Request, name: &str) -> Option<String> {
+    field(request.uri().query().unwrap_or("").as_bytes(), name)
+}
 
 /// A page's answer, under its Content-Security-Policy.
 fn page(status: StatusCode, template: &impl Template, policy: &'static str) -> Result<Response, ApiError> {

@@ -6,16 +6,42 @@ use http::{HeaderMap, header};
 use serde_json::Map;
 
 use crate::app::App;
+use crate::auth::people::{self, Person};
 use crate::auth::{self, Zone};
 use crate::call::{self, BODY_BYTES_MAX, Call};
 use crate::error::ApiError;
 use crate::fields::Fields;
 use crate::store::Scope;
+use crate::store::accounts::Membership;
 
-/// A caller with a secret key, in the zone of every other path: 401, then 429.
+/// Who asks.
+#[derive(Clone, Debug)]
+pub enum Actor {
+    /// Whoever holds a secret key.
+    Key,
+    /// A signed-in member.
+    Member {
+        /// Who.
+        person: Box<Person>,
+        /// What they are in the workspace.
+        membership: Box<Membership>,
+    },
+}
+
+/// A caller with a secret key, or a member's session, in the zone of every other path: 401, then 429. A viewer only reads.
 pub async fn enter(app: &App, call: &Call, headers: &HeaderMap) -> Result<Scope, ApiError> {
+    enter_as(app, call, headers).await.map(|(_, scope)| scope)
+}
+
+/// The same, and who it is.
+pub async fn enter_as(app: &App, call: &Call, headers: &HeaderMap) -> Result<(Actor, Scope), ApiError> {
+    // A key that is sent is what is meant, whatever cookie comes along.
+    if !headers.contains_key(header::AUTHORIZATION) && people::cookie(call, headers).is_some() {
+        let (person, membership, scope) = people::member(app, call, headers).await?;
+        return Ok((Actor::Member { person: Box::new(person), membership: Box::new(membership) }, scope));
+    }
     let access = auth::secret(app, call, headers, Zone::Other).await?;
-    Ok(Scope { workspace_id: access.workspace_id, mode: access.mode })
+    Ok((Actor::Key, Scope { workspace_id: access.workspace_id, mode: access.mode }))
 }
 
 /// The same, and a JSON body: 413, 415, 400.

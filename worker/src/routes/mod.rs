@@ -1,5 +1,6 @@
 //! Handlers, one file a resource: parse, load, decide, commit, respond.
 
+pub mod api_keys;
 pub mod audit;
 pub mod clicks;
 pub mod commissions;
@@ -11,6 +12,7 @@ pub mod fraud_alerts;
 pub mod health;
 pub mod hosts;
 pub mod links;
+pub mod members;
 pub mod operator;
 pub mod participants;
 pub mod partners;

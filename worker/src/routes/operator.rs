@@ -3,32 +3,36 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::account::SET_UP_LINK_LIVES_MS;
 use domain::ids::WorkspaceId;
-use domain::key::{ApiKey, KeyKind};
+use domain::key::KeyKind;
 use domain::mode::Mode;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, json};
 
+use super::api_keys::new_key;
 use super::{listing, management};
 use crate::app::App;
-use crate::auth;
+use crate::auth::{self, people};
 use crate::call::{self, Call};
 use crate::error::ApiError;
 use crate::fields::Fields;
 use crate::replay::{self, Cursor, Wanted};
+use crate::store::accounts::Address;
 use crate::store::workspaces::Limits;
-use crate::store::{keys, workspaces};
+use crate::store::{Statement, accounts, keys, workspaces};
 
 /// A limit may be this high: the bench workspace is never refused.
 const LIMIT_MAX: i64 = 1_000_000_000;
 /// A replay's cursor is about half as long.
 const CURSOR_CHARS_MAX: usize = 1_000;
 
-/// Makes a workspace with a key of each kind and mode. The secret keys are shown here and never again.
+/// Makes a workspace with a key of each kind and mode. The secret keys are shown here and never again. With `owner_email`, that
+/// person is its first owner, and the answer has the link by which they sign in for the first time, also shown only here.
 pub async fn create_workspace(
     State(app): State<Arc<App>>,
     Extension(call): Extension<Call>,
@@ -38,9 +42,11 @@ pub async fn create_workspace(
     let mut fields = management::json_body(request).await?;
     let name = fields.required_text("name", 100);
     let limits = limits(&mut fields);
+    let owner = owner(&app, &mut fields)?;
     fields.finish()?;
     let id: WorkspaceId = app.fresh(call.now);
     let mut batch = vec![workspaces::insert(&id, &name, limits, call.now)];
+    let set_up_url = owner.map(|owner| set_up(&app, &call, &id, &owner, &mut batch));
     let mut shown = Map::new();
     for (kind, mode) in [
         (KeyKind::Public, Mode::Test),
@@ -55,7 +61,50 @@ pub async fn create_workspace(
     }
     app.db.batch(batch).await?;
     let created_at = call.now.to_string();
-    Ok(call::json(StatusCode::CREATED, &json!({ "id": id, "name": name, "keys": shown, "created_at": created_at })))
+    let mut answer = json!({ "id": id, "name": name, "keys": shown, "created_at": created_at });
+    if let Some(url) = set_up_url {
+        answer["set_up_url"] = json!(url);
+    }
+    Ok(call::json(StatusCode::CREATED, &answer))
+}
+
+/// Makes somebody an owner of a workspace: its first one, or one more where all were lost. The answer alone has their link.
+pub async fn add_owner(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    enter(&app, &call, request.headers()).await?;
+    let mut fields = management::json_body(request).await?;
+    let owner = owner(&app, &mut fields)?;
+    if fields.raw("owner_email").is_none() {
+        fields.error("owner_email", "is required");
+    }
+    fields.finish()?;
+    let workspace: WorkspaceId = listing::one(&app, workspaces::by_id(&id), workspaces::decode_id, "workspace").await?;
+    let mut batch = Vec::new();
+    let set_up_url = owner.map(|owner| set_up(&app, &call, &workspace, &owner, &mut batch));
+    app.db.batch(batch).await?;
+    Ok(call::json(StatusCode::CREATED, &json!({ "workspace_id": workspace, "set_up_url": set_up_url })))
+}
+
+fn owner(app: &App, fields: &mut Fields) -> Result<Option<Address>, ApiError> {
+    let Some(email) = fields.text("owner_email", 254) else { return Ok(None) };
+    let address = people::address(app, &people::normal(&email))?;
+    if address.is_none() {
+        fields.error("owner_email", "must be an e-mail address");
+    }
+    Ok(address)
+}
+
+/// Makes the person an owner, and a link for them; gives its address.
+fn set_up(app: &App, call: &Call, workspace: &WorkspaceId, owner: &Address, batch: &mut Vec<Statement>) -> String {
+    let (now, token) = (call.now, people::token(app));
+    batch.push(accounts::insert_person(&app.fresh(now), owner, "", now));
+    batch.push(accounts::make_owner(&app.fresh(now), workspace, &owner.hash, now));
+    batch.push(accounts::insert_link(&token.digest(), owner, Some("/app"), now.plus_ms(SET_UP_LINK_LIVES_MS), now));
+    people::link_url(&call.origin, &token)
 }
 
 /// Runs one page of a replay, which reads and writes nothing: of one workspace and mode where they are given, else of all.
@@ -96,12 +145,6 @@ async fn enter(app: &App, call: &Call, headers: &HeaderMap) -> Result<(), ApiErr
         return Err(ApiError::RateLimitExceeded { retry_after_s: 60 });
     }
     Err(ApiError::InvalidApiKey("Send the operator's token as Authorization: Bearer."))
-}
-
-fn new_key(app: &App, kind: KeyKind, mode: Mode) -> Result<ApiKey, ApiError> {
-    let mut random = [0; 64];
-    app.random.fill(&mut random);
-    ApiKey::make(kind, mode, &random).ok_or_else(|| ApiError::Unavailable("64 random bytes made no key".to_owned()))
 }
 
 fn limits(fields: &mut Fields) -> Limits {

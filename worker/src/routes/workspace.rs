@@ -10,15 +10,45 @@ use domain::mode::Mode;
 use http::StatusCode;
 use serde_json::{Map, Value as Json, json};
 
-use super::management;
+use super::listing;
+use super::management::{self, Actor};
 use crate::app::App;
 use crate::call::{self, Call};
 use crate::error::ApiError;
 use crate::store::wipe::{self, Selected, Target};
-use crate::store::{DbError, programs};
+use crate::store::{DbError, programs, workspaces};
 
 /// How often a batch is put together again because a sale was booked meanwhile.
 const ATTEMPTS_MAX: u32 = 3;
+
+/// `GET /api/v1/workspace`: the caller's own, in the caller's mode; of a session also what its member is there.
+pub async fn read(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (actor, scope) = management::enter_as(&app, &call, request.headers()).await?;
+    let one = workspaces::by_id(scope.workspace_id.as_str());
+    let workspace = listing::one(&app, one, workspaces::decode, "workspace").await?;
+    let limits = workspace.limits;
+    let role = match &actor {
+        Actor::Member { membership, .. } => Some(membership.role.as_str()),
+        Actor::Key => None,
+    };
+    let body = json!({
+        "id": workspace.id,
+        "mode": scope.mode,
+        "name": workspace.name,
+        "limits": {
+            "clicks_per_minute": limits.clicks,
+            "conversions_per_minute": limits.conversions,
+            "other_per_minute": limits.other,
+        },
+        "role": role,
+        "created_at": workspace.created_at.to_string(),
+    });
+    Ok(call::json(StatusCode::OK, &body))
+}
 
 /// `POST …/wipe-test-data`: deletes what happened in test mode and keeps the set-up (programs, partners, participants, links,
 /// codes, hosts, keys, connections, webhook endpoints) and the acts.

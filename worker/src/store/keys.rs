@@ -5,6 +5,7 @@ use domain::key::{ApiKey, KeyKind};
 use domain::mode::Mode;
 use domain::time::Instant;
 
+use super::page::Page;
 use super::{DbError, Row, Scope, Statement};
 
 /// A key that is not revoked.
@@ -73,4 +74,41 @@ pub fn public(scope: &Scope) -> Statement {
 /// Reads a row of [`public`].
 pub fn decode_shown(row: &Row) -> Result<String, DbError> {
     row.text("shown")
+}
+
+/// A key, as it is listed.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// Its id.
+    pub id: KeyId,
+    /// Public or secret.
+    pub kind: KeyKind,
+    /// What may be shown of it.
+    pub shown: String,
+    /// When it was made.
+    pub created_at: Instant,
+    /// When it was revoked, if it was.
+    pub revoked_at: Option<Instant>,
+}
+
+/// A page of keys.
+pub fn list(scope: &Scope, page: &Page) -> Statement {
+    page.bound(scope.bound(Statement::new("SELECT id, kind, shown, created_at, revoked_at FROM api_keys ")))
+}
+
+/// Reads a row of [`list`].
+pub fn decode_listed(row: &Row) -> Result<Listed, DbError> {
+    Ok(Listed {
+        id: row.parsed("id", Id::parse, "a key id")?,
+        kind: row.parsed("kind", KeyKind::parse, "public or secret")?,
+        shown: row.text("shown")?,
+        created_at: row.instant("created_at")?,
+        revoked_at: row.instant_opt("revoked_at")?,
+    })
+}
+
+/// Revokes a key, once; gives the row where there is such a key.
+pub fn revoke(scope: &Scope, id: &str, now: Instant) -> Statement {
+    let update = Statement::new("UPDATE api_keys SET revoked_at = COALESCE(revoked_at, ?) ").bind(now);
+    scope.bound(update).push(" AND id = ?").bind(id).push(" RETURNING id")
 }

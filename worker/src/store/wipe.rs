@@ -157,6 +157,12 @@ const OF_PROGRAM: &[Step] = &[
 pub const KEPT: &[(&str, &str)] = &[
     ("workspaces", "is not data of a mode"),
     ("api_keys", "set-up"),
+    ("people", "are of no mode"),
+    ("members", "span both modes"),
+    ("sign_in_links", "are of no mode"),
+    ("sessions", "are of no mode"),
+    ("mails", "are of no mode"),
+    ("dev_mailbox", "is empty but on a local server"),
     ("hosts", "set-up"),
     ("programs", "set-up"),
     ("reward_versions", "set-up"),

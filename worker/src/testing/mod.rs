@@ -1,6 +1,7 @@
 //! The whole Worker minus the platform: requests as data through the real router and the real SQL, on SQLite in memory with
 //! the migrations that D1 gets. The clock is moved by hand; writes are lost, or land unreported, when a test says so.
 
+mod people;
 mod ports;
 mod receivers;
 pub mod shop;
@@ -19,7 +20,8 @@ use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::{Value as Json, json};
 
-pub use self::ports::{FilesInMemory, Hand, Seeded, TableLimiter};
+pub use self::people::{ORIGIN, Visitor};
+pub use self::ports::{FilesInMemory, Hand, ScriptedMail, Seeded, TableLimiter};
 pub use self::receivers::{Does, Received, ScriptedReceivers};
 pub use self::sqlite::{NextWrite, Sqlite};
 pub use self::stripe::{
@@ -74,6 +76,7 @@ pub struct World {
     pub limiter: Arc<TableLimiter>,
     pub stripe_api: Arc<ScriptedStripe>,
     pub receivers: Arc<ScriptedReceivers>,
+    pub mail: Arc<ScriptedMail>,
     router: Router,
     queue: Mutex<Vec<Message>>,
     address: Mutex<String>,
@@ -106,6 +109,7 @@ impl World {
         let limiter = Arc::new(TableLimiter::default());
         let stripe_api = Arc::new(ScriptedStripe::default());
         let receivers = Arc::new(ScriptedReceivers::default());
+        let mail = Arc::new(ScriptedMail::default());
         let owed = Owed::default();
         let app = Arc::new(App {
             db: Arc::new(Noticing::new(db.clone(), owed.clone())),
@@ -113,6 +117,7 @@ impl World {
             random: Arc::new(Seeded::new(7)),
             limiter: limiter.clone(),
             stripe_api: stripe_api.clone(),
+            mail: mail.clone(),
             receivers: receivers.clone(),
             owed,
             assets: Arc::new(FilesInMemory),
@@ -133,6 +138,7 @@ impl World {
             limiter,
             stripe_api,
             receivers,
+            mail,
             router,
             queue: Mutex::default(),
             address: Mutex::new("192.0.2.7".to_owned()),

@@ -12,6 +12,7 @@ use futures_util::future::BoxFuture;
 use crate::app::{Clock, Random};
 use crate::assets::Assets;
 use crate::limiter::{Bucket, Limiter, Unreachable};
+use crate::mail::{Letter, Mail, Unsent};
 
 /// A clock moved by hand.
 pub struct Hand(AtomicI64);
@@ -50,6 +51,24 @@ impl Random for Seeded {
             z ^= z >> 31;
             chunk.copy_from_slice(&z.to_le_bytes()[..chunk.len()]);
         }
+    }
+}
+
+/// Keeps what is sent; refuses when told so.
+#[derive(Default)]
+pub struct ScriptedMail {
+    pub sent: Mutex<Vec<Letter>>,
+    pub refuses: AtomicBool,
+}
+
+impl Mail for ScriptedMail {
+    fn send<'a>(&'a self, letter: &'a Letter) -> BoxFuture<'a, Result<(), Unsent>> {
+        let refuses = self.refuses.load(Ordering::SeqCst);
+        if !refuses {
+            self.sent.lock().unwrap().push(letter.clone());
+        }
+        let answer = if refuses { Err(Unsent("the provider is down".to_owned())) } else { Ok(()) };
+        Box::pin(std::future::ready(answer))
     }
 }
 

@@ -17,14 +17,13 @@ use crate::app::App;
 use crate::call::{self, AfterAnswer, BODY_BYTES_MAX, Call};
 use crate::error::ApiError;
 use crate::jobs::Message;
-use crate::pages::page;
+use crate::pages::{FORM, page};
 use crate::routes::stripe_connections::secret_purpose;
 use crate::routes::stripe_ingress;
 use crate::store::Scope;
 use crate::store::page::Page;
 use crate::store::stripe_events::{self as table, Connection};
 
-const FORM: &str = "application/x-www-form-urlencoded";
 const EMAIL_CHARS_MAX: usize = 254;
 
 #[derive(Template)]

@@ -6,10 +6,10 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
 use axum::routing::get;
 use domain::mode::Mode;
 
+use super::{field, query};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::store::{Scope, workspaces};
@@ -56,17 +56,4 @@ fn other_origin(origin: &str) -> String {
         }
     }
     origin.to_owned()
-}
-
-/// A field of the query; `None` also when it is empty.
-fn query(request: &Request, name: &str) -> Option<String> {
-    field(request.uri().query().unwrap_or("").as_bytes(), name)
-}
-
-/// A field of a form, or of a query, which is written the same.
-fn field(form: &[u8], name: &str) -> Option<String> {
-    url::form_urlencoded::parse(form)
-        .find(|(key, _)| key == name)
-        .map(|(_, value)| value.into_owned())
-        .filter(|value| !value.is_empty())
 }

@@ -1,0 +1,181 @@
+//! Mail: the port by which letters leave, what they say, and the outbox in which they wait.
+
+#[cfg(target_arch = "wasm32")]
+pub mod platform;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::ids::MailId;
+use domain::time::Instant;
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use crate::app::{App, Clock, Random};
+use crate::error::ApiError;
+use crate::jobs::Message;
+use crate::store::{Database, Statement, mails};
+
+/// A provider has so long to take a letter.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
+/// What a subject says of a name, at most.
+const NAME_CHARS_MAX: usize = 80;
+
+/// A letter, in plain text.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// One address.
+    pub to: String,
+    /// One line.
+    pub subject: String,
+    /// The text.
+    pub text: String,
+}
+
+impl std::fmt::Debug for Letter {
+    /// A letter may hold a token, which is in no log.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Letter(…)")
+    }
+}
+
+/// Why a letter did not leave: words that may be logged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsent(pub String);
+
+/// Sends letters. Four run: Cloudflare's binding, an HTTP provider, a local mailbox, and a scripted one in tests.
+pub trait Mail: Send + Sync {
+    /// Hands one over. After an error it may have left all the same.
+    fn send<'a>(&'a self, letter: &'a Letter) -> BoxFuture<'a, Result<(), Unsent>>;
+}
+
+/// A deployment that names no way to send.
+pub struct NoMail;
+
+impl Mail for NoMail {
+    fn send<'a>(&'a self, _letter: &'a Letter) -> BoxFuture<'a, Result<(), Unsent>> {
+        let why = "no mail can be sent: bind EMAIL or set MAIL_HTTP_URL, and MAIL_FROM".to_owned();
+        Box::pin(std::future::ready(Err(Unsent(why))))
+    }
+}
+
+/// A local server's mailbox, in its database.
+pub struct Mailbox {
+    /// The database.
+    pub db: Arc<dyn Database>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+}
+
+impl Mail for Mailbox {
+    fn send<'a>(&'a self, letter: &'a Letter) -> BoxFuture<'a, Result<(), Unsent>> {
+        Box::pin(async move {
+            let now = self.clock.now();
+            let mut random = [0; 10];
+            self.random.fill(&mut random);
+            let statement = mails::deliver_locally(&MailId::make(now, random), letter, now);
+            self.db.batch(vec![statement]).await.map(drop).map_err(|error| Unsent(error.to_string()))
+        })
+    }
+}
+
+/// What waits in the outbox, as it is sealed there.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Waiting {
+    /// Somebody asked for a link to sign in. Whether anybody has this address is looked at when it is sent, and not before, so
+    /// that asking is the same for every address.
+    SignIn {
+        /// The address, lower case.
+        email: String,
+        /// `https://host` where it was asked for.
+        origin: String,
+        /// Where to go afterwards.
+        next: Option<String>,
+    },
+    /// Somebody was made a member.
+    Invitation {
+        /// The address, lower case.
+        email: String,
+        /// `https://host` where they are to sign in.
+        origin: String,
+        /// The workspace's name.
+        workspace: String,
+        /// Who invited them.
+        by: String,
+    },
+}
+
+impl Waiting {
+    /// Puts it into the outbox, with the batch that is its cause; and the message that makes it leave soon.
+    pub fn post(&self, app: &App, now: Instant) -> Result<(Statement, Message), ApiError> {
+        let id: MailId = app.fresh(now);
+        let text = serde_json::to_string(self).map_err(|error| ApiError::Internal(format!("a mail: {error}")))?;
+        let sealed = app.secrets.seal(&*app.random, &purpose(id.as_str()), text.as_bytes())?;
+        Ok((mails::insert(&id, &sealed, now), Message::Mail { id: id.to_string() }))
+    }
+
+    /// Reads what was sealed.
+    pub fn open(app: &App, id: &str, sealed: &str) -> Option<Self> {
+        serde_json::from_slice(&app.secrets.open(&purpose(id), sealed)?).ok()
+    }
+}
+
+fn purpose(id: &str) -> String {
+    format!("mail {id}")
+}
+
+/// The letter with a link to sign in by.
+pub fn sign_in_letter(to: &str, url: &str) -> Letter {
+    let text = format!(
+        "Somebody asked to sign in to Selgeo with this address.\n\nOpen this link and press the button. It works once, for ten \
+         minutes:\n\n{url}\n\nIf it was not you, there is nothing to do: without the link nobody can sign in.\n"
+    );
+    Letter { to: to.to_owned(), subject: "Sign in to Selgeo".to_owned(), text }
+}
+
+/// The letter that tells somebody of their membership.
+pub fn invitation_letter(to: &str, origin: &str, workspace: &str, by: &str) -> Letter {
+    let (workspace, by) = (one_line(workspace), one_line(by));
+    let text = format!(
+        "{by} has made you a member of the workspace \"{workspace}\" on Selgeo.\n\nSign in with this address, {to}:\n\n\
+         {origin}/sign-in\n\nIf you did not expect this, you can ignore it.\n"
+    );
+    Letter { to: to.to_owned(), subject: format!("You are a member of {workspace} on Selgeo"), text }
+}
+
+/// What somebody else wrote, as it may stand in a header: one line, not too long, and nothing that turns the text around.
+fn one_line(text: &str) -> String {
+    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}');
+    text.chars().filter(|c| !c.is_control() && !turns(*c)).take(NAME_CHARS_MAX).collect::<String>().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_wrote_stays_one_line_of_a_letter() {
+        let letter =
+            invitation_letter("a@b.test", "https://selgeo.test", "Shop\r\nBcc: x@y.test\u{202e}", "<b>Ann</b>");
+        assert_eq!(letter.subject, "You are a member of ShopBcc: x@y.test on Selgeo");
+        assert!(invitation_letter("a@b.test", "", &"x".repeat(10_000), "").subject.len() < 150);
+        assert_eq!(format!("{letter:?}"), "Letter(…)");
+    }
+
+    #[test]
+    fn waiting_mail_format_unchanged() {
+        let check = |waiting: Waiting, text: &str| assert_eq!(serde_json::to_string(&waiting).unwrap(), text);
+        let (email, origin) = ("a@b.test".to_owned(), "https://s.test".to_owned());
+        check(
+            Waiting::SignIn { email: email.clone(), origin: origin.clone(), next: Some("/app".to_owned()) },
+            r#"{"kind":"sign_in","email":"a@b.test","origin":"https://s.test","next":"/app"}"#,
+        );
+        check(
+            Waiting::Invitation { email, origin, workspace: "Shop".to_owned(), by: "Ann".to_owned() },
+            r#"{"kind":"invitation","email":"a@b.test","origin":"https://s.test","workspace":"Shop","by":"Ann"}"#,
+        );
+    }
+}

@@ -1,0 +1,144 @@
+//! Where a signed-in person arrives: who they are, and where they belong. The dashboard and the portal grow from here.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use domain::ids::WorkspaceId;
+use http::StatusCode;
+
+use super::{Problem, private, sign_in};
+use crate::app::App;
+use crate::auth::people::{self, Person};
+use crate::call::Call;
+use crate::error::ApiError;
+use crate::store::accounts::{Membership, Partnership};
+
+#[derive(Template)]
+#[template(path = "here/app.html")]
+struct Workspaces<'a> {
+    person: &'a Person,
+    memberships: &'a [Membership],
+    is_partner: bool,
+}
+
+#[derive(Template)]
+#[template(path = "here/partner.html")]
+struct Partnerships<'a> {
+    person: &'a Person,
+    places: Vec<Place>,
+}
+
+/// One workspace where somebody is a partner, in one mode or both.
+struct Place {
+    workspace_id: WorkspaceId,
+    workspace_name: String,
+    name: String,
+    modes: Vec<&'static str>,
+}
+
+/// `GET /app`.
+pub async fn app(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let Some(person) = people::session(&app, &call, request.headers()).await? else {
+        return sign_in::first(&request);
+    };
+    if person.memberships.is_empty() {
+        return no_member(&person);
+    }
+    let is_partner = !person.partnerships(&app).await?.is_empty();
+    private(StatusCode::OK, &Workspaces { person: &person, memberships: &person.memberships, is_partner })
+}
+
+/// Whatever else is under `/app`: to sign in, 403 for who is no member, 404.
+pub async fn app_elsewhere(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    match people::session(&app, &call, request.headers()).await? {
+        None => sign_in::first(&request),
+        Some(person) if person.memberships.is_empty() => no_member(&person),
+        Some(person) => nothing_there(&person, "/app"),
+    }
+}
+
+/// `GET /partner`: every partnership of one address.
+pub async fn partner(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let Some(person) = people::session(&app, &call, request.headers()).await? else {
+        return sign_in::first(&request);
+    };
+    let partnerships = person.partnerships(&app).await?;
+    if partnerships.is_empty() {
+        return no_partner(&person);
+    }
+    private(StatusCode::OK, &Partnerships { person: &person, places: places(partnerships) })
+}
+
+/// Whatever else is under `/partner`: to sign in, 403 for who is no partner, 404.
+pub async fn partner_elsewhere(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    match people::session(&app, &call, request.headers()).await? {
+        None => sign_in::first(&request),
+        Some(person) if person.partnerships(&app).await?.is_empty() => no_partner(&person),
+        Some(person) => nothing_there(&person, "/partner"),
+    }
+}
+
+fn places(partnerships: Vec<Partnership>) -> Vec<Place> {
+    let mut places: Vec<Place> = Vec::new();
+    for one in partnerships {
+        match places.iter_mut().find(|place| place.workspace_id == one.workspace_id) {
+            Some(place) => place.modes.push(one.mode.as_str()),
+            None => places.push(Place {
+                workspace_id: one.workspace_id,
+                workspace_name: one.workspace_name,
+                name: one.name,
+                modes: vec![one.mode.as_str()],
+            }),
+        }
+    }
+    places
+}
+
+fn no_member(person: &Person) -> Result<Response, ApiError> {
+    let problem = Problem {
+        title: "This is the merchants\u{2019} side",
+        text: "You are signed in, but you are a member of no workspace. If you are a partner, your own pages are elsewhere.",
+        instead: Some(("/partner", "To the partner portal")),
+        signed_in: Some(&person.email),
+    };
+    private(StatusCode::FORBIDDEN, &problem)
+}
+
+fn no_partner(person: &Person) -> Result<Response, ApiError> {
+    let problem = Problem {
+        title: "No partner has this address",
+        text: "You are signed in, but no program knows your address as a partner\u{2019}s. Ask whoever runs it which one they have.",
+        instead: (!person.memberships.is_empty()).then_some(("/app", "To your workspaces")),
+        signed_in: Some(&person.email),
+    };
+    private(StatusCode::FORBIDDEN, &problem)
+}
+
+fn nothing_there(person: &Person, home: &str) -> Result<Response, ApiError> {
+    let problem = Problem {
+        title: "There is no such page",
+        text: "The address may be mistyped, or what it showed is gone.",
+        instead: Some((home, "Back to the start")),
+        signed_in: Some(&person.email),
+    };
+    private(StatusCode::NOT_FOUND, &problem)
+}
