@@ -21,6 +21,8 @@ pub const SEEN_EVERY_MS: i64 = HOUR_MS;
 pub const ASKED_PER_ADDRESS_MAX: u32 = 20;
 /// Links that are sent to one e-mail address in a minute.
 pub const SENT_PER_EMAIL_MAX: u32 = 3;
+/// Links of one e-mail address that can be spent at a time: whoever asks for more in somebody's name sends them no more mail.
+pub const OPEN_PER_EMAIL_MAX: i64 = 6;
 /// The longest path that is gone to after signing in.
 pub const PATH_CHARS_MAX: usize = 500;
 /// While a mail is being sent, nobody else sends it; whoever died over it is believed dead after this.

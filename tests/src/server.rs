@@ -48,6 +48,11 @@ impl Server {
         Self::start_with(false, &[("SELGEO_LOOPBACK", "0"), ("DNS_OVER_HTTPS_URL", resolver)])
     }
 
+    /// Starts a server that hands its mail to this provider, as a deployment does.
+    pub fn start_mailing(url: &str, token: &str, from: &str) -> Result<Self> {
+        Self::start_with(false, &[("MAIL_HTTP_URL", url), ("MAIL_HTTP_TOKEN", token), ("MAIL_FROM", from)])
+    }
+
     /// Starts a server without any workspace.
     pub fn start_bare() -> Result<Self> {
         Self::start_with(true, &[])

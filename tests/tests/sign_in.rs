@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use e2e::{Browser, Client, Engine, Server, wait_for};
+use e2e::{Browser, Client, Engine, Receiver, Reply, Server, wait_for};
 use serde_json::{Value, json};
 
 const MAIL_WITHIN: Duration = Duration::from_secs(20);
@@ -20,6 +20,7 @@ e2e::suite! {
     one_signs_in_by_hand_without_javascript,
     an_address_that_nobody_has_gets_the_same_page_and_no_mail,
     a_form_of_another_origin_signs_nobody_out,
+    a_mail_provider_is_asked_as_it_is_documented_and_again_if_it_fails,
 }
 
 fn start() -> Result<Place> {
@@ -131,4 +132,34 @@ fn a_form_of_another_origin_signs_nobody_out(place: &mut Place) -> Result<()> {
     })?;
     browser.go(&format!("{}/app", place.server.url()))?;
     place.must_be_at("/app")
+}
+
+fn a_mail_provider_is_asked_as_it_is_documented_and_again_if_it_fails(_place: &mut Place) -> Result<()> {
+    let provider = Receiver::start(|_, before| Reply::Status(if before == 0 { 500 } else { 202 }))?;
+    let server = Server::start_mailing(&provider.url("/send"), "token-of-the-provider", "selgeo@mail.example")?;
+    let own = server.url();
+    let headers = [("origin", own.as_str()), ("content-type", "application/x-www-form-urlencoded")];
+    let api = Client::new(server.url());
+    assert_eq!(api.send("POST", "/sign-in", &headers, "email=owner%40demo.example")?.status, 200);
+    // The second one after fifteen seconds and a sweep.
+    let tries = wait_for("two tries", Duration::from_secs(60), || {
+        let received = provider.received();
+        Ok((received.len() >= 2).then_some(received))
+    })?;
+    let mut links = Vec::new();
+    for one in &tries {
+        assert_eq!((one.path.as_str(), one.header("authorization")), ("/send", "Bearer token-of-the-provider"));
+        let mail = one.event()?;
+        assert_eq!(mail["from"], "selgeo@mail.example");
+        assert_eq!(mail["to"], "owner@demo.example");
+        assert_eq!(mail["subject"], "Sign in to Selgeo");
+        let text = mail["text"].as_str().unwrap_or_default().to_owned();
+        links.extend(text.lines().find(|line| line.starts_with(&format!("{own}/sign-in/"))).map(str::to_owned));
+    }
+    // Each has a token of its own.
+    ensure!(links.len() == 2 && links[0] != links[1], "{}", links.len());
+    ensure!(!server.log().contains(&links[0][own.len()..]), "the log holds a token");
+    // The mailbox is for mail that stays here.
+    ensure!(api.get("/dev/mailbox", &[])?.body.contains("No mail yet"));
+    Ok(())
 }

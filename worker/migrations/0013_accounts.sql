@@ -34,6 +34,7 @@ CREATE TABLE sign_in_links (
   -- The session that it was spent on, by its digest: of two who spend it at once, this names one.
   session_digest TEXT UNIQUE
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX sign_in_links_open ON sign_in_links (email_hash) WHERE session_digest IS NULL;
 CREATE INDEX sign_in_links_expired ON sign_in_links (expires_at);
 
 CREATE TABLE sessions (

@@ -6,9 +6,9 @@
 // the secrets, and does what Cloudflare's cron would do. It prints one line of JSON on stdout when requests are answered:
 //   {"ready":{"port":8787,"workerd_pid":123,"operator_token":"…"}}
 // and everything else on stderr. When workerd dies it exits with 70, so that whoever started it can start it again with
-// the same state; when its stdin ends, whoever started it is gone, and it exits too. STRIPE_API_BASE and DNS_OVER_HTTPS_URL in
-// the environment take the place of those in wrangler.toml; SELGEO_LOOPBACK=0 keeps webhooks off this machine, as a deployment
-// does.
+// the same state; when its stdin ends, whoever started it is gone, and it exits too. STRIPE_API_BASE, DNS_OVER_HTTPS_URL and MAIL_…
+// in the environment take the place of those in wrangler.toml; SELGEO_LOOPBACK=0 keeps webhooks off this machine, as a
+// deployment does.
 
 import childProcess from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -88,9 +88,9 @@ function secrets() {
   return made;
 }
 
-/** Where Stripe's API and DNS are asked, should they be servers on this machine. */
+/** Where Stripe's API, DNS and a mail provider are asked, should they be servers on this machine. */
 function elsewhere() {
-  const names = ["STRIPE_API_BASE", "DNS_OVER_HTTPS_URL"].filter((name) => process.env[name]);
+  const names = ["STRIPE_API_BASE", "DNS_OVER_HTTPS_URL", "MAIL_HTTP_URL", "MAIL_HTTP_TOKEN", "MAIL_FROM"].filter((name) => process.env[name]);
   return Object.fromEntries(names.map((name) => [name, process.env[name]]));
 }
 

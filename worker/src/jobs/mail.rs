@@ -1,6 +1,6 @@
 //! A mail of the outbox leaves. At least once: whoever dies over it leaves it to the next sweep.
 
-use domain::account::{self, LINK_LIVES_MS, MAIL_CLAIMED_MS, Token};
+use domain::account::{self, LINK_LIVES_MS, MAIL_CLAIMED_MS, OPEN_PER_EMAIL_MAX, Token};
 use domain::time::Instant;
 
 use super::Message;
@@ -19,7 +19,7 @@ pub async fn send(app: &App, id: &str) -> Result<Vec<Message>, ApiError> {
     let after = match Waiting::open(app, id, &claimed.content) {
         None => mails::finish(id, Some("it could not be opened")),
         Some(waiting) => match letter(app, &waiting, claimed.created_at, now).await? {
-            // Nobody has this address, or nobody waits for it any more.
+            // Nobody has this address, or it has links enough, or nobody waits for this one any more.
             None => mails::finish(id, None),
             Some(letter) => match app.mail.send(&letter).await {
                 Ok(()) => mails::finish(id, None),
@@ -45,9 +45,10 @@ async fn letter(app: &App, waiting: &Waiting, since: Instant, now: Instant) -> R
         }
         Waiting::SignIn { email, origin, next } => {
             let Some(address) = people::address(app, email)? else { return Ok(None) };
-            let rows = app.db.rows(accounts::is_known(&address.hash, email)).await?;
-            let known = rows.first().map(|row| row.flag("known")).transpose()?.unwrap_or(false);
-            if !known || now >= since.plus_ms(LINK_LIVES_MS) {
+            let standing = app.db.rows(accounts::standing(&address.hash, email, now)).await?;
+            let standing = accounts::decode_standing(&standing)?;
+            let has_enough = standing.open_links >= OPEN_PER_EMAIL_MAX;
+            if !standing.known || has_enough || now >= since.plus_ms(LINK_LIVES_MS) {
                 return Ok(None);
             }
             let token: Token = people::token(app);

@@ -76,8 +76,8 @@ async fn sign_in_now(
     let next = query(&request, "next");
     let next = next.as_deref().and_then(account::own_path);
     let Some(address) = people::address(&app, &email)? else { return Err(ApiError::NotFound("address")) };
-    let rows = app.db.rows(accounts::is_known(&address.hash, &email)).await?;
-    if !rows.first().map(|row| row.flag("known")).transpose()?.unwrap_or(false) {
+    let standing = app.db.rows(accounts::standing(&address.hash, &email, call.now)).await?;
+    if !accounts::decode_standing(&standing)?.known {
         return Err(ApiError::NotFound("member or partner with this address"));
     }
     let link = people::token(&app);

@@ -1,6 +1,6 @@
 //! `people`, `members`, `sign_in_links`.
 
-use domain::account::Role;
+use domain::account::{LINK_LIVES_MS, Role};
 use domain::ids::{Id, MemberId, PersonId, WorkspaceId};
 use domain::time::Instant;
 
@@ -152,14 +152,33 @@ pub fn delete_member(workspace: &WorkspaceId, id: &str, seen: Role) -> Statement
         .push(AN_OWNER_STAYS)
 }
 
-/// Whether somebody of this address may sign in: one row, with 1 or 0.
-pub fn is_known(email_hash: &str, email: &str) -> Statement {
+/// What is known of an address.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    /// A member or a partner has it.
+    pub known: bool,
+    /// How many links that came by mail can still be spent. A first owner's lives longer, and is not among them.
+    pub open_links: i64,
+}
+
+/// How an address stands: one row.
+pub fn standing(email_hash: &str, email: &str, now: Instant) -> Statement {
     Statement::new(
         "SELECT EXISTS (SELECT 1 FROM people p JOIN members m ON m.person_id = p.id WHERE p.email_hash = ?) \
-         OR EXISTS (SELECT 1 FROM partners WHERE email = ?) AS known",
+         OR EXISTS (SELECT 1 FROM partners WHERE email = ?) AS known, (SELECT count(*) FROM sign_in_links \
+         WHERE email_hash = ? AND session_digest IS NULL AND expires_at > ? AND expires_at <= ?) AS open_links",
     )
     .bind(email_hash)
     .bind(email)
+    .bind(email_hash)
+    .bind(now)
+    .bind(now.plus_ms(LINK_LIVES_MS))
+}
+
+/// Reads the row of [`standing`].
+pub fn decode_standing(rows: &[Row]) -> Result<Standing, DbError> {
+    let row = rows.first().ok_or(DbError::Row { column: "known", expected: "in one row" })?;
+    Ok(Standing { known: row.flag("known")?, open_links: row.integer("open_links")? })
 }
 
 /// Where somebody is a partner.

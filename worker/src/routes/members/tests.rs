@@ -237,3 +237,50 @@ fn a_key_is_shown_once_works_and_is_revoked() {
         check(&owner.api(&workspace, "POST /api/v1/api-keys", body), "400 VALIDATION_ERROR");
     }
 }
+
+/// Every management route with a method that changes something, as the table of routes has it: `POST /api/v1/…`.
+fn changing_routes() -> Vec<String> {
+    let source = include_str!("../../app.rs");
+    let table = source.split("let management = Router::new()").nth(1).unwrap().split(';').next().unwrap();
+    let mut found = Vec::new();
+    for route in table.split(".route(").skip(1) {
+        let path = route
+            .split('"')
+            .nth(1)
+            .unwrap()
+            .replace("{id}", "x")
+            .replace("{conversion_id}", "x")
+            .replace("{verb}", "pay");
+        for (word, method) in [("post(", "POST"), ("patch(", "PATCH"), ("delete(", "DELETE")] {
+            if route.contains(word) {
+                found.push(format!("{method} /api/v1{path}"));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn no_route_lets_a_viewer_or_another_origin_or_a_stranger_change_anything() {
+    let world = World::new();
+    let (workspace, owner) = owned(&world);
+    let viewer = joins(&world, &workspace, &owner, "viewer@shop.test", "viewer");
+    let (_, _) = world.owned_workspace("Other", "other@shop.test");
+    let stranger = Visitor::signed_in(&world, "other@shop.test");
+    let routes = changing_routes();
+    assert!(routes.len() > 40, "{routes:?}");
+    let before = world.db.count("SELECT count(*) FROM acts");
+    let evil = [("origin", "https://evil.test"), ("x-selgeo-workspace", workspace.as_str()), ("x-selgeo-mode", "test")];
+    for (n, line) in routes.iter().enumerate() {
+        world.pass_ms(if n % 50 == 0 { 60_000 } else { 0 });
+        // Reporting takes a key alone.
+        let keys_only = line == "POST /api/v1/conversions";
+        let expected = |status: &'static str| if keys_only { "401 INVALID_API_KEY" } else { status };
+        let answer = |answer: Answer, status| assert_eq!(answer.summary(), expected(status), "{line}");
+        answer(viewer.api(&workspace, line, json!({})), "403 FORBIDDEN");
+        answer(owner.api_with(&evil, line, json!({})), "403 FORBIDDEN");
+        answer(stranger.api(&workspace, line, json!({})), "404 NOT_FOUND");
+        assert_eq!(Visitor::new(&world).api(&workspace, line, json!({})).summary(), "401 INVALID_API_KEY", "{line}");
+    }
+    assert_eq!(world.db.count("SELECT count(*) FROM acts"), before);
+}
