@@ -21,6 +21,7 @@ pub mod fraud_alerts;
 pub mod keys;
 pub mod links;
 pub mod mails;
+pub mod names;
 pub mod owing;
 pub mod page;
 pub mod partners;
