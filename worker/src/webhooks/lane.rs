@@ -7,6 +7,7 @@
 use std::cell::Cell;
 use std::pin::pin;
 
+use domain::ids::MailId;
 use domain::status::EndpointStatus;
 use domain::time::Instant;
 use domain::webhook::schedule::{self, FAILING_MS_MAX, TIMEOUT_MS};
@@ -18,8 +19,10 @@ use super::target::{self, Unsendable};
 use super::{Post, Unreached};
 use crate::app::App;
 use crate::error::ApiError;
+use crate::mail::{Disabled, Waiting};
 use crate::shapes;
-use crate::store::webhooks::{self as table, After, Attempt, Endpoint, Owed};
+use crate::store::webhooks::{self as table, After, Attempt, DisablesItself, Endpoint, Owed};
+use crate::store::{Statement, mails};
 
 /// Requests under way at once: of the six connections that the platform allows, one is left for the database.
 const AT_ONCE: usize = 5;
@@ -113,15 +116,15 @@ async fn note(
     for (one, outcome) in &some {
         batch.extend(table::record(one, &outcome.attempt, outcome.after, now)?);
     }
-    if some.iter().any(|(_, outcome)| outcome.attempt.status == Some(GONE)) {
-        batch.push(table::gone(endpoint));
-    }
     // One success among failures ends the time of only failing.
-    batch.push(if some.iter().any(|(_, outcome)| outcome.after == After::Delivered) {
-        table::succeeded(&endpoint.id)
-    } else {
-        table::failed(&endpoint.id, now, now.plus_ms(-FAILING_MS_MAX))
-    });
+    let has_succeeded = some.iter().any(|(_, outcome)| outcome.after == After::Delivered);
+    let too_long = now.plus_ms(-FAILING_MS_MAX);
+    if some.iter().any(|(_, outcome)| outcome.attempt.status == Some(GONE)) {
+        batch.extend(disable(app, endpoint, DisablesItself::Gone, now)?);
+    } else if !has_succeeded && endpoint.failing_since.is_some_and(|since| since <= too_long) {
+        batch.extend(disable(app, endpoint, DisablesItself::FailingSince(too_long), now)?);
+    }
+    batch.push(if has_succeeded { table::succeeded(&endpoint.id) } else { table::failed(&endpoint.id, now) });
     // Whoever has switched, disabled or moved it meanwhile wants that to count from now on.
     batch.push(table::of_lane(endpoint.id.as_str()));
     let rows = app.db.batch(batch).await?;
@@ -132,6 +135,22 @@ async fn note(
 }
 
 const GONE: i64 = 410;
+
+/// Disables an endpoint and has its workspace's owners told, both or neither. The sweep finds the mail.
+fn disable(app: &App, endpoint: &Endpoint, why: DisablesItself, now: Instant) -> Result<[Statement; 2], ApiError> {
+    let mail_id: MailId = app.fresh(now);
+    let disabled = Waiting::EndpointDisabled(Disabled {
+        workspace_id: endpoint.scope.workspace_id.clone(),
+        mode: endpoint.scope.mode,
+        endpoint_id: endpoint.id.clone(),
+        url: target::in_a_letter(&endpoint.url),
+        reason: why.reason(),
+        at: now,
+        origin: endpoint.origin.clone(),
+    });
+    let mail = mails::insert_of_disabling(&mail_id, &disabled.seal(app, &mail_id)?, &endpoint.id, now);
+    Ok([table::disable(endpoint, why, &mail_id), mail])
+}
 
 /// The endpoint's secrets, opened.
 struct Signer {
