@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::auth::people;
 use crate::error::ApiError;
 use crate::mail::{self, Letter, Waiting};
-use crate::store::{accounts, mails};
+use crate::store::{accounts, invites, mails, notices};
 
 /// Makes one attempt, if the mail is due.
 pub async fn send(app: &App, id: &str) -> Result<Vec<Message>, ApiError> {
@@ -42,6 +42,20 @@ async fn letter(app: &App, waiting: &Waiting, since: Instant, now: Instant) -> R
     match waiting {
         Waiting::Invitation { email, origin, workspace, by } => {
             Ok(Some(mail::invitation_letter(email, origin, workspace, by)))
+        }
+        Waiting::PartnerInvite { id, email, url } => {
+            let rows = app.db.rows(invites::for_letter(id, now)).await?;
+            let Some(row) = rows.first() else { return Ok(None) };
+            Ok(Some(mail::partner_invite_letter(email, url, &row.text("program")?, &row.text("workspace")?)))
+        }
+        Waiting::Joined { email, origin, program, workspace, approved } => {
+            Ok(Some(mail::joined_letter(email, origin, program, workspace, *approved)))
+        }
+        Waiting::Notices { partner_id, lines, more } => {
+            let rows = app.db.rows(notices::reader(partner_id)).await?;
+            let reader = rows.first().map(notices::decode_reader).transpose()?.filter(|reader| !reader.is_erased);
+            let origin = app.config.public_url.as_deref();
+            Ok(reader.map(|reader| mail::notices_letter(&reader.email, &reader.workspace, lines, *more, origin)))
         }
         Waiting::SignIn { email, origin, next } => {
             let Some(address) = people::address(app, email)? else { return Ok(None) };

@@ -16,7 +16,7 @@ pub mod dev;
 pub mod here;
 pub mod sign_in;
 
-mod text;
+pub mod text;
 
 /// Of the pages that people sign in for. No inline script or style, and as yet no script at all.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; \
