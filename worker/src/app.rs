@@ -204,6 +204,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/app", get(pages::here::app))
         .route("/app/", get(pages::here::app))
         .route("/app/{*path}", any(pages::here::app_elsewhere))
+        .route("/join/{slug}", get(pages::join::ask).post(pages::join::send))
         .route("/partner", get(pages::here::partner))
         .route("/partner/", get(pages::here::partner))
         .route("/partner/{*path}", any(pages::here::partner_elsewhere))

@@ -14,6 +14,7 @@ use crate::error::ApiError;
 pub mod demo;
 pub mod dev;
 pub mod here;
+pub mod join;
 pub mod sign_in;
 
 pub mod text;
