@@ -15,6 +15,7 @@ pub mod demo;
 pub mod dev;
 pub mod here;
 pub mod join;
+pub mod portal;
 pub mod sign_in;
 
 pub mod text;

@@ -9,7 +9,7 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use domain::account::{self, ASKED_PER_ADDRESS_MAX, SENT_PER_EMAIL_MAX, SESSION_LIVES_MS, Token};
 use domain::limit::Admission;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 
 use super::{Problem, field, own_form, private, query, see};
 use crate::app::App;
@@ -57,10 +57,10 @@ pub async fn home(
 }
 
 /// Where somebody who is not signed in is sent from a page, so that they come back to it.
-pub fn first(request: &Request) -> Result<Response, ApiError> {
-    let wanted = request.uri().path_and_query().map(|path| path.as_str()).and_then(account::own_path);
+pub fn first(method: &Method, uri: &Uri) -> Result<Response, ApiError> {
+    let wanted = uri.path_and_query().map(|path| path.as_str()).and_then(account::own_path);
     match wanted {
-        Some(path) if request.method().is_safe() => {
+        Some(path) if method.is_safe() => {
             let next: String = url::form_urlencoded::byte_serialize(path.as_bytes()).collect();
             see(&format!("/sign-in?next={next}"))
         }

@@ -31,5 +31,5 @@ pub mod webhook_deliveries;
 pub mod webhook_endpoints;
 pub mod workspace;
 
-mod listing;
+pub mod listing;
 mod management;

@@ -242,3 +242,28 @@ impl Place {
         self.scope.mode == Mode::Live
     }
 }
+
+/// Whose a link is.
+pub fn owner_of_link(id: &str) -> Statement {
+    Statement::new("SELECT participant_id FROM links WHERE id = ?").bind(id)
+}
+
+/// Whose a commission is.
+pub fn owner_of_commission(id: &str) -> Statement {
+    Statement::new("SELECT participant_id FROM commissions WHERE id = ?").bind(id)
+}
+
+/// To whom a payout goes.
+pub fn owner_of_payout(id: &str) -> Statement {
+    Statement::new("SELECT participant_id FROM payouts WHERE id = ?").bind(id)
+}
+
+/// A conversion that is credited to a participant, or that they have a commission of: its id, if it is.
+pub fn own_conversion(scope: &Scope, participant_id: &str, id: &str) -> Statement {
+    scope
+        .bound(Statement::new("SELECT id FROM conversions "))
+        .push(" AND id = ? AND (participant_id = ? OR EXISTS (SELECT 1 FROM commissions m WHERE m.conversion_id = conversions.id AND m.participant_id = ?))")
+        .bind(id)
+        .bind(participant_id)
+        .bind(participant_id)
+}
