@@ -15,6 +15,14 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// The one that this is not.
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Test => Self::Live,
+            Self::Live => Self::Test,
+        }
+    }
+
     /// `test` or `live`, as it is stored and shown.
     pub const fn as_str(self) -> &'static str {
         match self {

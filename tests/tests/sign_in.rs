@@ -7,6 +7,7 @@ use e2e::{Browser, Client, Engine, Receiver, Reply, Server, wait_for};
 use serde_json::{Value, json};
 
 const MAIL_WITHIN: Duration = Duration::from_secs(20);
+const PAGE_WITHIN: Duration = Duration::from_secs(10);
 
 struct Place {
     browser: Browser,
@@ -33,16 +34,16 @@ impl Place {
         Ok(address.strip_prefix(&self.server.url()).unwrap_or(&address).to_owned())
     }
 
-    #[track_caller]
+    /// Waits: a click is answered before the page that it leads to is there, sometimes.
     fn must_be_at(&self, path: &str) -> Result<()> {
-        ensure!(self.path()? == path, "at {} and not at {path}: {}", self.path()?, self.browser.text("body")?);
-        Ok(())
+        wait_for(&format!("{path}, from {}", self.path()?), PAGE_WITHIN, || Ok((self.path()? == path).then_some(())))
     }
 
     fn must_say(&self, text: &str) -> Result<()> {
-        let body = self.browser.text("body")?;
-        ensure!(body.contains(text), "{text} is not in {body}");
-        Ok(())
+        let seen = || self.browser.text("body").ok();
+        wait_for(&format!("'{text}' in {}", seen().unwrap_or_default()), PAGE_WITHIN, || {
+            Ok(seen().filter(|body| body.contains(text)).map(drop))
+        })
     }
 }
 

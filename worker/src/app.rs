@@ -100,7 +100,7 @@ const BROWSER_PATHS: [&str; 5] = ["/v1/", "/trac.js", "/trac-fallback.js", "/r/"
 
 /// The table of routes.
 pub fn router(app: Arc<App>) -> Router {
-    use axum::routing::{any, delete, get, patch, post};
+    use axum::routing::{delete, get, patch, post};
     use routes as r;
     let management = Router::new()
         .route("/api-keys", post(r::api_keys::create).get(r::api_keys::list))
@@ -203,14 +203,18 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/sign-out", post(pages::sign_in::end))
         .route("/app", get(pages::here::app))
         .route("/app/", get(pages::here::app))
-        .route("/app/{*path}", any(pages::here::app_elsewhere))
         .route("/join/{slug}", get(pages::join::ask).post(pages::join::send))
+        .merge(pages::dashboard::router())
         .nest("/api/v1", management)
         .merge(pages::portal::router())
         .merge(demo)
-        .fallback(|| async { ApiError::NotFound("path") })
+        .fallback(pages::here::elsewhere)
         .with_state(app)
 }
+
+/// The table of routes, for a page that asks the API what it shows.
+#[derive(Clone)]
+pub struct Inside(pub Router);
 
 /// Answers one request: request id, HTTPS, mount, route, headers.
 pub async fn answer(app: &App, router: &Router, mut request: Request, peer: Peer) -> Response {
@@ -221,17 +225,19 @@ pub async fn answer(app: &App, router: &Router, mut request: Request, peer: Peer
         request.uri().authority().map_or("", |authority| authority.as_str())
     );
     let call = Call::new(request_id, app.clock.now(), request.method().clone(), peer, origin);
+    let is_page = pages::is_page(request.uri().path());
     let mut response = if is_plain_http(request.uri()) {
         ApiError::HttpsRequired.render(&call.request_id)
     } else {
         unmount(&app.config, &mut request);
         request.extensions_mut().insert(call.clone());
+        request.extensions_mut().insert(Inside(router.clone()));
         match router.clone().call(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         }
     };
-    response = rendered(response, &call);
+    response = rendered(response, &call, is_page);
     if let Ok(value) = HeaderValue::from_str(&call.request_id) {
         response.headers_mut().insert("x-request-id", value);
     }
@@ -284,9 +290,9 @@ fn is_plain_text(response: &Response) -> bool {
     media_type.is_some_and(|value| value.as_bytes().starts_with(b"text/plain"))
 }
 
-/// Turns a carried [`ApiError`] into its JSON, with the request id; so too what the router refuses by itself: a method
+/// Turns a carried [`ApiError`] into its JSON, or into a page where people look, with the request id; so too what the router refuses by itself: a method
 /// (405), and a path whose escapes are not UTF-8 (400 in its eyes; it names nothing of ours).
-fn rendered(mut response: Response, call: &Call) -> Response {
+fn rendered(mut response: Response, call: &Call, is_page: bool) -> Response {
     let error = match (response.extensions_mut().remove::<ApiError>(), response.status()) {
         (Some(error), _) => error,
         (None, http::StatusCode::METHOD_NOT_ALLOWED) => ApiError::MethodNotAllowed,
@@ -297,6 +303,9 @@ fn rendered(mut response: Response, call: &Call) -> Response {
         crate::log(&format!("{} {detail}", call.request_id));
     }
     let mut answer = error.render(&call.request_id);
+    if is_page && let Ok(page) = pages::refusal(&error, &call.request_id) {
+        answer = page;
+    }
     // What the route already said stays: Allow of a 405, CORS of a click.
     for (name, value) in response.headers() {
         if name != http::header::CONTENT_LENGTH && name != http::header::CONTENT_TYPE {

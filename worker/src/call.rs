@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
 
+use crate::auth::people::Person;
 use crate::error::ApiError;
 
 /// A body on any path but Stripe's is at most this long.
@@ -37,13 +38,20 @@ pub struct Call {
     pub peer: Peer,
     /// `https://host`, as the caller wrote it: for URLs in answers.
     pub origin: String,
+    /// On whose behalf a page of ours asks the API within this request: known already, and counted by nobody.
+    pub inside: Option<Arc<Person>>,
     admission: Arc<Mutex<Option<Admission>>>,
 }
 
 impl Call {
     /// A call with no admission yet.
     pub fn new(request_id: String, now: Instant, method: Method, peer: Peer, origin: String) -> Self {
-        Self { request_id, now, method, peer, origin, admission: Arc::default() }
+        Self { request_id, now, method, peer, origin, inside: None, admission: Arc::default() }
+    }
+
+    /// The same call as one that a page makes for somebody who is signed in.
+    pub fn inside(&self, person: Arc<Person>, method: Method) -> Self {
+        Self { method, inside: Some(person), admission: Arc::default(), ..self.clone() }
     }
 
     /// Notes what the limiter said, for the headers of whatever the answer will be.

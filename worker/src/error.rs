@@ -149,6 +149,16 @@ impl ApiError {
         }
     }
 
+    /// What it says to people.
+    pub fn message(&self) -> String {
+        self.parts().2
+    }
+
+    /// The status of its answer.
+    pub fn status(&self) -> StatusCode {
+        self.parts().0
+    }
+
     /// What belongs into the log and never into an answer.
     pub fn log_detail(&self) -> Option<&str> {
         match self {

@@ -20,6 +20,7 @@ const SERVED: [&str; 2] = ["static", "demo"];
 pub fn run(root: &Path, tools: &Tools) -> Result<()> {
     let timer = Timer::start();
     assets(root)?;
+    library(root)?;
     disposable::build(root)?;
     script(root, tools)?;
     worker(root, tools)?;
@@ -41,6 +42,14 @@ fn assets(root: &Path) -> Result<()> {
             copy(&from, &to).with_context(|| format!("www/{name} could not be copied"))?;
         }
     }
+    Ok(())
+}
+
+/// The library by which a page of the dashboard is changed in part.
+fn library(root: &Path) -> Result<()> {
+    let from = root.join("xtask").join("node_modules").join("htmx.org").join("dist").join("htmx.min.js");
+    let to = root.join("build").join("assets").join("static").join("htmx.js");
+    fs::copy(&from, &to).with_context(|| format!("{} could not be copied", from.display()))?;
     Ok(())
 }
 

@@ -39,33 +39,32 @@ pub async fn app(
     private(StatusCode::OK, &Workspaces { person: &person, memberships: &person.memberships, is_partner })
 }
 
-/// Whatever else is under `/app`: to sign in, 403 for who is no member, 404.
-pub async fn app_elsewhere(
+/// Whatever no route names: 404, and under `/app` and `/partner` a page; there also to sign in, and 403 for who is on the wrong
+/// side.
+pub async fn elsewhere(
     State(app): State<Arc<App>>,
     Extension(call): Extension<Call>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    match people::session(&app, &call, request.headers()).await? {
-        None => sign_in::first(request.method(), request.uri()),
-        Some(person) if person.memberships.is_empty() => no_member(&person),
-        Some(person) => nothing_there(&person, "/app"),
+    let path = request.uri().path();
+    let (is_merchants, is_partners) = (path.starts_with("/app/"), path.starts_with("/partner/"));
+    if !is_merchants && !is_partners {
+        return Err(ApiError::NotFound("path"));
     }
+    let Some(person) = people::session(&app, &call, request.headers()).await? else {
+        return sign_in::first(request.method(), request.uri());
+    };
+    if is_merchants && person.memberships.is_empty() {
+        return no_member(&person);
+    }
+    if is_partners && person.partnerships(&app).await?.is_empty() {
+        return no_partner(&person);
+    }
+    nothing_there(&person, if is_merchants { "/app" } else { "/partner" })
 }
 
-/// Whatever else is under `/partner`: to sign in, 403 for who is no partner, 404.
-pub async fn partner_elsewhere(
-    State(app): State<Arc<App>>,
-    Extension(call): Extension<Call>,
-    request: Request,
-) -> Result<Response, ApiError> {
-    match people::session(&app, &call, request.headers()).await? {
-        None => sign_in::first(request.method(), request.uri()),
-        Some(person) if person.partnerships(&app).await?.is_empty() => no_partner(&person),
-        Some(person) => nothing_there(&person, "/partner"),
-    }
-}
-
-fn no_member(person: &Person) -> Result<Response, ApiError> {
+/// 403 for who is a member of no workspace.
+pub fn no_member(person: &Person) -> Result<Response, ApiError> {
     let problem = Problem {
         title: "This is the merchants\u{2019} side",
         text: "You are signed in, but you are a member of no workspace. If you are a partner, your own pages are elsewhere.",

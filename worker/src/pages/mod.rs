@@ -11,6 +11,7 @@ use crate::auth::people;
 use crate::call::{self, BODY_BYTES_MAX, Call};
 use crate::error::ApiError;
 
+pub mod dashboard;
 pub mod demo;
 pub mod dev;
 pub mod here;
@@ -20,9 +21,9 @@ pub mod sign_in;
 
 pub mod text;
 
-/// Of the pages that people sign in for. No inline script or style, and as yet no script at all.
-const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; \
-     frame-ancestors 'none'";
+/// Of the pages that people sign in for: our own files, and nothing inline.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
+     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -36,6 +37,27 @@ struct Problem<'a> {
     instead: Option<(&'a str, &'a str)>,
     /// Whether somebody is signed in, who may want to sign out.
     signed_in: Option<&'a str>,
+}
+
+/// Whether people look at what is under this path, with a browser.
+pub fn is_page(path: &str) -> bool {
+    let under = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    ["/app", "/partner", "/join", "/sign-in", "/sign-out"].into_iter().any(under)
+}
+
+/// A refusal as a page, with its status.
+pub fn refusal(error: &ApiError, request_id: &str) -> Result<Response, ApiError> {
+    let title = match error.status() {
+        StatusCode::NOT_FOUND => "There is no such page",
+        StatusCode::FORBIDDEN => "This is not for you to do",
+        StatusCode::METHOD_NOT_ALLOWED => "This page takes no such request",
+        StatusCode::TOO_MANY_REQUESTS => "Too many requests",
+        StatusCode::SERVICE_UNAVAILABLE => "Not available right now",
+        StatusCode::INTERNAL_SERVER_ERROR => "Something failed on our side",
+        _ => "This could not be done",
+    };
+    let text = format!("{} (Request {request_id})", error.message());
+    private(error.status(), &Problem { title, text: &text, instead: Some(("/", "Back to the start")), signed_in: None })
 }
 
 /// A page of somebody's own: nothing of it is told to other origins, not even that it is there.

@@ -26,6 +26,38 @@ pub fn percent(bps: i64) -> String {
     }
 }
 
+/// `20`, `12.5`: of basis points, as it is typed.
+pub fn percent_typed(bps: i64) -> String {
+    percent(bps).trim_end_matches(" %").to_owned()
+}
+
+/// Basis points of a share as people type it: `20`, `12.5`, `12,5 %`. `None` where it is none, or has more than two decimals.
+pub fn basis_points(text: &str) -> Option<i64> {
+    scaled(text.trim().trim_end_matches('%'), 2)
+}
+
+/// The minor unit of an amount as people type it: `24`, `24.5`, `24,50`. `None` where it is none, or has more decimals than the
+/// currency.
+pub fn amount(text: &str, currency: Currency) -> Option<i64> {
+    scaled(text, currency.decimals())
+}
+
+/// A decimal number, times ten to the power of `decimals`.
+fn scaled(text: &str, decimals: u32) -> Option<i64> {
+    let text = text.trim().replace(',', ".");
+    let (sign, digits) = match text.strip_prefix(['-', '\u{2212}']) {
+        Some(rest) => (-1, rest),
+        None => (1, text.as_str()),
+    };
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+    let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let width = usize::try_from(decimals).ok()?;
+    if whole.is_empty() || !all_digits(whole) || !all_digits(part) || part.len() > width {
+        return None;
+    }
+    format!("{whole}{part:0<width$}").parse::<i64>().ok().map(|number| sign * number)
+}
+
 /// An instant for a `<time>`: what machines read, and what people do.
 pub struct Moment {
     /// ISO 8601.
@@ -68,6 +100,28 @@ mod tests {
         check(333, "3.33 %");
         check(5, "0.05 %");
         check(10_000, "100 %");
+    }
+
+    #[test]
+    fn what_people_type_is_read_exactly_or_not_at_all() {
+        let check = |text: &str, code: &str, expected| {
+            assert_eq!(amount(text, Currency::parse(code).unwrap()), expected, "{text}")
+        };
+        check("24", "EUR", Some(2_400));
+        check(" 24.5 ", "EUR", Some(2_450));
+        check("24,50", "EUR", Some(2_450));
+        check("-0.05", "EUR", Some(-5));
+        check("1200", "JPY", Some(1_200));
+        check("1.005", "KWD", Some(1_005));
+        for wrong in ["", ".5", "1.234", "1e3", "1.2.3", "1 000", "\u{0661}", "99999999999999999999"] {
+            check(wrong, "EUR", None);
+        }
+        check("1.5", "JPY", None);
+        assert_eq!(
+            [basis_points("20"), basis_points("12.5 %"), basis_points("0,05"), basis_points("x")],
+            [Some(2_000), Some(1_250), Some(5), None]
+        );
+        assert_eq!(percent_typed(1_250), "12.5");
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub mod invites;
 pub mod keys;
 pub mod links;
 pub mod mails;
+pub mod names;
 pub mod notices;
 pub mod owing;
 pub mod page;

@@ -7,7 +7,7 @@ use askama::Template;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
-use axum::routing::{any, get, post};
+use axum::routing::{get, post};
 use domain::ids::Kind;
 use domain::status::ParticipantStatus;
 use http::{HeaderMap, Method, StatusCode, Uri};
@@ -57,7 +57,6 @@ pub fn router() -> Router<Arc<App>> {
         .route("/partner/settings/mail", post(settings::set_mail))
         .route("/partner/settings/export", get(settings::export))
         .route("/partner/settings/erase", get(settings::ask_to_erase).post(settings::erase))
-        .route("/partner/{*path}", any(super::here::partner_elsewhere))
 }
 
 /// Somebody in the portal, looking at one of their places.

@@ -1,0 +1,53 @@
+//! The merchants' dashboard: `/app/{workspace_id}/{mode}/…`.
+//!
+//! A page is a client of the API: it asks the same paths with the session's rights and shows what they answer, so no rule, SQL
+//! or check of a right is here. Lists, objects and forms of every kind are shown by the same code from a description
+//! (`resources`); what tells a story of its own is a module of its own.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Router;
+use axum::response::Response;
+use axum::routing::get;
+use http::StatusCode;
+
+use super::private;
+use crate::app::App;
+use crate::error::ApiError;
+
+mod cell;
+mod change;
+mod desk;
+mod file;
+mod form;
+mod frame;
+mod list;
+mod names;
+mod object;
+mod resource;
+mod resources;
+#[cfg(test)]
+mod tests;
+
+/// The dashboard's table of routes.
+pub fn router() -> Router<Arc<App>> {
+    let at = |page: &str| format!("/app/{{workspace_id}}/{{mode}}{page}");
+    Router::new()
+        .route(&at("/{page}"), get(list::show))
+        .route(&at("/{page}/csv"), get(file::csv))
+        .route(&at("/{page}/new"), get(change::ask_new).post(change::make))
+        .route(&at("/{page}/{id}"), get(object::show))
+        .route(&at("/{page}/{id}/edit"), get(change::ask_edit).post(change::edit))
+        .route(&at("/{page}/{id}/{verb}"), get(change::ask_act).post(change::act))
+}
+
+/// A page of the dashboard.
+fn shown(desk: &desk::Desk, template: &impl Template) -> Result<Response, ApiError> {
+    shown_with(desk, StatusCode::OK, template)
+}
+
+/// The same, with a status.
+fn shown_with(desk: &desk::Desk, status: StatusCode, template: &impl Template) -> Result<Response, ApiError> {
+    Ok(desk.answer(private(status, template)?))
+}

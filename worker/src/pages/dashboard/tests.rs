@@ -1,0 +1,189 @@
+//! The dashboard through the real router and SQL, as a browser without scripts uses it.
+
+use serde_json::json;
+
+use super::frame::GROUPS;
+use crate::testing::{Answer, OPERATOR_TOKEN, Program, Visitor, World};
+
+const OWNER: &str = "owner@shop.test";
+
+/// A workspace with a program, its partner Anna, and an owner.
+struct Shop {
+    world: World,
+    workspace: String,
+    program: Program,
+}
+
+impl Shop {
+    fn new() -> Self {
+        let world = World::new();
+        let program = world.program(&world.keys.sk_test, "anna");
+        let workspace = world.api("GET /api/v1/workspace", json!(null)).text("/id");
+        let operator = format!("Bearer {OPERATOR_TOKEN}");
+        let line = format!("POST /operator/v1/workspaces/{workspace}/owners");
+        let made = world.send(&line, &[("authorization", &operator)], json!({"owner_email": OWNER}));
+        assert_eq!(made.status, 201, "{}", made.raw);
+        Self { world, workspace, program }
+    }
+
+    fn owner(&self) -> Visitor<'_> {
+        Visitor::signed_in(&self.world, OWNER)
+    }
+
+    /// The address of a page in test mode.
+    fn at(&self, page: &str) -> String {
+        format!("/app/{}/test/{page}", self.workspace).trim_end_matches('/').to_owned()
+    }
+
+    fn sale(&self, transaction: &str) -> Answer {
+        let click = self.world.click(&self.world.keys.pk_test, "anna");
+        let body = json!({"click_id": click, "external_transaction_id": transaction, "event_type": "purchase",
+            "amount_cents": 10_000, "currency": "EUR"});
+        self.world.api("POST /api/v1/conversions", body)
+    }
+}
+
+/// Pages that are not yet there, or have tests of their own.
+fn pages() -> impl Iterator<Item = &'static str> {
+    let own = ["", "checklist", "settings"];
+    GROUPS.iter().flat_map(|group| group.entries).map(|entry| entry.path).filter(move |path| !own.contains(path))
+}
+
+#[test]
+fn every_list_is_there_in_both_modes_and_says_what_to_do_while_it_is_empty() {
+    let shop = Shop::new();
+    let owner = shop.owner();
+    for page in pages() {
+        for mode in ["test", "live"] {
+            let shown = owner.get(&format!("/app/{}/{mode}/{page}", shop.workspace));
+            assert_eq!(shown.status, 200, "{mode}/{page}: {}", shown.raw);
+            assert!(shown.raw.contains("<h1>"), "{mode}/{page}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_there_is_a_page_with_404_and_what_is_not_allowed_one_with_403() {
+    let shop = Shop::new();
+    let owner = shop.owner();
+    let (other, _) = shop.world.owned_workspace("Other", "other@shop.test");
+    for path in [
+        format!("/app/{other}/test/programs"),
+        format!("/app/{}/both/programs", shop.workspace),
+        shop.at("nothing"),
+        shop.at("programs/prg_1"),
+        format!("/app/{}/live/programs/{}", shop.workspace, shop.program.program_id),
+        shop.at("api-keys/key_1"),
+        shop.at("programs/x/explode"),
+    ] {
+        let shown = owner.get(&path);
+        assert_eq!(shown.status, 404, "{path}: {}", shown.raw);
+        assert_eq!(shown.header("content-type"), "text/html; charset=utf-8", "{path}");
+    }
+    let partner = Visitor::signed_in(&shop.world, "anna@partner.test");
+    assert_eq!(partner.get(&shop.at("programs")).status, 403);
+    let nobody = Visitor::new(&shop.world);
+    assert_eq!(nobody.get(&shop.at("programs")).status, 303);
+}
+
+#[test]
+fn a_form_makes_what_the_api_makes_and_shows_what_the_api_refuses() {
+    let shop = Shop::new();
+    let owner = shop.owner();
+    let refused = owner.post(&shop.at("programs/new"), "name=&attribution_window_days=many");
+    assert_eq!(refused.status, 400, "{}", refused.raw);
+    assert!(
+        refused.raw.contains("value=\"many\"") && refused.raw.contains("problem-attribution_window_days"),
+        "{}",
+        refused.raw
+    );
+    let made = owner.post(&shop.at("programs/new"), "name=Friends+%3Cb%3E&slug=friends&attribution_window_days=60");
+    assert_eq!(made.status, 303, "{}", made.raw);
+    let page = owner.get(made.header("location"));
+    assert!(page.raw.contains("Program added.") && page.raw.contains("60 days"), "{}", page.raw);
+    assert!(page.raw.contains("Friends &#60;b&#62;") && !page.raw.contains("Friends <b>"), "{}", page.raw);
+}
+
+#[test]
+fn an_act_is_done_undone_and_never_by_a_viewer_or_another_origin() {
+    let shop = Shop::new();
+    let owner = shop.owner();
+    let suspend = shop.at(&format!("participants/{}/suspend", shop.program.participant_id));
+    assert_eq!(owner.post_from("https://evil.test", &suspend, "").status, 403);
+    let status = || {
+        shop.world
+            .api(&format!("GET /api/v1/participants/{}", shop.program.participant_id), json!(null))
+            .text("/status")
+    };
+    assert_eq!(status(), "approved");
+    let done = owner.post(&suspend, "");
+    assert_eq!((done.status.as_u16(), status().as_str()), (303, "suspended"), "{}", done.raw);
+    let page = owner.get(done.header("location"));
+    assert!(page.raw.contains("is suspended") && page.raw.contains("Undo"), "{}", page.raw);
+    assert_eq!(owner.post(&shop.at(&format!("participants/{}/approve", shop.program.participant_id)), "").status, 303);
+    assert_eq!(status(), "approved");
+    // What is asked twice is refused, as a page.
+    assert_eq!(owner.post(&shop.at(&format!("participants/{}/approve", shop.program.participant_id)), "").status, 409);
+
+    let invited = owner.post(&shop.at("members/new"), "email=v%40shop.test&role=viewer");
+    assert_eq!(invited.status, 303, "{}", invited.raw);
+    let viewer = Visitor::signed_in(&shop.world, "v@shop.test");
+    assert_eq!(viewer.get(&shop.at("participants")).status, 200);
+    assert!(!viewer.get(&shop.at("participants")).raw.contains("Suspend<"));
+    assert_eq!(viewer.post(&suspend, "").status, 403);
+    assert_eq!(viewer.get(&shop.at("programs/new")).status, 403);
+}
+
+#[test]
+fn a_secret_is_shown_once_and_in_no_address() {
+    let shop = Shop::new();
+    let owner = shop.owner();
+    let made = owner.post(&shop.at("api-keys/new"), "kind=secret");
+    assert_eq!(made.status, 200, "{}", made.raw);
+    let key = made.raw.split("<code class=\"once\">").nth(1).unwrap().split('<').next().unwrap().to_owned();
+    assert!(key.starts_with("sk_test_") && key.len() == 40, "{key}");
+    assert_eq!(shop.world.api_as(&key, "GET /api/v1/workspace", json!(null)).status, 200);
+    assert!(!owner.get(&shop.at("api-keys")).raw.contains(&key));
+}
+
+#[test]
+fn hostile_text_is_text_in_pages_and_in_files() {
+    let shop = Shop::new();
+    let owner = shop.owner();
+    let long = "x".repeat(190);
+    for (number, name) in
+        ["<script>alert(1)</script>", "\"><img src=x>", "=HYPERLINK(1)", "\u{202e}evil", &long].iter().enumerate()
+    {
+        let body = json!({"name": name, "email": format!("p{number}@partner.test")});
+        assert_eq!(shop.world.api("POST /api/v1/partners", body).status, 201);
+    }
+    let page = owner.get(&shop.at("partners")).raw;
+    assert!(
+        page.contains("&#60;script&#62;alert(1)") && !page.contains("<script>alert") && !page.contains("<img src=x>"),
+        "{page}"
+    );
+    let file = owner.get(&shop.at("partners/csv"));
+    assert_eq!(file.header("content-type"), "text/csv; charset=utf-8; header=present");
+    assert!(file.raw.contains("'=HYPERLINK(1)"), "{}", file.raw);
+    assert_eq!(file.raw.lines().count(), 7, "{}", file.raw);
+}
+
+#[test]
+fn a_list_is_narrowed_by_its_address_and_goes_on_where_it_ended() {
+    let shop = Shop::new();
+    let owner = shop.owner();
+    for number in 0..30 {
+        assert_eq!(shop.sale(&format!("txn_{number}")).status, 201);
+    }
+    let first = owner.get(&shop.at("conversions")).raw;
+    let rows = |page: &str| page.matches("<tr role=\"row\">").count() - 1;
+    assert_eq!(rows(&first), 25);
+    let next = first.split("\" rel=\"next\"").next().unwrap().rsplit("href=\"").next().unwrap().replace("&#38;", "&");
+    assert_eq!(rows(&owner.get(&next).raw), 5);
+    let one = owner.get(&shop.at("conversions?external_transaction_id=txn_7")).raw;
+    assert_eq!(rows(&one), 1);
+    let refused = owner.get(&shop.at("conversions?from=yesterday"));
+    assert!(refused.status == 200 && refused.raw.contains("role=\"alert\""), "{}", refused.raw);
+    assert_eq!(owner.get(&shop.at("conversions/csv?external_transaction_id=txn_7")).raw.lines().count(), 2);
+    assert_eq!(owner.get(&shop.at("conversions/csv")).raw.lines().count(), 31);
+}
