@@ -169,6 +169,7 @@ fn config(env: &Env) -> Config {
             .map(str::to_owned)
             .collect(),
         dev,
+        public_url: Some(text("PUBLIC_URL").trim().trim_end_matches('/').to_owned()).filter(|url| !url.is_empty()),
         loopback_webhooks: dev && env.service(LOOPBACK).is_ok(),
     }
 }

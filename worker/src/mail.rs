@@ -120,6 +120,37 @@ pub enum Waiting {
         /// What happened.
         disabled: Disabled,
     },
+    /// Somebody is invited to a program. Its address holds a token, which is why it waits sealed, and is forgotten once sent.
+    PartnerInvite {
+        /// The invite, which must still be open when it is sent.
+        id: String,
+        /// The address, lower case.
+        email: String,
+        /// Where they join.
+        url: String,
+    },
+    /// Somebody joined a program, or applied to it.
+    Joined {
+        /// The address, lower case.
+        email: String,
+        /// `https://host` where they are to sign in.
+        origin: String,
+        /// The program's name.
+        program: String,
+        /// The workspace's name.
+        workspace: String,
+        /// They are in already.
+        approved: bool,
+    },
+    /// What a partner is told. Where it goes, and whether they want it still, is looked at when it is sent.
+    Notices {
+        /// The partner.
+        partner_id: String,
+        /// Each in a sentence.
+        lines: Vec<String>,
+        /// How many more there are.
+        more: usize,
+    },
 }
 
 /// An endpoint that has disabled itself.
@@ -203,6 +234,61 @@ pub fn disabled_letter(to: &str, workspace: &str, disabled: &Disabled) -> Letter
     Letter { to: to.to_owned(), subject: format!("A webhook endpoint of {workspace} was disabled ({mode} mode)"), text }
 }
 
+/// The letter that invites somebody to a program.
+pub fn partner_invite_letter(to: &str, url: &str, program: &str, workspace: &str) -> Letter {
+    let (program, workspace) = (one_line(program), one_line(workspace));
+    let text = format!(
+        "{workspace} invites you to its partner program \"{program}\".\n\nRead what it offers, and join:\n\n{url}\n\nThe \
+         invitation is for this address, {to}, and ends in 30 days. If you do not want it, there is nothing to do.\n"
+    );
+    Letter { to: to.to_owned(), subject: format!("{workspace} invites you to {program}"), text }
+}
+
+/// The letter to somebody who joined a program or applied to it.
+pub fn joined_letter(to: &str, origin: &str, program: &str, workspace: &str, approved: bool) -> Letter {
+    let (program, workspace) = (one_line(program), one_line(workspace));
+    let (subject, what) = match approved {
+        true => (
+            format!("You are in: {program}"),
+            format!(
+                "You have joined the partner program \"{program}\" of {workspace}. Your links are in the partner portal."
+            ),
+        ),
+        false => (
+            format!("Your application to {program}"),
+            format!(
+                "Somebody applied to the partner program \"{program}\" of {workspace} with this address. {workspace} decides; \
+                 how it stands is in the partner portal."
+            ),
+        ),
+    };
+    let text = format!(
+        "{what}\n\nSign in with this address, {to}:\n\n{origin}/sign-in?next=%2Fpartner\n\nIf it was not you, you can ignore \
+         this letter.\n"
+    );
+    Letter { to: to.to_owned(), subject, text }
+}
+
+/// The letter that tells a partner what happened.
+pub fn notices_letter(to: &str, workspace: &str, lines: &[String], more: usize, origin: Option<&str>) -> Letter {
+    let workspace = one_line(workspace);
+    let mut text = format!("News from {workspace}:\n\n");
+    for line in lines {
+        text.push_str(&format!("- {}\n", line.replace(['\r', '\n'], " ")));
+    }
+    if more > 0 {
+        text.push_str(&format!("- and {more} more\n"));
+    }
+    text.push_str(&match origin {
+        Some(origin) => format!("\nAll of it is in the partner portal:\n\n{origin}/partner/notices\n"),
+        None => "\nAll of it is in the partner portal.\n".to_owned(),
+    });
+    text.push_str("\nWhat is mailed to you is a setting there.\n");
+    let count = lines.len() + more;
+    let subject = if count == 1 { format!("News from {workspace}") } else { format!("{count} news from {workspace}") };
+    Letter { to: to.to_owned(), subject, text }
+}
+
 /// What somebody else wrote, as it may stand in a header: one line, not too long, and nothing that turns the text around.
 fn one_line(text: &str) -> String {
     let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}');
@@ -252,6 +338,29 @@ mod tests {
             &format!(
                 r#"{{"kind":"endpoint_disabled_for_owner","email":"a@b.test","workspace":"Shop","disabled":{{{fields}}}}}"#
             ),
+        );
+        let text = str::to_owned;
+        check(
+            Waiting::PartnerInvite {
+                id: text("inv_1"),
+                email: text("a@b.test"),
+                url: text("https://s.test/join/x?invite=t"),
+            },
+            r#"{"kind":"partner_invite","id":"inv_1","email":"a@b.test","url":"https://s.test/join/x?invite=t"}"#,
+        );
+        check(
+            Waiting::Joined {
+                email: text("a@b.test"),
+                origin: text("https://s.test"),
+                program: text("Friends"),
+                workspace: text("Shop"),
+                approved: true,
+            },
+            r#"{"kind":"joined","email":"a@b.test","origin":"https://s.test","program":"Friends","workspace":"Shop","approved":true}"#,
+        );
+        check(
+            Waiting::Notices { partner_id: text("part_1"), lines: vec![text("Paid.")], more: 2 },
+            r#"{"kind":"notices","partner_id":"part_1","lines":["Paid."],"more":2}"#,
         );
     }
 }

@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::auth::people;
 use crate::error::ApiError;
 use crate::mail::{self, Disabled, Letter, Waiting};
-use crate::store::{accounts, mails};
+use crate::store::{accounts, invites, mails, notices};
 
 /// Owners who are told of what happened to their workspace.
 const OWNERS_TOLD_MAX: i64 = 50;
@@ -79,6 +79,20 @@ async fn letter(app: &App, waiting: &Waiting, since: Instant, now: Instant) -> R
         }
         // It turns into letters, and is none.
         Waiting::EndpointDisabled(_) => Ok(None),
+        Waiting::PartnerInvite { id, email, url } => {
+            let rows = app.db.rows(invites::for_letter(id, now)).await?;
+            let Some(row) = rows.first() else { return Ok(None) };
+            Ok(Some(mail::partner_invite_letter(email, url, &row.text("program")?, &row.text("workspace")?)))
+        }
+        Waiting::Joined { email, origin, program, workspace, approved } => {
+            Ok(Some(mail::joined_letter(email, origin, program, workspace, *approved)))
+        }
+        Waiting::Notices { partner_id, lines, more } => {
+            let rows = app.db.rows(notices::reader(partner_id)).await?;
+            let reader = rows.first().map(notices::decode_reader).transpose()?.filter(|reader| !reader.is_erased);
+            let origin = app.config.public_url.as_deref();
+            Ok(reader.map(|reader| mail::notices_letter(&reader.email, &reader.workspace, lines, *more, origin)))
+        }
         Waiting::SignIn { email, origin, next } => {
             let Some(address) = people::address(app, email)? else { return Ok(None) };
             let standing = app.db.rows(accounts::standing(&address.hash, email, now)).await?;

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod mail;
+mod notices;
 mod stripe_event;
 mod stripe_lookup;
 
@@ -27,6 +28,8 @@ const BODIES_KEPT_DAYS: i64 = 90;
 const SWEEP_LOOKUPS_MAX: i64 = 50;
 /// Look-ups and mails that are under way at once: of the six connections that the platform allows, one is left for others.
 const LOOKUPS_AT_ONCE: usize = 5;
+/// Partners to whom one sweep writes of what happened. A round trip or two for each.
+const SWEEP_LETTERS_MAX: i64 = 50;
 /// Deliveries that one sweep purges: well over a million a day.
 const SWEEP_DELIVERIES_MAX: i64 = 1_000;
 /// Links to sign in by, sessions and mails that are over are kept this long.
@@ -246,6 +249,10 @@ pub async fn sweep(app: &App) -> Result<Vec<Message>, DbError> {
     // What was found goes on all the same: one commission that cannot be approved holds up no sale.
     if let Err(error) = approvals::approve_due(app, now, SWEEP_ROWS_MAX).await {
         crate::log(&format!("approvals: {error}"));
+    }
+    match notices::write_letters(app, now, SWEEP_LETTERS_MAX).await {
+        Ok(letters) => messages.extend(letters),
+        Err(error) => crate::log(&format!("notices: {}", error.log_detail().unwrap_or("refused"))),
     }
     let purge = stripe_events::purge_bodies(now.plus_ms(-BODIES_KEPT_DAYS * DAY_MS), SWEEP_ROWS_MAX);
     if let Err(error) = app.db.rows(purge).await {

@@ -180,7 +180,7 @@ pub struct Standing {
 pub fn standing(email_hash: &str, email: &str, now: Instant) -> Statement {
     Statement::new(
         "SELECT EXISTS (SELECT 1 FROM people p JOIN members m ON m.person_id = p.id WHERE p.email_hash = ?) \
-         OR EXISTS (SELECT 1 FROM partners WHERE email = ?) AS known, (SELECT count(*) FROM sign_in_links \
+         OR EXISTS (SELECT 1 FROM partners WHERE email = ? AND erased_at IS NULL) AS known, (SELECT count(*) FROM sign_in_links \
          WHERE email_hash = ? AND session_digest IS NULL AND expires_at > ? AND expires_at <= ?) AS open_links",
     )
     .bind(email_hash)
@@ -215,7 +215,7 @@ pub struct Partnership {
 pub fn partnerships(email: &str) -> Statement {
     Statement::new(
         "SELECT p.id, p.name, p.workspace_id, w.name AS workspace_name, p.mode FROM partners p \
-         JOIN workspaces w ON w.id = p.workspace_id WHERE p.email = ? ORDER BY p.id LIMIT 200",
+         JOIN workspaces w ON w.id = p.workspace_id WHERE p.email = ? AND p.erased_at IS NULL ORDER BY p.id LIMIT 200",
     )
     .bind(email)
 }

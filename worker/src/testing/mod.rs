@@ -126,7 +126,12 @@ impl World {
             connections: Default::default(),
             nonce: Default::default(),
             secrets: Secrets::read(&secret(1), &secret(2), &secret(3), OPERATOR_TOKEN).unwrap(),
-            config: Config { mounts: vec!["/_s".to_owned()], dev, loopback_webhooks: dev },
+            config: Config {
+                mounts: vec!["/_s".to_owned()],
+                dev,
+                public_url: Some(ORIGIN.to_owned()),
+                loopback_webhooks: dev,
+            },
         });
         let none = String::new;
         let keys = Keys { pk_test: none(), sk_test: none(), pk_live: none(), sk_live: none() };
