@@ -48,6 +48,7 @@ const EVERYBODY: [Who; 9] = [
 const OPEN: &[(&str, u16)] = &[
     ("GET /", 303),
     ("GET /healthz", 200),
+    ("GET /join/{slug}", 404),
     ("GET /r/{slug}", 404),
     ("GET /sign-in", 200),
     ("GET /sign-in/{token}", 410),
@@ -57,6 +58,7 @@ const OPEN: &[(&str, u16)] = &[
     ("GET /v1/{file}", 404),
     ("OPTIONS /v1/clicks", 204),
     ("POST /api/webhooks/{connection_id}", 404),
+    ("POST /join/{slug}", 403),
     ("POST /sign-in", 403),
     ("POST /sign-in/{token}", 403),
     ("POST /sign-out", 403),
@@ -288,6 +290,8 @@ fn expected(who: Who, route: &Route) -> Option<Vec<u16>> {
             // The member is an owner, whom only an owner takes out.
             Who::Admin if route.line() == "DELETE /api/v1/members/{id}" => Some(vec![403]),
             Who::Key | Who::OtherKey | Who::Owner | Who::Admin => None,
+            // Where money goes is not for who only looks.
+            Who::Viewer if path.ends_with("/payout-details") => Some(vec![403]),
             Who::Viewer if reads => None,
             Who::Viewer => Some(vec![403]),
         };
