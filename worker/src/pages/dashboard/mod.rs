@@ -25,6 +25,7 @@ mod frame;
 mod list;
 mod names;
 mod object;
+mod payee;
 mod resource;
 mod resources;
 #[cfg(test)]
@@ -38,6 +39,7 @@ pub fn router() -> Router<Arc<App>> {
         .route(&at("/{page}/csv"), get(file::csv))
         .route(&at("/{page}/new"), get(change::ask_new).post(change::make))
         .route(&at("/{page}/{id}"), get(object::show))
+        .route(&at("/partners/{id}/payout-details"), get(payee::show))
         .route(&at("/{page}/{id}/edit"), get(change::ask_edit).post(change::edit))
         .route(&at("/{page}/{id}/{verb}"), get(change::ask_act).post(change::act))
 }

@@ -58,7 +58,10 @@ pub async fn show(
         return Err(ApiError::NotFound("page"));
     }
     let object = desk.get(&format!("{}/{}", resource.api_path(), segment(&id))).await?;
-    let (belonging, links) = related(&desk, resource, &object).await?;
+    let (belonging, mut links) = related(&desk, resource, &object).await?;
+    if resource.path == "partners" && desk.may_change() {
+        links.push(("Payout details", desk.href(&format!("partners/{}/payout-details", segment(&id)))));
+    }
     let named: Vec<Json> =
         std::iter::once(&object).chain(belonging.iter().flat_map(|one| &one.objects)).cloned().collect();
     let names = Names::of(&desk, &named).await?;
