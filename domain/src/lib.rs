@@ -5,6 +5,7 @@
 pub mod account;
 pub mod agent;
 pub mod attribution;
+pub mod checklist;
 pub mod click_id;
 pub mod email;
 pub mod fact;
@@ -16,6 +17,7 @@ pub mod limit;
 pub mod mode;
 pub mod money;
 pub mod payout;
+pub mod retention;
 pub mod reward;
 pub mod sale;
 pub mod status;

@@ -16,6 +16,7 @@ use worker::{EncodeBody, Fetcher, HttpResponse, web_sys};
 
 use crate::app::{self, App, Clock, Config, Random};
 use crate::assets::Assets;
+use crate::auth::people;
 use crate::call::{AfterAnswer, Peer};
 use crate::jobs::Message;
 use crate::mail::platform::{BoundMail, HttpMail};
@@ -170,6 +171,7 @@ fn config(env: &Env) -> Config {
             .collect(),
         dev,
         loopback_webhooks: dev && env.service(LOOPBACK).is_ok(),
+        operator_emails: text("OPERATOR_EMAILS").split(',').map(people::normal).filter(|one| !one.is_empty()).collect(),
     }
 }
 

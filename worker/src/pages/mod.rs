@@ -15,6 +15,7 @@ pub mod dashboard;
 pub mod demo;
 pub mod dev;
 pub mod here;
+pub mod operator;
 pub mod sign_in;
 
 mod text;

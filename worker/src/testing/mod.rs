@@ -40,6 +40,9 @@ use crate::webhooks::lane;
 /// The operator's token in tests.
 pub const OPERATOR_TOKEN: &str = "operator-token-of-the-tests";
 
+/// Whoever sees the operator's page in tests.
+pub const OPERATOR_EMAIL: &str = "operator@selgeo.test";
+
 /// One answer.
 pub struct Answer {
     pub status: StatusCode,
@@ -126,7 +129,12 @@ impl World {
             connections: Default::default(),
             nonce: Default::default(),
             secrets: Secrets::read(&secret(1), &secret(2), &secret(3), OPERATOR_TOKEN).unwrap(),
-            config: Config { mounts: vec!["/_s".to_owned()], dev, loopback_webhooks: dev },
+            config: Config {
+                mounts: vec!["/_s".to_owned()],
+                dev,
+                loopback_webhooks: dev,
+                operator_emails: vec![OPERATOR_EMAIL.to_owned()],
+            },
         });
         let none = String::new;
         let keys = Keys { pk_test: none(), sk_test: none(), pk_live: none(), sk_live: none() };
