@@ -69,7 +69,12 @@ pub async fn show(
         return sign_in::first(request.method(), request.uri());
     };
     if !app.config.is_operator(&person.email) {
-        return here::nothing_there(&person, "/app");
+        // As everywhere under /app: who is no member anywhere is told where they belong.
+        return if person.memberships.is_empty() {
+            here::no_member(&person)
+        } else {
+            here::nothing_there(&person, "/app")
+        };
     }
     let after = query(&request, "after").and_then(|id| WorkspaceId::parse(&id)).map(String::from);
     let is_first = after.is_none();

@@ -8,6 +8,7 @@ pub mod shop;
 mod sqlite;
 mod stripe;
 mod stripe_api;
+mod totals;
 
 use std::sync::{Arc, Mutex};
 
