@@ -191,6 +191,7 @@ static PROGRAMS: Resource = Resource {
             is_grave: true,
         },
     ],
+    in_list: &[],
     csv: false,
     nav: "programs",
 };
@@ -321,8 +322,7 @@ static REWARDS: Resource = Resource {
     lead: "What a program pays for what. A change is a new version; what was decided keeps the old one.",
     filters: &[by_id("program_id", "Program"), by_id("participant_id", "Participant")],
     columns: &[
-        column("Reward", "/trigger", Kind::Made(reward_in_words)),
-        column("Page", "/id", Kind::Own),
+        column("Reward", "/trigger", Kind::OwnMade(reward_in_words)),
         column("Program", "/program_id", Kind::Program),
         column("Only for", "/participant_id", Kind::Participant),
         column("Version", "/version", Kind::Text),
@@ -381,6 +381,7 @@ static REWARDS: Resource = Resource {
             is_grave: true,
         },
     ],
+    in_list: &["change"],
     csv: false,
     nav: "programs",
 };
@@ -424,7 +425,10 @@ static PARTICIPANTS: Resource = Resource {
         lead: "Whoever is approved earns from now on.",
         fields: &[
             Field {
-                name: "partner_id", label: "Partner", hint: "The partner\u{2019}s id, ptn_…", takes: Takes::Given
+                name: "partner_id",
+                label: "Partner",
+                hint: "The partner\u{2019}s id, part_…",
+                takes: Takes::Given,
             },
             Field { name: "program_id", label: "Program", hint: "", takes: Takes::Program },
             Field {
@@ -469,6 +473,7 @@ static PARTICIPANTS: Resource = Resource {
             is_grave: true,
         },
     ],
+    in_list: &["approve", "reject", "suspend"],
     csv: true,
     nav: "participants",
 };
@@ -507,6 +512,7 @@ static PARTNERS: Resource = Resource {
         submit: "Save",
     }),
     acts: &[],
+    in_list: &[],
     csv: true,
     nav: "partners",
 };
@@ -543,7 +549,7 @@ static LINKS: Resource = Resource {
             Field {
                 name: "participant_id",
                 label: "Participant",
-                hint: "The participant\u{2019}s id, par_…",
+                hint: "The participant\u{2019}s id, ppt_…",
                 takes: Takes::Given,
             },
             Field {
@@ -611,6 +617,7 @@ static LINKS: Resource = Resource {
             is_grave: true,
         },
     ],
+    in_list: &[],
     csv: true,
     nav: "links",
 };
@@ -642,7 +649,7 @@ static PROMO_CODES: Resource = Resource {
             Field {
                 name: "participant_id",
                 label: "Participant",
-                hint: "The participant\u{2019}s id, par_…",
+                hint: "The participant\u{2019}s id, ppt_…",
                 takes: Takes::Given,
             },
             Field { name: "code", label: "Code", hint: "Compared without case.", takes: Takes::Line("ANNA20") },
@@ -667,6 +674,7 @@ static PROMO_CODES: Resource = Resource {
         submit: "Save",
     }),
     acts: &[],
+    in_list: &[],
     csv: true,
     nav: "promo-codes",
 };
