@@ -88,7 +88,7 @@ impl Live {
         let names = Names::of(desk, &[clicked.as_slice(), &converted, &earned].concat()).await?;
         let list = |title, page: &'static str, columns: &'static [Column], objects: &[Json], empty| {
             let row = |object: &Json| {
-                columns.iter().map(|of| (of, cell(desk, &names, page, object, of.at, of.kind))).collect()
+                columns.iter().map(|of| (of, cell(desk, &names, page, object, of.at, of.kind).short())).collect()
             };
             List { title, href: desk.href(page), columns, rows: objects.iter().map(row).collect(), empty }
         };
