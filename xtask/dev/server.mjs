@@ -197,7 +197,7 @@ async function main() {
           modules: modules(),
           modulesRoot: path.join(root, "build", "worker"),
           serviceBindings: { ...fromConfig.serviceBindings, ...loopback(), [assets.binding]: "selgeo-assets" },
-          bindings: { ...fromConfig.bindings, ...secret, ...elsewhere(), SELGEO_DEV: "1", MOUNTS: "/_s" },
+          bindings: { ...fromConfig.bindings, ...secret, ...elsewhere(), SELGEO_DEV: "1", MOUNTS: "/_s", OPERATOR_EMAILS: "owner@demo.example" },
         },
         assetsWorker(assets),
         ...externalWorkers,

@@ -11,6 +11,7 @@ use serde_json::{Map, Value as Json};
 
 pub mod accounts;
 pub mod acts;
+pub mod checklist;
 pub mod clicks;
 pub mod commissions;
 pub mod conversions;
@@ -25,6 +26,7 @@ pub mod links;
 pub mod mails;
 pub mod names;
 pub mod notices;
+pub mod overdue;
 pub mod owing;
 pub mod page;
 pub mod partners;
@@ -40,6 +42,7 @@ pub mod schema;
 pub mod sessions;
 pub mod stripe_events;
 pub mod stripe_lookups;
+pub mod totals;
 pub mod webhooks;
 pub mod wipe;
 pub mod workspaces;
@@ -311,4 +314,7 @@ pub trait Database: Send + Sync {
 
     /// Runs all statements in one transaction, all or none, in one round trip; the rows of each.
     fn batch(&self, statements: Vec<Statement>) -> BoxFuture<'_, Result<Vec<Vec<Row>>, DbError>>;
+
+    /// How large the database is, in bytes; one round trip. No SQL that D1 allows tells it.
+    fn size_bytes(&self) -> BoxFuture<'_, Result<i64, DbError>>;
 }

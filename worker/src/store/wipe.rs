@@ -108,6 +108,20 @@ pub const LOOSE: &[Step] = &[
     ),
     step("questions", "id IN (SELECT id FROM questions WHERE workspace_id = ? AND mode = 'test' LIMIT ?)"),
     step("notices", "id IN (SELECT id FROM notices WHERE workspace_id = ? AND mode = 'test' LIMIT ?)"),
+    step(
+        "daily_clicks",
+        "(workspace_id, mode, day) IN (SELECT workspace_id, mode, day FROM daily_clicks WHERE workspace_id = ? AND mode = 'test' LIMIT ?)",
+    ),
+    step(
+        "daily_conversions",
+        "(workspace_id, mode, day) IN (SELECT workspace_id, mode, day FROM daily_conversions WHERE workspace_id = ? \
+         AND mode = 'test' LIMIT ?)",
+    ),
+    step(
+        "daily_commissions",
+        "(workspace_id, mode, day, currency) IN (SELECT workspace_id, mode, day, currency FROM daily_commissions \
+         WHERE workspace_id = ? AND mode = 'test' LIMIT ?)",
+    ),
     // By their events, each of which may be owed to ten endpoints and tried there again and again: hence fewer.
     step(
         "webhook_attempts",
@@ -202,6 +216,8 @@ pub const KEPT: &[(&str, &str)] = &[
     ("stripe_connections", "set-up"),
     ("webhook_endpoints", "set-up"),
     ("acts", "what people did stays on record, the wipe itself too"),
+    ("milestones", "that something was done once stays known; what it was is wiped"),
+    ("sweeps", "are of no workspace"),
     ("payouts", "of live mode only"),
     ("payout_entries", "of live mode only"),
 ];

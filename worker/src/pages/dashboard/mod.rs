@@ -9,7 +9,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Router;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use http::StatusCode;
 
 use super::private;
@@ -18,16 +18,21 @@ use crate::error::ApiError;
 
 mod cell;
 mod change;
+mod chart;
+mod checklist;
 mod desk;
 mod file;
 mod form;
 mod frame;
 mod list;
+mod live;
 mod names;
 mod object;
+mod overview;
 mod payee;
 mod resource;
 mod resources;
+mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -35,6 +40,13 @@ mod tests;
 pub fn router() -> Router<Arc<App>> {
     let at = |page: &str| format!("/app/{{workspace_id}}/{{mode}}{page}");
     Router::new()
+        .route(&at(""), get(overview::show))
+        .route(&at("/"), get(overview::show))
+        .route(&at("/live"), get(live::show))
+        .route(&at("/checklist"), get(checklist::show))
+        .route(&at("/checklist/rewards-reviewed"), post(checklist::note_review))
+        .route(&at("/settings"), get(settings::show).post(settings::change))
+        .route(&at("/settings/wipe"), get(settings::ask_wipe).post(settings::wipe))
         .route(&at("/{page}"), get(list::show))
         .route(&at("/{page}/csv"), get(file::csv))
         .route(&at("/{page}/new"), get(change::ask_new).post(change::make))
