@@ -24,7 +24,7 @@ mod peers;
 #[cfg(test)]
 mod tests;
 
-pub use self::load::mentions;
+pub use self::load::{mentions, sale_keys};
 
 use domain::attribution::{Inputs, Manual, Refusal, Verdict};
 use domain::ids::{PersonId, StripeEventId};

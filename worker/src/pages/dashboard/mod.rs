@@ -18,6 +18,8 @@ use crate::error::ApiError;
 
 mod cell;
 mod change;
+mod commission;
+mod delivery;
 mod desk;
 mod file;
 mod form;
@@ -25,8 +27,11 @@ mod frame;
 mod list;
 mod names;
 mod object;
+mod payout;
 mod resource;
 mod resources;
+mod search;
+mod story;
 #[cfg(test)]
 mod tests;
 
@@ -36,6 +41,9 @@ pub fn router() -> Router<Arc<App>> {
     Router::new()
         .route(&at("/{page}"), get(list::show))
         .route(&at("/{page}/csv"), get(file::csv))
+        .route(&at("/search"), get(search::show))
+        .route(&at("/payouts/balances"), get(payout::balances))
+        .route(&at("/payouts/{id}/csv"), get(payout::csv_of_one))
         .route(&at("/{page}/new"), get(change::ask_new).post(change::make))
         .route(&at("/{page}/{id}"), get(object::show))
         .route(&at("/{page}/{id}/edit"), get(change::ask_edit).post(change::edit))

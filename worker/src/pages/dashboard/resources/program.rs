@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 
 use super::super::cell::Kind;
 use super::super::form::{Field, Form, Takes};
-use super::super::resource::{Act, Related, Resource, by_id, by_word, column};
+use super::super::resource::{Act, Related, Resource, by_id, by_text, by_word, column};
 use crate::pages::text;
 
 pub const ALL: &[&Resource] = &[&PROGRAMS, &REWARDS, &PARTICIPANTS, &PARTNERS, &LINKS, &PROMO_CODES];
@@ -424,7 +424,10 @@ static PARTICIPANTS: Resource = Resource {
         lead: "Whoever is approved earns from now on.",
         fields: &[
             Field {
-                name: "partner_id", label: "Partner", hint: "The partner\u{2019}s id, ptn_…", takes: Takes::Given
+                name: "partner_id",
+                label: "Partner",
+                hint: "The partner\u{2019}s id, part_…",
+                takes: Takes::Given,
             },
             Field { name: "program_id", label: "Program", hint: "", takes: Takes::Program },
             Field {
@@ -479,7 +482,7 @@ static PARTNERS: Resource = Resource {
     title: "Partners",
     one: "Partner",
     lead: "The people who promote you. Each signs in to the portal with their own e-mail address.",
-    filters: &[],
+    filters: &[by_text("q", "Name or e-mail begins with", "anna")],
     columns: &[
         column("Name", "/name", Kind::Own),
         column("E-mail", "/email", Kind::Text),
@@ -543,7 +546,7 @@ static LINKS: Resource = Resource {
             Field {
                 name: "participant_id",
                 label: "Participant",
-                hint: "The participant\u{2019}s id, par_…",
+                hint: "The participant\u{2019}s id, ppt_…",
                 takes: Takes::Given,
             },
             Field {
@@ -642,7 +645,7 @@ static PROMO_CODES: Resource = Resource {
             Field {
                 name: "participant_id",
                 label: "Participant",
-                hint: "The participant\u{2019}s id, par_…",
+                hint: "The participant\u{2019}s id, ppt_…",
                 takes: Takes::Given,
             },
             Field { name: "code", label: "Code", hint: "Compared without case.", takes: Takes::Line("ANNA20") },

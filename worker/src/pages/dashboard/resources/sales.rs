@@ -50,16 +50,16 @@ static CONVERSIONS: Resource = Resource {
     acts: &[Act {
         verb: "attribute",
         label: "Credit by hand",
-        when: |conversion| conversion["status"] != "merged",
+        when: |conversion| conversion["status"] != "merged" && conversion["attribution"]["participant_id"].is_null(),
         form: Some(&Form {
             title: "Credit a participant by hand",
-            lead: "It is recorded as your act, with the reason, and wins over what was decided. The commission follows.",
+            lead: "Nobody is credited for it yet. It is recorded as your act, with the reason, and the commission follows.",
             fields: &[
                 Field {
                     name: "participant_id",
                     label: "Participant",
-                    hint: "The participant\u{2019}s id, par_…",
-                    takes: Takes::Line("par_…"),
+                    hint: "The participant\u{2019}s id, ppt_…",
+                    takes: Takes::Line("ppt_…"),
                 },
                 Field { name: "reason", label: "Reason", hint: "Kept with the decision.", takes: Takes::Lines },
             ],
