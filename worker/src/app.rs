@@ -109,7 +109,7 @@ const BROWSER_PATHS: [&str; 5] = ["/v1/", "/trac.js", "/trac-fallback.js", "/r/"
 
 /// The table of routes.
 pub fn router(app: Arc<App>) -> Router {
-    use axum::routing::{delete, get, patch, post};
+    use axum::routing::{delete, get, post};
     use routes as r;
     let management = Router::new()
         .route("/api-keys", post(r::api_keys::create).get(r::api_keys::list))
@@ -140,7 +140,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/links/{id}", get(r::links::read).patch(r::links::change))
         .route("/links/{id}/{verb}", post(r::links::act))
         .route("/members", post(r::members::create).get(r::members::list))
-        .route("/members/{id}", patch(r::members::change).delete(r::members::delete))
+        .route("/members/{id}", get(r::members::read).patch(r::members::change).delete(r::members::delete))
         .route("/participants", post(r::participants::create).get(r::participants::list))
         .route("/participants/{id}", get(r::participants::read))
         .route("/participants/{id}/{verb}", post(r::participants::act))

@@ -201,7 +201,7 @@ pub async fn attribute(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (scope, mut fields) = management::enter_with_body(&app, &call, request).await?;
+    let (actor, scope, mut fields) = management::enter_as_with_body(&app, &call, request).await?;
     let participant_id: Option<ids::ParticipantId> = fields.id("participant_id");
     if fields.raw("participant_id").is_none() {
         fields.error("participant_id", "is required");
@@ -222,7 +222,7 @@ pub async fn attribute(
     }
     let manual = Manual { act_id: app.fresh(call.now), participant_id, program_id: standing.program_id };
     let booking = Booking {
-        by_hand: Some(ByHand { conversion_id: id, manual, reason }),
+        by_hand: Some(ByHand { conversion_id: id, manual, reason, person_id: actor.person_id().cloned() }),
         request_id: Some(call.request_id.clone()),
         ..Booking::of(scope, vec![conversion.anchor], call.now)
     };

@@ -2,6 +2,7 @@
 
 use axum::body::HttpBody as _;
 use axum::extract::Request;
+use domain::ids::PersonId;
 use http::{HeaderMap, header};
 use serde_json::Map;
 
@@ -28,6 +29,16 @@ pub enum Actor {
     },
 }
 
+impl Actor {
+    /// The person, where it is one: a key is nobody.
+    pub fn person_id(&self) -> Option<&PersonId> {
+        match self {
+            Self::Key => None,
+            Self::Member { person, .. } => Some(&person.id),
+        }
+    }
+}
+
 /// A caller with a secret key, or a member's session, in the zone of every other path: 401, then 429. A viewer only reads.
 pub async fn enter(app: &App, call: &Call, headers: &HeaderMap) -> Result<Scope, ApiError> {
     enter_as(app, call, headers).await.map(|(_, scope)| scope)
@@ -47,8 +58,14 @@ pub async fn enter_as(app: &App, call: &Call, headers: &HeaderMap) -> Result<(Ac
 
 /// The same, and a JSON body: 413, 415, 400.
 pub async fn enter_with_body(app: &App, call: &Call, request: Request) -> Result<(Scope, Fields), ApiError> {
-    let scope = enter(app, call, request.headers()).await?;
-    Ok((scope, json_body(request).await?))
+    let (_, scope, fields) = enter_as_with_body(app, call, request).await?;
+    Ok((scope, fields))
+}
+
+/// The same, and who it is.
+pub async fn enter_as_with_body(app: &App, call: &Call, request: Request) -> Result<(Actor, Scope, Fields), ApiError> {
+    let (actor, scope) = enter_as(app, call, request.headers()).await?;
+    Ok((actor, scope, json_body(request).await?))
 }
 
 /// A JSON body: 413, 415, 400.

@@ -159,7 +159,7 @@ pub async fn match_by_hand(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (scope, mut fields) = management::enter_with_body(&app, &call, request).await?;
+    let (actor, scope, mut fields) = management::enter_as_with_body(&app, &call, request).await?;
     let conversion_id = fields.required_text("conversion_id", 255);
     let reason = fields.required_text("reason", 500);
     fields.finish()?;
@@ -188,6 +188,7 @@ pub async fn match_by_hand(
         reason: Some(&reason),
         detail: Some(crate::store::to_json(&json!({"refund_id": id, "fact_id": fact.id}))?),
         request_id: &call.request_id,
+        person_id: actor.person_id(),
     };
     let booking = Booking {
         facts: vec![fact],

@@ -110,6 +110,7 @@ pub async fn note_review(
         reason: None,
         detail,
         request_id: &call.request_id,
+        person_id: actor.person_id(),
     };
     app.db.batch(vec![acts::insert(&scope, &act, call.now)]).await?;
     Ok(call::json(StatusCode::CREATED, &json!({ "act_id": id, "created_at": call.now.to_string() })))
@@ -129,7 +130,7 @@ pub async fn wipe_test_data(
     Extension(call): Extension<Call>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let scope = management::enter(&app, &call, request.headers()).await?;
+    let (actor, scope) = management::enter_as(&app, &call, request.headers()).await?;
     let mut fields = management::json_body_or_nothing(request).await?;
     let program: Option<ProgramId> = fields.id("program_id");
     fields.finish()?;
@@ -154,7 +155,7 @@ pub async fn wipe_test_data(
         }
         let selected = wipe::decode_families(families)?.unwrap_or(Selected::Rest);
         let act: ActId = app.fresh(call.now);
-        match app.db.batch(target.batch(&selected, &act, &call.request_id, call.now)).await {
+        match app.db.batch(target.batch(&selected, (&act, actor.person_id()), &call.request_id, call.now)).await {
             Ok(mut results) => {
                 let left = target.decode_left(&results.pop().unwrap_or_default())?;
                 let told = results.pop().unwrap_or_default();

@@ -211,7 +211,8 @@ pub struct Commission {
     pub created_at: Instant,
 }
 
-const COLUMNS: &str = "SELECT id, workspace_id, mode, conversion_id, participant_id, program_id, currency, state, needs_review, disputed, \
+/// All of what is shown, and from where.
+pub(super) const COLUMNS: &str = "SELECT id, workspace_id, mode, conversion_id, participant_id, program_id, currency, state, needs_review, disputed, \
      hold_until, reward_version, created_at, (SELECT json_group_array(json_object('amount_cents', e.amount_cents, 'kind', e.kind, \
      'cause', e.cause, 'created_at', e.created_at)) FROM (SELECT * FROM entries WHERE commission_id = commissions.id \
      ORDER BY created_at, rowid) e) AS entries FROM commissions ";

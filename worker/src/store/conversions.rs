@@ -363,7 +363,7 @@ pub fn audit(scope: &Scope, filter: &AuditFilter, page: &Page) -> Statement {
 /// All decisions of one conversion: the one in force, then those before it, newest first.
 pub fn decisions_of(scope: &Scope, conversion_id: &str) -> Statement {
     Statement::new(
-        "SELECT d.* FROM decisions d JOIN conversions c ON c.id = d.conversion_id WHERE d.workspace_id = ? AND d.mode = ? \
+        "SELECT d.* FROM decisions d JOIN conversions c ON c.id = d.conversion_id WHERE +d.workspace_id = ? AND +d.mode = ? \
          AND d.conversion_id = ? ORDER BY d.id = c.decision_id DESC, d.id DESC LIMIT 100",
     )
     .bind(scope.workspace_id.as_str())

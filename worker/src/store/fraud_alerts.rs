@@ -53,7 +53,9 @@ pub struct Listed {
     pub created_at: Instant,
 }
 
-const COLUMNS: &str = "SELECT id, conversion_id, participant_id, rule, response, status, created_at FROM fraud_alerts ";
+/// All of what is shown, and from where.
+pub(super) const COLUMNS: &str =
+    "SELECT id, conversion_id, participant_id, rule, response, status, created_at FROM fraud_alerts ";
 
 /// One alert.
 pub fn by_id(scope: &Scope, id: &str) -> Statement {

@@ -63,7 +63,8 @@ pub struct Refund {
     pub created_at: Instant,
 }
 
-const COLUMNS: &str = "SELECT id, kind, source, conversion_id, external_refund_id, sale_key, amount_cents, currency, status, \
+/// All of what is shown, and from where.
+pub(super) const COLUMNS: &str = "SELECT id, kind, source, conversion_id, external_refund_id, sale_key, amount_cents, currency, status, \
      created_at FROM refunds ";
 
 /// What a list is narrowed to.

@@ -1,7 +1,7 @@
 //! Wiping test mode's data. [`OF_FAMILIES`], [`LOOSE`] and [`KEPT`] name every table of the schema: one that a migration
 //! adds belongs into one of them (a test says which is missing). Each statement confines itself to test mode, whoever calls.
 
-use domain::ids::{ActId, WorkspaceId};
+use domain::ids::{ActId, PersonId, WorkspaceId};
 use domain::time::Instant;
 
 use super::{DbError, Row, Statement};
@@ -293,7 +293,13 @@ impl Target<'_> {
     }
 
     /// One batch: the act with what is deleted of each table, the deletions, and what the act says.
-    pub fn batch(&self, selected: &Selected, act: &ActId, request_id: &str, now: Instant) -> Vec<Statement> {
+    pub fn batch(
+        &self,
+        selected: &Selected,
+        (act, person): (&ActId, Option<&PersonId>),
+        request_id: &str,
+        now: Instant,
+    ) -> Vec<Statement> {
         let steps = match selected {
             Selected::Families(_) => OF_FAMILIES,
             Selected::Rest => self.rest(),
@@ -304,13 +310,14 @@ impl Target<'_> {
         };
         // JSON put together as text: D1's functions take few arguments.
         let mut recorded = Statement::new(
-            "INSERT INTO acts (id, workspace_id, mode, kind, subject, request_id, created_at, reason) \
-             SELECT ?, ?, 'test', 'workspace.wipe_test_data', ?, ?, ?, '{' || ",
+            "INSERT INTO acts (id, workspace_id, mode, kind, subject, request_id, person_id, created_at, reason) \
+             SELECT ?, ?, 'test', 'workspace.wipe_test_data', ?, ?, ?, ?, '{' || ",
         )
         .bind(act.as_str())
         .bind(self.workspace_id.as_str())
         .bind(self.key())
         .bind(request_id)
+        .bind(person.map(PersonId::as_str))
         .bind(now);
         for (place, step) in steps.iter().enumerate() {
             recorded = recorded.push(if place == 0 { "'\"" } else { "',\"" }).push(step.table);

@@ -33,6 +33,7 @@ impl Writer<'_> {
             reason: Some(&by_hand.reason),
             detail: Some(crate::store::to_json(&detail)?),
             request_id: self.booking.request_id.as_deref().unwrap_or_default(),
+            person_id: by_hand.person_id.as_ref(),
         };
         Ok(Some(acts::insert(&self.booking.scope, &act, self.booking.now)))
     }

@@ -20,6 +20,8 @@ mod cell;
 mod change;
 mod chart;
 mod checklist;
+mod commission;
+mod delivery;
 mod desk;
 mod file;
 mod form;
@@ -30,9 +32,12 @@ mod names;
 mod object;
 mod overview;
 mod payee;
+mod payout;
 mod resource;
 mod resources;
+mod search;
 mod settings;
+mod story;
 #[cfg(test)]
 mod tests;
 
@@ -49,6 +54,9 @@ pub fn router() -> Router<Arc<App>> {
         .route(&at("/settings/wipe"), get(settings::ask_wipe).post(settings::wipe))
         .route(&at("/{page}"), get(list::show))
         .route(&at("/{page}/csv"), get(file::csv))
+        .route(&at("/search"), get(search::show))
+        .route(&at("/payouts/balances"), get(payout::balances))
+        .route(&at("/payouts/{id}/csv"), get(payout::csv_of_one))
         .route(&at("/{page}/new"), get(change::ask_new).post(change::make))
         .route(&at("/{page}/{id}"), get(object::show))
         .route(&at("/partners/{id}/payout-details"), get(payee::show))

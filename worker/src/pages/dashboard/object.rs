@@ -12,7 +12,7 @@ use super::frame::Frame;
 use super::list::{self, ActShown, Table};
 use super::names::Names;
 use super::resource::Resource;
-use super::resources;
+use super::{commission, delivery, payout, resources, story};
 use crate::error::ApiError;
 
 /// Rows of a list that belongs to an object.
@@ -54,6 +54,15 @@ pub async fn show(
     request: Request,
 ) -> Result<Response, ApiError> {
     let resource = resources::find(&page)?;
+    // Those that tell a story of their own.
+    let notice = change::notice(&desk, resource, &request);
+    match resource.path {
+        "conversions" => return story::show(desk, &id, notice).await,
+        "commissions" | "review" => return commission::show(desk, &id, notice).await,
+        "payouts" => return payout::show(desk, &id, notice).await,
+        "webhook-deliveries" => return delivery::show(desk, &id, notice).await,
+        _ => {}
+    }
     if resource.facts.is_empty() {
         return Err(ApiError::NotFound("page"));
     }
@@ -68,7 +77,7 @@ pub async fn show(
     let back = desk.href(&format!("{}/{id}", resource.path));
     let title = title(&names, resource, &object);
     let shown = Object {
-        frame: Frame::of(&desk, resource.nav, title).with_notice(change::notice(&desk, resource, &request)),
+        frame: Frame::of(&desk, resource.nav, title).with_notice(notice),
         resource,
         facts: resource
             .facts

@@ -9,6 +9,10 @@ use serde_json::json;
 use super::frame::GROUPS;
 use crate::testing::{Answer, OPERATOR_TOKEN, Program, Visitor, World};
 
+mod forms;
+mod search;
+mod story;
+
 const OWNER: &str = "owner@shop.test";
 
 /// A workspace with a program, its partner Anna, and an owner.

@@ -231,7 +231,7 @@ pub async fn erase(
     let mut last = None;
     for place in &portal.places {
         if last != Some(&place.partner_id) {
-            erasure::one(&app, &call, &place.scope, place.partner_id.as_str()).await?;
+            erasure::one(&app, &call, &place.scope, place.partner_id.as_str(), Some(&portal.person.id)).await?;
             last = Some(&place.partner_id);
         }
     }
