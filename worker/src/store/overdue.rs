@@ -6,9 +6,10 @@ use domain::time::Instant;
 use super::{DbError, Row, Statement};
 
 /// What is amiss is counted up to here.
-pub const AMISS_MAX: i64 = 1_000;
-/// Endpoints that are gone through for the delivery that waits longest.
-const ENDPOINTS_MAX: i64 = 1_000;
+pub const AMISS_MAX: i64 = 100;
+/// Endpoints that are gone through for the delivery that waits longest: of more than so many that are owed something, some are
+/// not looked at.
+const ENDPOINTS_MAX: i64 = 200;
 
 /// When the oldest of each kind of work is or was due; none where there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

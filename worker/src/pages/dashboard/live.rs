@@ -24,6 +24,7 @@ const ROWS: i64 = 6;
 const CLICKS: &[Column] = &[
     column("Participant", "/participant_id", Kind::Participant),
     column("Page", "/url", Kind::Text),
+    column("Signs", "/flags", Kind::Words),
     column("When", "/created_at", Kind::Moment),
 ];
 const CONVERSIONS: &[Column] = &[
@@ -63,7 +64,8 @@ struct List {
 pub fn reads(desk: &Desk) -> Vec<Statement> {
     let (scope, page) = (desk.scope(), Page { limit: ROWS, after: None });
     vec![
-        clicks::list(&scope, &clicks::Filter { human: Some(true), ..Default::default() }, None, ROWS),
+        // Robots too: among many of them, a few people would be long to find.
+        clicks::list(&scope, &Default::default(), None, ROWS),
         conversions::list(&scope, &Default::default(), &page),
         commissions::list(&scope, &Default::default(), &page),
     ]
@@ -95,7 +97,7 @@ impl Live {
         let lists = vec![
             list("Newest conversions", "conversions", CONVERSIONS, &converted, "No conversion yet."),
             list("Newest commissions", "commissions", COMMISSIONS, &earned, "No commission yet."),
-            list("Newest clicks", "clicks", CLICKS, &clicked, "No click of a person yet."),
+            list("Newest clicks", "clicks", CLICKS, &clicked, "No click yet."),
         ];
         let untagged = Self { href: desk.href("live"), tag: String::new(), lists };
         let html = rendered(&untagged)?;

@@ -157,8 +157,8 @@ impl Totals {
         let figure = |name, value, sub: String, page: &str| Figure { name, value, sub, href: desk.href(page) };
         vec![
             figure("Clicks", people, format!("and {} of robots", self.machines), "clicks?human=true"),
-            figure("Conversions", credited + uncredited, share(credited, people), "conversions"),
-            figure("Credited", credited, "to a partner".to_owned(), "conversions"),
+            figure("Conversions", credited + uncredited, "of all kinds".to_owned(), "conversions"),
+            figure("Credited", credited, share(credited, people), "conversions"),
             figure("Not credited", uncredited, "each has its reason".to_owned(), "attribution-audit"),
         ]
     }
@@ -220,12 +220,12 @@ fn sum(days: &[i64]) -> i64 {
     days.iter().sum()
 }
 
-/// How many of the clicks led to a credited conversion, to a tenth of a percent.
+/// How many there are for each click, to a tenth of a percent.
 fn share(credited: i64, clicks: i64) -> String {
     if clicks <= 0 || credited < 0 || credited > clicks {
-        return "of all kinds".to_owned();
+        return "to a partner".to_owned();
     }
-    format!("{} of clicks credited", text::percent(credited.saturating_mul(1_000) / clicks * 10))
+    format!("{} of the clicks", text::percent(credited.saturating_mul(1_000) / clicks * 10))
 }
 
 fn waits(desk: &Desk, waiting: &Waiting) -> Vec<Wait> {

@@ -34,7 +34,7 @@ fn a_new_workspace_is_told_what_to_do() {
         "{}",
         page.raw
     );
-    assert!(page.raw.contains("No conversion yet.") && page.raw.contains("No click of a person yet."));
+    assert!(page.raw.contains("No conversion yet.") && page.raw.contains("No click yet."));
 }
 
 #[test]
@@ -109,6 +109,12 @@ fn what_waits_is_counted_and_leads_there() {
         assert_eq!(owner.get(&shop.at(leads)).status, 200, "{leads}");
     }
     assert!(!page.contains("Stripe events that failed") && !page.contains("given up"), "{page}");
+    let many = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300) INSERT INTO stripe_events (id, \
+        workspace_id, mode, connection_id, stripe_id, type, outcome, received_at) SELECT 'sev_' || i, workspace_id, mode, \
+        connection_id, 'evt_' || i, type, 'failed', received_at FROM n, (SELECT * FROM stripe_events LIMIT 1)";
+    world.db.execute(many).unwrap();
+    let page = owner.get(&shop.at("")).raw;
+    assert!(page.contains("<strong class=\"number\">100 or more</strong> <span>Stripe events that failed"), "{page}");
 }
 
 #[test]
