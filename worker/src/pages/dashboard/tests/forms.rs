@@ -180,6 +180,9 @@ fn connect(desk: &mut Desk<'_>) {
     assert!(made.raw.contains("pk_test_"), "{}", made.raw);
     let key = desk.read("api-keys")["data"][0]["id"].as_str().unwrap().to_owned();
     desk.goes(&format!("api-keys/{key}/delete"), "api-keys/delete", "");
+    let made = desk.sends("api-keys/new", "api-keys/new", "kind=secret&scopes=read&scopes=conversions");
+    assert!(made.raw.contains("sk_test_"), "{}", made.raw);
+    assert_eq!(desk.read("api-keys")["data"][0]["scopes"], json!(["conversions", "read"]));
 
     let id = desk.goes("stripe-connections/new", "stripe-connections/new", "signing_secret=");
     let connection = format!("stripe-connections/{id}");
