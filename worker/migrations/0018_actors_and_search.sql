@@ -17,3 +17,7 @@ CREATE INDEX facts_by_request ON facts (workspace_id, mode, request_id)
 -- Partners by the beginning of their name, whatever its case: one more written row with each partner. By that of their address
 -- they are found in the order of the UNIQUE (workspace_id, mode, email).
 CREATE INDEX partners_by_name ON partners (workspace_id, mode, name COLLATE NOCASE);
+
+-- What a secret key may do, a JSON list of 'conversions', 'read' and 'manage'. Keys from before this may do all. A public key has
+-- no scopes to tell of.
+ALTER TABLE api_keys ADD COLUMN scopes TEXT NOT NULL DEFAULT '["conversions","read","manage"]' CHECK (json_valid(scopes));

@@ -8,6 +8,7 @@ use axum::response::Response;
 use domain::attribution::{Manual, Refusal};
 use domain::click_id::ClickId;
 use domain::ids;
+use domain::key::Need;
 use domain::sale::{ConversionStatus, Report, Source};
 use domain::status::ParticipantStatus;
 use domain::time::{Instant, MINUTE_MS};
@@ -44,7 +45,7 @@ pub async fn report(
     Extension(call): Extension<Call>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let access = auth::secret(&app, &call, request.headers(), Zone::Conversions).await?;
+    let access = auth::secret(&app, &call, request.headers(), Zone::Conversions, Need::Report).await?;
     let explain = Query::of(request.uri()).boolean("explain") == Some(true);
     let fields = management::json_body(request).await?;
     let scope = Scope { workspace_id: access.workspace_id, mode: access.mode };

@@ -7,6 +7,7 @@ use axum::Extension;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use domain::ids;
+use domain::key::Need;
 use domain::sale::family::{Joined, ReportedRefund};
 use domain::sale::listed::Kind;
 use domain::time::Instant;
@@ -33,7 +34,8 @@ pub async fn create(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (scope, mut fields) = management::enter_with_body(&app, &call, request).await?;
+    let (_, scope) = management::enter_for(&app, &call, request.headers(), Need::Report).await?;
+    let mut fields = management::json_body(request).await?;
     let external_refund_id = fields.required_text("external_refund_id", 255);
     if fields.raw("amount_cents").is_none() {
         fields.error("amount_cents", "is required");

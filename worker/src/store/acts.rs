@@ -89,10 +89,10 @@ pub fn of_subject(scope: &Scope, subject: &str) -> Statement {
 
 /// Rejections of these commissions, oldest first: the last one of each says why it is rejected.
 pub fn rejections(scope: &Scope, commission_ids: &[&str]) -> Result<Statement, DbError> {
-    Ok(Statement::new(
-        "SELECT id, kind, subject, reason, detail, request_id, created_at FROM acts WHERE workspace_id = ? AND mode = ? \
-         AND kind = 'commission.reject' AND subject IN (SELECT value FROM json_each(?)) ORDER BY id",
-    )
+    let which = "WHERE a.workspace_id = ? AND a.mode = ? AND a.kind = 'commission.reject' \
+         AND a.subject IN (SELECT value FROM json_each(?)) ORDER BY a.id";
+    Ok(Statement::new(COLUMNS)
+        .push(which)
     .bind(scope.workspace_id.as_str())
     .bind(scope.mode)
     .bind(super::to_json(&commission_ids)?))

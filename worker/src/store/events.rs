@@ -64,7 +64,10 @@ pub fn insert_all(scope: &Scope, events: &[Event], now: Instant) -> Result<Vec<S
 /// A page of events.
 pub fn list(scope: &Scope, kind: Option<&String>, subject: Option<&String>, page: &Page) -> Statement {
     let statement = scope
-        .bound(Statement::new("SELECT id, mode, type, subject, sequence, data, created_at FROM events "))
+        .bound_unless(
+            subject.is_some(),
+            Statement::new("SELECT id, mode, type, subject, sequence, data, created_at FROM events "),
+        )
         .push_if(" AND type = ?", kind)
         .push_if(" AND subject = ?", subject);
     page.bound(statement)

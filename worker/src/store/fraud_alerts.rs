@@ -78,7 +78,7 @@ pub struct Filter {
 /// A page of alerts.
 pub fn list(scope: &Scope, filter: &Filter, page: &Page) -> Statement {
     let statement = scope
-        .bound(Statement::new(COLUMNS))
+        .bound_unless(filter.conversion_id.is_some(), Statement::new(COLUMNS))
         .push_if(" AND conversion_id = ?", filter.conversion_id.as_ref())
         .push_if(" AND participant_id = ?", filter.participant_id.as_ref())
         .push_if(" AND rule = ?", filter.rule.as_ref())

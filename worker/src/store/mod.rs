@@ -66,6 +66,17 @@ impl Scope {
     pub fn bound(&self, statement: Statement) -> Statement {
         statement.push("WHERE workspace_id = ? AND mode = ?").bind(self.workspace_id.as_str()).bind(self.mode)
     }
+
+    /// The same where a `narrow` condition follows that has an index of its own: the pluses keep SQLite, which knows no sizes, from
+    /// the index of the whole workspace.
+    pub fn bound_unless(&self, narrow: bool, statement: Statement) -> Statement {
+        match narrow {
+            true => {
+                statement.push("WHERE +workspace_id = ? AND +mode = ?").bind(self.workspace_id.as_str()).bind(self.mode)
+            }
+            false => self.bound(statement),
+        }
+    }
 }
 
 /// A value as JSON text, for a column that holds JSON.

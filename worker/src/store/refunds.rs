@@ -86,7 +86,7 @@ pub fn by_id(scope: &Scope, id: &str) -> Statement {
 /// A page of refunds.
 pub fn list(scope: &Scope, filter: &Filter, page: &Page) -> Statement {
     let statement = scope
-        .bound(Statement::new(COLUMNS))
+        .bound_unless(filter.conversion_id.is_some(), Statement::new(COLUMNS))
         .push_if(" AND conversion_id = ?", filter.conversion_id.as_ref())
         .push_if(" AND (conversion_id IS NOT NULL) = ?", filter.matched)
         .push_if(" AND kind = ?", filter.kind.as_ref());

@@ -52,6 +52,8 @@ pub enum Takes {
     Choice(&'static [(&'static str, &'static str)]),
     /// Some of these words.
     Several(&'static [&'static str]),
+    /// Some of these words; with none, nothing is said.
+    AnyOf(&'static [&'static str]),
     /// Yes, or no.
     Flag,
     /// Yes, or no; yes where nothing is said.
@@ -133,7 +135,7 @@ impl Shown {
 
     /// Whether some of its choices are.
     pub fn is_several(&self) -> bool {
-        matches!(self.field.takes, Takes::Several(_))
+        matches!(self.field.takes, Takes::Several(_) | Takes::AnyOf(_))
     }
 
     /// Whether it is a box to tick.
@@ -193,6 +195,7 @@ impl Form {
                 Takes::Flag | Takes::Ticked => json!(text == "true"),
                 Takes::Several(_) => json!(text.split(',').filter(|word| !word.is_empty()).collect::<Vec<_>>()),
                 _ if text.is_empty() => Json::Null,
+                Takes::AnyOf(_) => json!(text.split(',').collect::<Vec<_>>()),
                 Takes::Number => text.trim().parse::<i64>().map_or_else(|_| json!(text), |number| json!(number)),
                 Takes::Percent => text::basis_points(&text).map_or_else(|| json!(text), |bps| json!(bps)),
                 Takes::Amount(currency) => {
@@ -239,7 +242,7 @@ fn put(object: &mut Json, name: &str, value: Json) {
 /// What was typed into a field; of several ticks, all with commas between.
 fn typed(form: &[u8], of: &Field) -> String {
     match of.takes {
-        Takes::Several(_) => {
+        Takes::Several(_) | Takes::AnyOf(_) => {
             let ticked = url::form_urlencoded::parse(form).filter(|(key, _)| key == of.name);
             ticked.map(|(_, value)| value.into_owned()).collect::<Vec<_>>().join(",")
         }
@@ -252,7 +255,7 @@ fn shown(field: &'static Field, value: String, problem: Option<String>, offers: 
         Takes::Choice(choices) => {
             choices.iter().map(|(word, says)| ((*word).to_owned(), (*says).to_owned(), *word == value)).collect()
         }
-        Takes::Several(words) => {
+        Takes::Several(words) | Takes::AnyOf(words) => {
             let ticked: Vec<&str> = value.split(',').collect();
             words.iter().map(|word| ((*word).to_owned(), words_of(word), ticked.contains(word))).collect()
         }
@@ -278,7 +281,9 @@ pub fn value_of(object: &Json, of: &Field) -> String {
             let currency = code.as_str().and_then(|code| Currency::parse(code).ok());
             value.as_i64().zip(currency).map(|(amount, currency)| currency.decimal(amount)).unwrap_or_default()
         }
-        (Takes::Several(_), Json::Array(words)) => words.iter().filter_map(Json::as_str).collect::<Vec<_>>().join(","),
+        (Takes::Several(_) | Takes::AnyOf(_), Json::Array(words)) => {
+            words.iter().filter_map(Json::as_str).collect::<Vec<_>>().join(",")
+        }
         (_, Json::String(text)) => text.clone(),
         (_, other) => other.to_string(),
     }

@@ -1,5 +1,6 @@
 //! What is connected: Stripe, webhooks, hosts, keys; and who works here.
 
+use domain::key::KeyScope;
 use domain::status::{DeliveryStatus, StripeOutcome};
 use serde_json::Value as Json;
 
@@ -502,6 +503,7 @@ static KEYS: Resource = Resource {
     columns: &[
         column("Key", "/shown", Kind::Id),
         column("Kind", "/kind", Kind::State),
+        column("For", "/scopes", Kind::Words),
         column("Made", "/created_at", Kind::Moment),
         column("Revoked", "/revoked_at", Kind::Moment),
     ],
@@ -511,12 +513,20 @@ static KEYS: Resource = Resource {
     create: Some(&Form {
         title: "Make a key",
         lead: "It is of the mode that you are in.",
-        fields: &[Field {
-            name: "kind",
-            label: "Kind",
-            hint: "",
-            takes: Takes::Choice(&[("public", "public: for your pages"), ("secret", "secret: for your server")]),
-        }],
+        fields: &[
+            Field {
+                name: "kind",
+                label: "Kind",
+                hint: "",
+                takes: Takes::Choice(&[("public", "public: for your pages"), ("secret", "secret: for your server")]),
+            },
+            Field {
+                name: "scopes",
+                label: "What a secret key is for",
+                hint: "conversions reports sales and refunds; read sees everything; manage does all that a key may. None ticked: all.",
+                takes: Takes::AnyOf(KeyScope::WORDS),
+            },
+        ],
         submit: "Make",
     }),
     edit: None,

@@ -111,6 +111,11 @@ fn every_form_and_every_button_does_what_it_says() {
     }
     let missing: Vec<&String> = all.difference(&desk.sent).filter(|what| !what.starts_with("review/")).collect();
     assert_eq!(missing, Vec::<&String>::new());
+
+    let wiped = desk.owner.api(&shop.workspace, "POST /api/v1/workspace/wipe-test-data", json!({}));
+    assert_eq!(wiped.status, 200, "{}", wiped.raw);
+    let acts = |of: &str| shop.world.db.count(&format!("SELECT count(DISTINCT kind) FROM acts WHERE person_id {of}"));
+    assert_eq!((acts("IS NULL"), acts("IS NOT NULL")), (0, 9), "each kind of act, and each by the owner");
 }
 
 fn set_up(desk: &mut Desk<'_>) {
@@ -180,6 +185,9 @@ fn connect(desk: &mut Desk<'_>) {
     assert!(made.raw.contains("pk_test_"), "{}", made.raw);
     let key = desk.read("api-keys")["data"][0]["id"].as_str().unwrap().to_owned();
     desk.goes(&format!("api-keys/{key}/delete"), "api-keys/delete", "");
+    let made = desk.sends("api-keys/new", "api-keys/new", "kind=secret&scopes=read&scopes=conversions");
+    assert!(made.raw.contains("sk_test_"), "{}", made.raw);
+    assert_eq!(desk.read("api-keys")["data"][0]["scopes"], json!(["conversions", "read"]));
 
     let id = desk.goes("stripe-connections/new", "stripe-connections/new", "signing_secret=");
     let connection = format!("stripe-connections/{id}");

@@ -193,3 +193,45 @@ fn anothers_conversion_is_no_page_and_the_story_reads_by_indexes() {
         }
     }
 }
+
+#[test]
+fn what_belongs_to_one_conversion_is_listed_by_an_index_of_its_own() {
+    use crate::store::page::Page;
+    use crate::store::{commissions, conversions, events, fraud_alerts, refunds};
+    let shop = Shop::new();
+    let scope =
+        Scope { workspace_id: domain::ids::Id::parse(&shop.workspace).unwrap(), mode: domain::mode::Mode::Test };
+    let (one, page) = (Some("conv_x".to_owned()), Page { limit: 25, after: Some("x".to_owned()) });
+    let transaction = conversions::AuditFilter { external_transaction_id: one.clone(), ..Default::default() };
+    for (statement, index) in [
+        (
+            commissions::list(&scope, &commissions::Filter { conversion_id: one.clone(), ..Default::default() }, &page),
+            "(conversion_id=?)",
+        ),
+        (
+            refunds::list(&scope, &refunds::Filter { conversion_id: one.clone(), ..Default::default() }, &page),
+            "(conversion_id=?",
+        ),
+        (
+            fraud_alerts::list(
+                &scope,
+                &fraud_alerts::Filter { conversion_id: one.clone(), ..Default::default() },
+                &page,
+            ),
+            "(conversion_id=?)",
+        ),
+        (
+            conversions::audit(
+                &scope,
+                &conversions::AuditFilter { conversion_id: one.clone(), ..Default::default() },
+                &page,
+            ),
+            "(conversion_id=?",
+        ),
+        (conversions::audit(&scope, &transaction, &page), "decisions_by_transaction"),
+        (events::list(&scope, None, one.as_ref(), &page), "(subject=?)"),
+    ] {
+        let plan = shop.world.db.plan(statement.sql());
+        assert!(plan.contains(index), "{}\n{plan}", statement.sql());
+    }
+}
