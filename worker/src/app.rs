@@ -316,4 +316,6 @@ fn rendered(mut response: Response, call: &Call, is_page: bool) -> Response {
 }
 
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
 mod tests;

@@ -36,6 +36,7 @@ pub mod questions;
 pub mod refunds;
 pub mod replay;
 pub mod rewards;
+pub mod schema;
 pub mod sessions;
 pub mod stripe_events;
 pub mod stripe_lookups;

@@ -37,11 +37,34 @@ pub enum Cell {
     Moment(Moment),
 }
 
+impl Cell {
+    /// As a list has room for it: of an id its kind and its end, which tells it from those around it.
+    pub fn short(self) -> Self {
+        match self {
+            Self::Link { href, text, sub, is_id: true } => Self::Link { href, text: short_id(&text), sub, is_id: true },
+            Self::Id(text) => Self::Id(short_id(&text)),
+            other => other,
+        }
+    }
+}
+
+/// `conv_…k3v9xq`; what is short or none of our ids stays as it is.
+fn short_id(id: &str) -> String {
+    match id.split_once('_') {
+        Some((kind, rest)) if kind.len() <= 6 && rest.len() == 26 && rest.is_ascii() => {
+            format!("{kind}_…{}", &rest[20..])
+        }
+        _ => id.to_owned(),
+    }
+}
+
 /// How a value of an object is shown.
 #[derive(Clone, Copy)]
 pub enum Kind {
     /// As the text that it is.
     Text,
+    /// As a link to the object's own page, with whatever a function makes of the object.
+    OwnMade(fn(&Json) -> String),
     /// As an id.
     Id,
     /// As a link to the object's own page.
@@ -117,6 +140,9 @@ pub fn cell(desk: &Desk, names: &Names, page: &str, object: &Json, at: &str, kin
         Kind::Own => {
             let id = object["id"].as_str().unwrap_or_default();
             link(page, id, text.clone(), String::new(), text == id)
+        }
+        Kind::OwnMade(make) => {
+            link(page, object["id"].as_str().unwrap_or_default(), make(object), String::new(), false)
         }
         Kind::Page(page) => link(page, &text.clone(), text, String::new(), true),
         Kind::State => Cell::State(text.clone(), words_of(&text)),

@@ -99,9 +99,12 @@ impl Table {
                 cells: resource
                     .columns
                     .iter()
-                    .map(|column| (column, cell(desk, names, resource.path, object, column.at, column.kind)))
+                    .map(|column| (column, cell(desk, names, resource.path, object, column.at, column.kind).short()))
                     .collect(),
-                acts: acts(desk, resource, object, back),
+                acts: acts(desk, resource, object, back)
+                    .into_iter()
+                    .filter(|shown| resource.in_list.contains(&shown.act.verb))
+                    .collect(),
             })
             .collect();
         let has_acts = rows.iter().any(|row| !row.acts.is_empty());

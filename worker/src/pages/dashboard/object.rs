@@ -101,7 +101,7 @@ fn title(names: &Names, resource: &Resource, object: &Json) -> String {
     let text = |name: &str| object[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
     text("name")
         .or_else(|| text("code"))
-        .or_else(|| text("url"))
+        .or_else(|| text("url").filter(|_| resource.path == "webhook-endpoints"))
         .or_else(|| {
             let of = (resource.path == "participants").then(|| names.participant(object["id"].as_str()?)).flatten();
             of.map(|name| name.partner.clone())

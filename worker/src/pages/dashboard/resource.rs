@@ -34,6 +34,8 @@ pub struct Resource {
     pub edit: Option<&'static Form>,
     /// What can be done to one.
     pub acts: &'static [Act],
+    /// Which of these the list itself offers; an object's page offers all.
+    pub in_list: &'static [&'static str],
     /// Whether the list can be had as a file.
     pub csv: bool,
     /// The entry of the navigation that is current.

@@ -145,6 +145,7 @@ static STRIPE: Resource = Resource {
             is_grave: true,
         },
     ],
+    in_list: &[],
     csv: false,
     nav: "stripe-connections",
 };
@@ -191,6 +192,7 @@ static STRIPE_EVENTS: Resource = Resource {
         undo: None,
         is_grave: false,
     }],
+    in_list: &["replay"],
     csv: true,
     nav: "stripe-events",
 };
@@ -349,6 +351,7 @@ static ENDPOINTS: Resource = Resource {
             is_grave: true,
         },
     ],
+    in_list: &[],
     csv: false,
     nav: "webhook-endpoints",
 };
@@ -392,6 +395,7 @@ static DELIVERIES: Resource = Resource {
         undo: None,
         is_grave: false,
     }],
+    in_list: &["resend"],
     csv: false,
     nav: "webhook-deliveries",
 };
@@ -427,6 +431,7 @@ static EVENTS: Resource = Resource {
     create: None,
     edit: None,
     acts: &[],
+    in_list: &[],
     csv: true,
     nav: "events",
 };
@@ -468,6 +473,7 @@ static HOSTS: Resource = Resource {
         undo: None,
         is_grave: true,
     }],
+    in_list: &["delete"],
     csv: false,
     nav: "hosts",
 };
@@ -514,6 +520,7 @@ static KEYS: Resource = Resource {
         undo: None,
         is_grave: true,
     }],
+    in_list: &["delete"],
     csv: false,
     nav: "api-keys",
 };
@@ -583,6 +590,7 @@ static MEMBERS: Resource = Resource {
         undo: None,
         is_grave: true,
     }],
+    in_list: &["delete"],
     csv: false,
     nav: "members",
 };

@@ -118,6 +118,7 @@ static COMMISSIONS: Resource = Resource {
     create: None,
     edit: None,
     acts: ACTS,
+    in_list: &["approve", "reject"],
     csv: true,
     nav: "commissions",
 };
@@ -136,6 +137,7 @@ static REVIEW: Resource = Resource {
     create: None,
     edit: None,
     acts: ACTS,
+    in_list: &["approve", "reject"],
     csv: false,
     nav: "review",
 };
@@ -212,6 +214,7 @@ static PAYOUTS: Resource = Resource {
             is_grave: true,
         },
     ],
+    in_list: &["pay", "cancel"],
     csv: true,
     nav: "payouts",
 };

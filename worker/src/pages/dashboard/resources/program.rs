@@ -41,6 +41,8 @@ static PROGRAMS: Resource = Resource {
         column("Attribution window", "/attribution_window_days", Kind::Made(window)),
         column("Attribution model", "/attribution_model", Kind::State),
         column("Rewards", "/rewards", Kind::Made(rewards)),
+        column("Applications", "/applications", Kind::State),
+        column("Terms", "/terms", Kind::Text),
         column("Smallest payout, in the currency\u{2019}s minor unit", "/minimum_payout_cents", Kind::Text),
         column("When a subscription ends, pending commissions", "/reverse_pending_on_end", Kind::Made(on_end)),
         column("Self-referral", "/fraud/self_referral", Kind::State),
@@ -105,6 +107,21 @@ static PROGRAMS: Resource = Resource {
                     ("last_click", "the newest click counts"),
                     ("first_click", "whoever brought the customer first keeps the credit"),
                 ]),
+            },
+            Field {
+                name: "applications",
+                label: "Who can join",
+                hint: "",
+                takes: Takes::Choice(&[
+                    ("open", "whoever applies, once you approve them"),
+                    ("closed", "by invite only"),
+                ]),
+            },
+            Field {
+                name: "terms",
+                label: "Terms",
+                hint: "Partners accept them when they join. At most 20,000 characters.",
+                takes: Takes::Lines,
             },
             Field {
                 name: "minimum_payout_cents",
@@ -191,6 +208,7 @@ static PROGRAMS: Resource = Resource {
             is_grave: true,
         },
     ],
+    in_list: &[],
     csv: false,
     nav: "programs",
 };
@@ -321,8 +339,7 @@ static REWARDS: Resource = Resource {
     lead: "What a program pays for what. A change is a new version; what was decided keeps the old one.",
     filters: &[by_id("program_id", "Program"), by_id("participant_id", "Participant")],
     columns: &[
-        column("Reward", "/trigger", Kind::Made(reward_in_words)),
-        column("Page", "/id", Kind::Own),
+        column("Reward", "/trigger", Kind::OwnMade(reward_in_words)),
         column("Program", "/program_id", Kind::Program),
         column("Only for", "/participant_id", Kind::Participant),
         column("Version", "/version", Kind::Text),
@@ -381,6 +398,7 @@ static REWARDS: Resource = Resource {
             is_grave: true,
         },
     ],
+    in_list: &["change"],
     csv: false,
     nav: "programs",
 };
@@ -408,6 +426,9 @@ static PARTICIPANTS: Resource = Resource {
         column("Partner", "/partner_id", Kind::Partner),
         column("Program", "/program_id", Kind::Program),
         column("Status", "/status", Kind::State),
+        column("Applied as", "/application/name", Kind::Text),
+        column("How they promote", "/application/promotion", Kind::Text),
+        column("By invite", "/application/invited", Kind::Text),
         column("Since", "/created_at", Kind::Moment),
     ],
     related: &[
@@ -424,7 +445,10 @@ static PARTICIPANTS: Resource = Resource {
         lead: "Whoever is approved earns from now on.",
         fields: &[
             Field {
-                name: "partner_id", label: "Partner", hint: "The partner\u{2019}s id, ptn_…", takes: Takes::Given
+                name: "partner_id",
+                label: "Partner",
+                hint: "The partner\u{2019}s id, part_…",
+                takes: Takes::Given,
             },
             Field { name: "program_id", label: "Program", hint: "", takes: Takes::Program },
             Field {
@@ -469,6 +493,7 @@ static PARTICIPANTS: Resource = Resource {
             is_grave: true,
         },
     ],
+    in_list: &["approve", "reject", "suspend"],
     csv: true,
     nav: "participants",
 };
@@ -506,7 +531,22 @@ static PARTNERS: Resource = Resource {
         ],
         submit: "Save",
     }),
-    acts: &[],
+    acts: &[Act {
+        verb: "erase",
+        label: "Erase",
+        when: |partner| partner["erased_at"].is_null(),
+        form: Some(&Form {
+            title: "Erase the partner?",
+            lead: "Name, e-mail address, payout details and tax id are replaced for good, and they cannot sign in any more. \
+                Conversions and commissions stay. It cannot be undone.",
+            fields: &[],
+            submit: "Erase for good",
+        }),
+        done: "The partner is erased.",
+        undo: None,
+        is_grave: true,
+    }],
+    in_list: &[],
     csv: true,
     nav: "partners",
 };
@@ -543,7 +583,7 @@ static LINKS: Resource = Resource {
             Field {
                 name: "participant_id",
                 label: "Participant",
-                hint: "The participant\u{2019}s id, par_…",
+                hint: "The participant\u{2019}s id, ppt_…",
                 takes: Takes::Given,
             },
             Field {
@@ -611,6 +651,7 @@ static LINKS: Resource = Resource {
             is_grave: true,
         },
     ],
+    in_list: &[],
     csv: true,
     nav: "links",
 };
@@ -642,7 +683,7 @@ static PROMO_CODES: Resource = Resource {
             Field {
                 name: "participant_id",
                 label: "Participant",
-                hint: "The participant\u{2019}s id, par_…",
+                hint: "The participant\u{2019}s id, ppt_…",
                 takes: Takes::Given,
             },
             Field { name: "code", label: "Code", hint: "Compared without case.", takes: Takes::Line("ANNA20") },
@@ -667,6 +708,7 @@ static PROMO_CODES: Resource = Resource {
         submit: "Save",
     }),
     acts: &[],
+    in_list: &[],
     csv: true,
     nav: "promo-codes",
 };

@@ -58,8 +58,8 @@ static CONVERSIONS: Resource = Resource {
                 Field {
                     name: "participant_id",
                     label: "Participant",
-                    hint: "The participant\u{2019}s id, par_…",
-                    takes: Takes::Line("par_…"),
+                    hint: "The participant\u{2019}s id, ppt_…",
+                    takes: Takes::Line("ppt_…"),
                 },
                 Field { name: "reason", label: "Reason", hint: "Kept with the decision.", takes: Takes::Lines },
             ],
@@ -69,6 +69,7 @@ static CONVERSIONS: Resource = Resource {
         undo: None,
         is_grave: false,
     }],
+    in_list: &[],
     csv: true,
     nav: "conversions",
 };
@@ -105,6 +106,7 @@ static DECISIONS: Resource = Resource {
     create: None,
     edit: None,
     acts: &[],
+    in_list: &[],
     csv: true,
     nav: "attribution-audit",
 };
@@ -152,6 +154,7 @@ static CLICKS: Resource = Resource {
     create: None,
     edit: None,
     acts: &[],
+    in_list: &[],
     csv: true,
     nav: "clicks",
 };
@@ -185,6 +188,7 @@ static CUSTOMERS: Resource = Resource {
     create: None,
     edit: None,
     acts: &[],
+    in_list: &[],
     csv: true,
     nav: "customers",
 };
@@ -244,6 +248,7 @@ static REFUNDS: Resource = Resource {
         undo: None,
         is_grave: false,
     }],
+    in_list: &["match"],
     csv: true,
     nav: "refunds",
 };
@@ -296,6 +301,7 @@ static FRAUD_ALERTS: Resource = Resource {
         undo: None,
         is_grave: false,
     }],
+    in_list: &["dismiss"],
     csv: true,
     nav: "fraud-alerts",
 };

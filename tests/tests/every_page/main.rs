@@ -1,0 +1,115 @@
+//! Every page that people look at, in a real browser: found by following links as they do, then looked at by axe-core, on a
+//! narrow and a wide screen, in light and in dark, and without scripts.
+//!
+//! `SELGEO_SCREENSHOTS=DIR` keeps a picture of each.
+
+mod crawl;
+mod look;
+mod merchant;
+
+use anyhow::{Result, ensure};
+use crawl::crawl;
+use e2e::{Browser, Engine, Server};
+use look::Looker;
+
+struct House {
+    looker: Looker,
+    server: Server,
+}
+
+e2e::suite! {
+    start;
+    every_page_of_the_dashboard_holds_up,
+    every_page_of_the_portal_holds_up,
+    every_page_of_a_stranger_holds_up,
+    every_page_says_what_it_says_without_scripts,
+    a_form_is_filled_in_with_the_keyboard_alone,
+}
+
+fn start() -> Result<House> {
+    let server = Server::start()?;
+    merchant::furnish(&server)?;
+    Ok(House { looker: Looker::new(Browser::start(Engine::Chromium)?)?, server })
+}
+
+impl House {
+    fn sign_in(&self, pointer: &str) -> Result<()> {
+        self.looker.browser.go(self.server.text(pointer)?)
+    }
+
+    fn dashboard(&self) -> Result<String> {
+        Ok(format!("/app/{}/test", self.server.text("/workspace_id")?))
+    }
+}
+
+/// Looks at all of these, and tells all that is wrong at once.
+fn look_at_all(house: &House, name: &str, paths: &[String]) -> Result<()> {
+    println!("{} pages: {}", paths.len(), paths.join(" "));
+    let mut wrong = Vec::new();
+    for path in paths {
+        wrong.extend(house.looker.look(&house.server.url(), path, name)?);
+    }
+    ensure!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    Ok(())
+}
+
+fn every_page_of_the_dashboard_holds_up(house: &mut House) -> Result<()> {
+    house.sign_in("/sign_in_url")?;
+    let paths = crawl(
+        &house.looker.browser,
+        &house.server.url(),
+        &["/app".to_owned(), house.dashboard()? + "/programs"],
+        "/app",
+    )?;
+    ensure!(paths.len() > 50, "only {} pages were found: {paths:?}", paths.len());
+    look_at_all(house, "app", &paths)
+}
+
+fn every_page_of_the_portal_holds_up(house: &mut House) -> Result<()> {
+    house.sign_in("/partner_sign_in_url")?;
+    let paths = crawl(&house.looker.browser, &house.server.url(), &["/partner".to_owned()], "/partner")?;
+    look_at_all(house, "partner", &paths)
+}
+
+fn every_page_of_a_stranger_holds_up(house: &mut House) -> Result<()> {
+    house.looker.browser.devtools("Network.clearBrowserCookies", &serde_json::json!({}))?;
+    let paths = ["/sign-in", "/sign-in/unknown", "/dev/mailbox", "/demo"].map(str::to_owned);
+    look_at_all(house, "stranger", &paths)
+}
+
+fn every_page_says_what_it_says_without_scripts(house: &mut House) -> Result<()> {
+    let browser = &house.looker.browser;
+    house.sign_in("/sign_in_url")?;
+    let paths = crawl(browser, &house.server.url(), &[house.dashboard()? + "/programs"], "/app")?;
+    let mut wrong = Vec::new();
+    for path in &paths {
+        let url = format!("{}{path}", house.server.url());
+        browser.go(&url)?;
+        let with = browser.text("main")?;
+        browser.devtools("Emulation.setScriptExecutionDisabled", &serde_json::json!({"value": true}))?;
+        browser.go(&url)?;
+        let without = browser.text("main");
+        browser.devtools("Emulation.setScriptExecutionDisabled", &serde_json::json!({"value": false}))?;
+        let without = without?;
+        // What a page shows of the present may differ; that it shows as much may not.
+        if without.lines().next() != with.lines().next() || without.len() * 10 < with.len() * 9 {
+            wrong.push(format!("{path}: {with:?} with scripts, {without:?} without"));
+        }
+    }
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+fn a_form_is_filled_in_with_the_keyboard_alone(house: &mut House) -> Result<()> {
+    house.sign_in("/sign_in_url")?;
+    let looker = &house.looker;
+    looker.browser.go(&format!("{}{}/programs/new", house.server.url(), house.dashboard()?))?;
+    looker.tab_to("#field-name")?;
+    looker.browser.type_into("#field-name", "By keyboard")?;
+    looker.tab_to("main button[type=submit]")?;
+    looker.press("Enter")?;
+    looker
+        .browser
+        .until("return document.querySelector('h1')?.textContent === 'By keyboard'", &serde_json::json!([]))?;
+    Ok(())
+}
