@@ -85,14 +85,15 @@ CREATE INDEX notices_to_mail ON notices (mail_due_at, partner_id) WHERE mail_due
 CREATE INDEX notices_by_subject ON notices (subject);
 
 -- Whoever writes an event tells the partner, in the same transaction: no cause can forget to. A payout is told once, and not
--- for each of its commissions. The id is the event's own, so that it sorts as that does.
+-- for each of its commissions. The id is the event's own with its sequence behind the time, so that two of one moment stand in
+-- their order.
 CREATE TRIGGER events_are_noticed AFTER INSERT ON events
 WHEN NEW.type IN ('commission.created', 'commission.approved', 'commission.rejected', 'commission.refunded', 'payout.paid',
   'participant.approved', 'participant.rejected', 'participant.suspended')
 BEGIN
   INSERT INTO notices
     (id, workspace_id, mode, partner_id, participant_id, kind, subject, amount_cents, currency, reason, mail_due_at, created_at)
-  SELECT 'ntc_' || substr(NEW.id, 5), NEW.workspace_id, NEW.mode, m.partner_id, m.id,
+  SELECT 'ntc_' || substr(NEW.id, 5, 10) || printf('%02d', min(NEW.sequence, 99)) || substr(NEW.id, 17), NEW.workspace_id, NEW.mode, m.partner_id, m.id,
     CASE NEW.type WHEN 'commission.created' THEN 'earned' WHEN 'commission.approved' THEN 'approved'
       WHEN 'commission.rejected' THEN 'rejected' WHEN 'commission.refunded' THEN 'reversed' WHEN 'payout.paid' THEN 'paid'
       WHEN 'participant.approved' THEN 'joined' WHEN 'participant.rejected' THEN 'declined' ELSE 'suspended' END,

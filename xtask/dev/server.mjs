@@ -94,6 +94,11 @@ function elsewhere() {
   return Object.fromEntries(names.map((name) => [name, process.env[name]]));
 }
 
+/** Where this server's pages are, for letters that no request causes; unknown while the system is still to choose a port. */
+function own() {
+  return args.port === "0" ? {} : { PUBLIC_URL: `http://127.0.0.1:${args.port}` };
+}
+
 /**
  * The way to receivers of webhooks on this machine, of which the Worker would not know otherwise. It exists here only: a binding
  * to a network cannot be written in wrangler.toml.
@@ -197,7 +202,15 @@ async function main() {
           modules: modules(),
           modulesRoot: path.join(root, "build", "worker"),
           serviceBindings: { ...fromConfig.serviceBindings, ...loopback(), [assets.binding]: "selgeo-assets" },
-          bindings: { ...fromConfig.bindings, ...secret, ...elsewhere(), SELGEO_DEV: "1", MOUNTS: "/_s", OPERATOR_EMAILS: "owner@demo.example" },
+          bindings: {
+            ...fromConfig.bindings,
+            ...secret,
+            ...elsewhere(),
+            ...own(),
+            SELGEO_DEV: "1",
+            MOUNTS: "/_s",
+            OPERATOR_EMAILS: "owner@demo.example",
+          },
         },
         assetsWorker(assets),
         ...externalWorkers,

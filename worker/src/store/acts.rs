@@ -93,9 +93,9 @@ pub fn rejections(scope: &Scope, commission_ids: &[&str]) -> Result<Statement, D
          AND a.subject IN (SELECT value FROM json_each(?)) ORDER BY a.id";
     Ok(Statement::new(COLUMNS)
         .push(which)
-    .bind(scope.workspace_id.as_str())
-    .bind(scope.mode)
-    .bind(super::to_json(&commission_ids)?))
+        .bind(scope.workspace_id.as_str())
+        .bind(scope.mode)
+        .bind(super::to_json(&commission_ids)?))
 }
 
 /// Reads an act.

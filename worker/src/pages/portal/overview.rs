@@ -8,6 +8,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use domain::mode::Mode;
 use domain::money::Currency;
+use domain::status::ParticipantStatus;
 
 use super::{Asked, Entry, Frame, enter, here, place_key};
 use crate::app::App;
@@ -31,6 +32,8 @@ struct Card {
     program: Option<Program>,
     sums: Vec<Line>,
     standing: Option<&'static str>,
+    /// They are in, or were.
+    has_links: bool,
 }
 
 struct Program {
@@ -76,9 +79,22 @@ fn card(place: &Place, sums: &[Sums]) -> Card {
             is_paused: !one.program_status.earns(),
             since: Moment::of(one.created_at),
         }),
-        sums: sums.iter().filter(own).map(|sums| line(sums, membership, place.scope.mode)).collect(),
+        sums: sums
+            .iter()
+            .filter(own)
+            .filter(|sums| !is_nothing(sums))
+            .map(|sums| line(sums, membership, place.scope.mode))
+            .collect(),
         standing: super::standing(place),
+        has_links: membership
+            .is_some_and(|one| matches!(one.status, ParticipantStatus::Approved | ParticipantStatus::Suspended)),
     }
+}
+
+/// Whether all of it came to nothing.
+fn is_nothing(sums: &Sums) -> bool {
+    let all = [sums.pending_cents, sums.due_cents, sums.disputed_cents, sums.drafted_cents, sums.paid_cents];
+    all.iter().all(|cents| *cents == 0)
 }
 
 fn line(sums: &Sums, membership: Option<&Membership>, mode: Mode) -> Line {

@@ -100,6 +100,7 @@ fn every_form_and_every_button_does_what_it_says() {
     let shop = Shop::new();
     let mut desk = Desk::new(&shop);
     set_up(&mut desk);
+    people(&mut desk);
     connect(&mut desk);
     sales(&mut desk);
     pay(&mut desk);
@@ -116,6 +117,26 @@ fn every_form_and_every_button_does_what_it_says() {
     assert_eq!(wiped.status, 200, "{}", wiped.raw);
     let acts = |of: &str| shop.world.db.count(&format!("SELECT count(DISTINCT kind) FROM acts WHERE person_id {of}"));
     assert_eq!((acts("IS NULL"), acts("IS NOT NULL")), (0, 9), "each kind of act, and each by the owner");
+}
+
+fn people(desk: &mut Desk<'_>) {
+    let program = desk.shop.program.program_id.clone();
+    let invite = format!("program_id={program}&email=new%40partner.test&name=New");
+    let shown = desk.sends("invites/new", "invites/new", &invite);
+    assert!(shown.raw.contains("/join/") && shown.raw.contains("invite="), "{}", shown.raw);
+    let id = desk.read("invites")["data"][0]["id"].as_str().unwrap().to_owned();
+    desk.goes(&format!("invites/{id}/delete"), "invites/delete", "");
+    assert_eq!(desk.read(&format!("invites/{id}"))["status"], "revoked");
+
+    let anna = Visitor::signed_in(&desk.shop.world, "anna@partner.test");
+    assert_eq!(anna.post("/partner/questions", "reference=T1&day=2026-05-31&text=Why%3F").status, 303);
+    let id = desk.read("questions")["data"][0]["id"].as_str().unwrap().to_owned();
+    desk.goes(&format!("questions/{id}/answer"), "questions/answer", "text=It+was+another%E2%80%99s.");
+    assert_eq!(desk.read(&format!("questions/{id}"))["answer"], "It was another\u{2019}s.");
+
+    let gone = desk.goes("partners/new", "partners/new", "name=Gone&email=gone%40partner.test");
+    desk.goes(&format!("partners/{gone}/erase"), "partners/erase", "");
+    assert!(!desk.read(&format!("partners/{gone}"))["email"].as_str().unwrap_or_default().contains("gone@"));
 }
 
 fn set_up(desk: &mut Desk<'_>) {
