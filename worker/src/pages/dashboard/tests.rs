@@ -9,6 +9,7 @@ use serde_json::json;
 use super::frame::GROUPS;
 use crate::testing::{Answer, OPERATOR_TOKEN, Program, Visitor, World};
 
+mod costs;
 mod forms;
 mod search;
 mod story;
