@@ -179,6 +179,12 @@ kinds! {
     Endpoint = "whe", EndpointId;
     /// What one endpoint is owed of one event.
     Delivery = "whd", DeliveryId;
+    /// An invite to join a program.
+    Invite = "inv", InviteId;
+    /// Something that a partner is told.
+    Notice = "ntc", NoticeId;
+    /// Something that a partner asks.
+    Question = "qst", QuestionId;
     /// Somebody who signs in.
     Person = "person", PersonId;
     /// A person's membership of a workspace.

@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod limit;
 pub mod mode;
 pub mod money;
+pub mod partner;
 pub mod payout;
 pub mod retention;
 pub mod reward;

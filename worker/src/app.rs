@@ -89,6 +89,8 @@ pub struct Config {
     pub mounts: Vec<String>,
     /// `cargo xtask dev` runs this.
     pub dev: bool,
+    /// `https://host` where the pages are, for letters that no request causes; without it they name no address.
+    pub public_url: Option<String>,
     /// Webhooks may go to this machine: there is a binding that leads there, which only the local server can have.
     pub loopback_webhooks: bool,
     /// Who sees the operator's page: addresses, lower case.
@@ -132,6 +134,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/fraud-alerts/{id}/dismiss", post(r::fraud_alerts::dismiss))
         .route("/hosts", post(r::hosts::create).get(r::hosts::list))
         .route("/hosts/{id}", delete(r::hosts::delete))
+        .route("/invites", post(r::invites::create).get(r::invites::list))
+        .route("/invites/{id}", get(r::invites::read).delete(r::invites::revoke))
         .route("/links", post(r::links::create).get(r::links::list))
         .route("/links/{id}", get(r::links::read).patch(r::links::change))
         .route("/links/{id}/{verb}", post(r::links::act))
@@ -142,6 +146,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/participants/{id}/{verb}", post(r::participants::act))
         .route("/partners", post(r::partners::create).get(r::partners::list))
         .route("/partners/{id}", get(r::partners::read).patch(r::partners::change))
+        .route("/partners/{id}/erase", post(r::partners::erase))
+        .route("/partners/{id}/payout-details", get(r::partners::payout_details))
         .route("/payouts", post(r::payouts::drafts::create).get(r::payouts::list))
         .route("/payouts/balances", get(r::payouts::balances))
         .route("/payouts/csv", get(r::payouts::csv::list))
@@ -153,6 +159,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/programs/{id}/{verb}", post(r::programs::act))
         .route("/promo-codes", post(r::promo_codes::create).get(r::promo_codes::list))
         .route("/promo-codes/{id}", get(r::promo_codes::read).patch(r::promo_codes::change))
+        .route("/questions", get(r::questions::list))
+        .route("/questions/{id}", get(r::questions::read))
+        .route("/questions/{id}/answer", post(r::questions::answer))
         .route("/refunds", get(r::refunds::list))
         .route("/refunds/{id}", get(r::refunds::read))
         .route("/refunds/{id}/match", post(r::refunds::match_by_hand))
@@ -205,10 +214,10 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/app", get(pages::here::app))
         .route("/app/", get(pages::here::app))
         .route("/app/operator", get(pages::operator::show))
+        .route("/join/{slug}", get(pages::join::ask).post(pages::join::send))
         .merge(pages::dashboard::router())
-        .route("/partner", get(pages::here::partner))
-        .route("/partner/", get(pages::here::partner))
         .nest("/api/v1", management)
+        .merge(pages::portal::router())
         .merge(demo)
         .fallback(pages::here::elsewhere)
         .with_state(app)
@@ -317,5 +326,7 @@ fn rendered(mut response: Response, call: &Call, is_page: bool) -> Response {
     answer
 }
 
+#[cfg(test)]
+mod matrix;
 #[cfg(test)]
 mod tests;

@@ -170,6 +170,7 @@ fn config(env: &Env) -> Config {
             .map(str::to_owned)
             .collect(),
         dev,
+        public_url: Some(text("PUBLIC_URL").trim().trim_end_matches('/').to_owned()).filter(|url| !url.is_empty()),
         loopback_webhooks: dev && env.service(LOOPBACK).is_ok(),
         operator_emails: text("OPERATOR_EMAILS").split(',').map(people::normal).filter(|one| !one.is_empty()).collect(),
     }

@@ -75,6 +75,14 @@ impl Fields {
         }
     }
 
+    /// A text of at most `chars_max` characters, of which none may be left: an empty one is kept as such.
+    pub fn text_or_empty(&mut self, name: &str, chars_max: usize) -> Option<String> {
+        match self.raw(name) {
+            Some(Json::String(text)) if text.is_empty() => Some(String::new()),
+            _ => self.text(name, chars_max),
+        }
+    }
+
     /// A text that must be there.
     pub fn required_text(&mut self, name: &str, chars_max: usize) -> String {
         if self.raw(name).is_none() {

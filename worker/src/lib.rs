@@ -13,6 +13,7 @@ pub mod fields;
 pub mod jobs;
 pub mod limiter;
 pub mod mail;
+pub mod partner_side;
 pub mod replay;
 pub mod secrets;
 pub mod shapes;

@@ -35,6 +35,11 @@ pub enum Bucket {
         /// The IPv4 address, or the /64 of an IPv6 address.
         address: String,
     },
+    /// Applications to programs, sent from one address.
+    JoinsFrom {
+        /// The IPv4 address, or the /64 of an IPv6 address.
+        address: String,
+    },
     /// Links to sign in by, sent to one e-mail address, whether anybody has it or not.
     SignInsTo {
         /// The keyed hash of the address.
@@ -51,6 +56,7 @@ impl Bucket {
             Self::Other { workspace_id, address } => format!("other:{workspace_id}:{address}"),
             Self::Signatures { connection_id } => format!("signatures:{connection_id}"),
             Self::SignInsFrom { address } => format!("sign-ins-from:{address}"),
+            Self::JoinsFrom { address } => format!("joins-from:{address}"),
             Self::SignInsTo { email_hash } => format!("sign-ins-to:{email_hash}"),
         }
     }

@@ -6,7 +6,9 @@ pub mod platform;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::ids::MailId;
+use domain::ids::{EndpointId, MailId, WorkspaceId};
+use domain::mode::Mode;
+use domain::status::DisabledReason;
 use domain::time::Instant;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -106,15 +108,82 @@ pub enum Waiting {
         /// Who invited them.
         by: String,
     },
+    /// An endpoint has disabled itself. Its workspace's owners are looked up when it is sent: it turns into one
+    /// [`Self::EndpointDisabledForOwner`] for each, so that no owner's letter waits for another's.
+    EndpointDisabled(Disabled),
+    /// The same, for one owner.
+    EndpointDisabledForOwner {
+        /// The owner's address, lower case.
+        email: String,
+        /// The workspace's name.
+        workspace: String,
+        /// What happened.
+        disabled: Disabled,
+    },
+    /// Somebody is invited to a program. Its address holds a token, which is why it waits sealed, and is forgotten once sent.
+    PartnerInvite {
+        /// The invite, which must still be open when it is sent.
+        id: String,
+        /// The address, lower case.
+        email: String,
+        /// Where they join.
+        url: String,
+    },
+    /// Somebody joined a program, or applied to it.
+    Joined {
+        /// The address, lower case.
+        email: String,
+        /// `https://host` where they are to sign in.
+        origin: String,
+        /// The program's name.
+        program: String,
+        /// The workspace's name.
+        workspace: String,
+        /// They are in already.
+        approved: bool,
+    },
+    /// What a partner is told. Where it goes, and whether they want it still, is looked at when it is sent.
+    Notices {
+        /// The partner.
+        partner_id: String,
+        /// Each in a sentence.
+        lines: Vec<String>,
+        /// How many more there are.
+        more: usize,
+    },
+}
+
+/// An endpoint that has disabled itself.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disabled {
+    /// Whose.
+    pub workspace_id: WorkspaceId,
+    /// In which mode.
+    pub mode: Mode,
+    /// Its id.
+    pub endpoint_id: EndpointId,
+    /// Where it was told, without what may be a secret.
+    pub url: String,
+    /// Why.
+    pub reason: DisabledReason,
+    /// When.
+    pub at: Instant,
+    /// `https://host` where it can be looked after, where that is known.
+    pub origin: Option<String>,
 }
 
 impl Waiting {
     /// Puts it into the outbox, with the batch that is its cause; and the message that makes it leave soon.
     pub fn post(&self, app: &App, now: Instant) -> Result<(Statement, Message), ApiError> {
         let id: MailId = app.fresh(now);
-        let text = serde_json::to_string(self).map_err(|error| ApiError::Internal(format!("a mail: {error}")))?;
-        let sealed = app.secrets.seal(&*app.random, &purpose(id.as_str()), text.as_bytes())?;
+        let sealed = self.seal(app, &id)?;
         Ok((mails::insert(&id, &sealed, now), Message::Mail { id: id.to_string() }))
+    }
+
+    /// Seals it as the outbox keeps it under that id.
+    pub fn seal(&self, app: &App, id: &MailId) -> Result<String, ApiError> {
+        let text = serde_json::to_string(self).map_err(|error| ApiError::Internal(format!("a mail: {error}")))?;
+        app.secrets.seal(&*app.random, &purpose(id.as_str()), text.as_bytes())
     }
 
     /// Reads what was sealed.
@@ -144,6 +213,80 @@ pub fn invitation_letter(to: &str, origin: &str, workspace: &str, by: &str) -> L
          {origin}/sign-in\n\nIf you did not expect this, you can ignore it.\n"
     );
     Letter { to: to.to_owned(), subject: format!("You are a member of {workspace} on Selgeo"), text }
+}
+
+/// The letter that tells an owner of an endpoint that has disabled itself.
+pub fn disabled_letter(to: &str, workspace: &str, disabled: &Disabled) -> Letter {
+    let (workspace, mode) = (one_line(workspace), disabled.mode);
+    let why = match disabled.reason {
+        DisabledReason::Gone => "It answered 410 Gone, by which a receiver says that it wants nothing more.",
+        DisabledReason::Failing => "Every attempt of the last five days has failed.",
+        DisabledReason::ByHand => "A person disabled it.",
+    };
+    let place =
+        disabled.origin.as_ref().map_or_else(String::new, |origin| format!(" Look after it here:\n\n{origin}/app"));
+    let text = format!(
+        "A webhook endpoint of the workspace \"{workspace}\" on Selgeo was disabled in {mode} mode, at {}:\n\n{}\n\n{why}\n\n\
+         Nothing is sent there any more. What it was still owed, and what happens from now on, is kept for 30 days as dead \
+         letters.\n\nOnce the receiver works, enable the endpoint ({}) and resend what it has missed.{place}\n",
+        disabled.at, disabled.url, disabled.endpoint_id
+    );
+    Letter { to: to.to_owned(), subject: format!("A webhook endpoint of {workspace} was disabled ({mode} mode)"), text }
+}
+
+/// The letter that invites somebody to a program.
+pub fn partner_invite_letter(to: &str, url: &str, program: &str, workspace: &str) -> Letter {
+    let (program, workspace) = (one_line(program), one_line(workspace));
+    let text = format!(
+        "{workspace} invites you to its partner program \"{program}\".\n\nRead what it offers, and join:\n\n{url}\n\nThe \
+         invitation is for this address, {to}, and ends in 30 days. If you do not want it, there is nothing to do.\n"
+    );
+    Letter { to: to.to_owned(), subject: format!("{workspace} invites you to {program}"), text }
+}
+
+/// The letter to somebody who joined a program or applied to it.
+pub fn joined_letter(to: &str, origin: &str, program: &str, workspace: &str, approved: bool) -> Letter {
+    let (program, workspace) = (one_line(program), one_line(workspace));
+    let (subject, what) = match approved {
+        true => (
+            format!("You are in: {program}"),
+            format!(
+                "You have joined the partner program \"{program}\" of {workspace}. Your links are in the partner portal."
+            ),
+        ),
+        false => (
+            format!("Your application to {program}"),
+            format!(
+                "Somebody applied to the partner program \"{program}\" of {workspace} with this address. {workspace} decides; \
+                 how it stands is in the partner portal."
+            ),
+        ),
+    };
+    let text = format!(
+        "{what}\n\nSign in with this address, {to}:\n\n{origin}/sign-in?next=%2Fpartner\n\nIf it was not you, you can ignore \
+         this letter.\n"
+    );
+    Letter { to: to.to_owned(), subject, text }
+}
+
+/// The letter that tells a partner what happened.
+pub fn notices_letter(to: &str, workspace: &str, lines: &[String], more: usize, origin: Option<&str>) -> Letter {
+    let workspace = one_line(workspace);
+    let mut text = format!("News from {workspace}:\n\n");
+    for line in lines {
+        text.push_str(&format!("- {}\n", line.replace(['\r', '\n'], " ")));
+    }
+    if more > 0 {
+        text.push_str(&format!("- and {more} more\n"));
+    }
+    text.push_str(&match origin {
+        Some(origin) => format!("\nAll of it is in the partner portal:\n\n{origin}/partner/notices\n"),
+        None => "\nAll of it is in the partner portal.\n".to_owned(),
+    });
+    text.push_str("\nWhat is mailed to you is a setting there.\n");
+    let count = lines.len() + more;
+    let subject = if count == 1 { format!("News from {workspace}") } else { format!("{count} news from {workspace}") };
+    Letter { to: to.to_owned(), subject, text }
 }
 
 /// What somebody else wrote, as it may stand in a header: one line, not too long, and nothing that turns the text around.
@@ -176,6 +319,48 @@ mod tests {
         check(
             Waiting::Invitation { email, origin, workspace: "Shop".to_owned(), by: "Ann".to_owned() },
             r#"{"kind":"invitation","email":"a@b.test","origin":"https://s.test","workspace":"Shop","by":"Ann"}"#,
+        );
+        let (random, now) = ([7; 10], Instant::from_seconds(1_800_000_000));
+        let disabled = Disabled {
+            workspace_id: WorkspaceId::make(now, random),
+            mode: Mode::Live,
+            endpoint_id: EndpointId::make(now, random),
+            url: "https://h.test/in".to_owned(),
+            reason: DisabledReason::Failing,
+            at: now,
+            origin: Some("https://s.test".to_owned()),
+        };
+        let fields = r#""workspace_id":"ws_01mcc5rm000w3ge1r70w3ge1r7","mode":"live","endpoint_id":"whe_01mcc5rm000w3ge1r70w3ge1r7","url":"https://h.test/in","reason":"failing","at":1800000000000,"origin":"https://s.test""#;
+        check(Waiting::EndpointDisabled(disabled.clone()), &format!(r#"{{"kind":"endpoint_disabled",{fields}}}"#));
+        let (email, workspace) = ("a@b.test".to_owned(), "Shop".to_owned());
+        check(
+            Waiting::EndpointDisabledForOwner { email, workspace, disabled },
+            &format!(
+                r#"{{"kind":"endpoint_disabled_for_owner","email":"a@b.test","workspace":"Shop","disabled":{{{fields}}}}}"#
+            ),
+        );
+        let text = str::to_owned;
+        check(
+            Waiting::PartnerInvite {
+                id: text("inv_1"),
+                email: text("a@b.test"),
+                url: text("https://s.test/join/x?invite=t"),
+            },
+            r#"{"kind":"partner_invite","id":"inv_1","email":"a@b.test","url":"https://s.test/join/x?invite=t"}"#,
+        );
+        check(
+            Waiting::Joined {
+                email: text("a@b.test"),
+                origin: text("https://s.test"),
+                program: text("Friends"),
+                workspace: text("Shop"),
+                approved: true,
+            },
+            r#"{"kind":"joined","email":"a@b.test","origin":"https://s.test","program":"Friends","workspace":"Shop","approved":true}"#,
+        );
+        check(
+            Waiting::Notices { partner_id: text("part_1"), lines: vec![text("Paid.")], more: 2 },
+            r#"{"kind":"notices","partner_id":"part_1","lines":["Paid."],"more":2}"#,
         );
     }
 }

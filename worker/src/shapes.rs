@@ -248,6 +248,8 @@ pub fn program(program: &Program, versions: &[RewardVersion], mode: Mode) -> Jso
         "fraud": program.fraud,
         "reverse_pending_on_end": program.reverse_pending_on_end,
         "minimum_payout_cents": program.minimum_payout_cents,
+        "terms": program.terms,
+        "applications": program.applications.as_str(),
         "rewards": newest.map(reward).collect::<Vec<_>>(),
         "created_at": program.created_at.to_string(),
     })
@@ -257,6 +259,7 @@ pub fn program(program: &Program, versions: &[RewardVersion], mode: Mode) -> Jso
 pub fn partner(partner: &Partner, mode: Mode) -> Json {
     json!({
         "id": partner.id, "mode": mode, "name": partner.name, "email": partner.email,
+        "erased_at": partner.erased_at.map(|at| at.to_string()),
         "created_at": partner.created_at.to_string(),
     })
 }

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod mail;
+mod notices;
 mod stripe_event;
 mod stripe_lookup;
 
@@ -28,6 +29,8 @@ const BODIES_KEPT_DAYS: i64 = 90;
 const SWEEP_LOOKUPS_MAX: i64 = 50;
 /// Look-ups and mails that are under way at once: of the six connections that the platform allows, one is left for others.
 const LOOKUPS_AT_ONCE: usize = 5;
+/// Partners to whom one sweep writes of what happened. A round trip or two for each.
+const SWEEP_LETTERS_MAX: i64 = 50;
 /// Deliveries that one sweep purges: well over a million a day.
 const SWEEP_DELIVERIES_MAX: i64 = 1_000;
 /// Clicks that one sweep purges: well over a million a day. And the workspaces that it looks at for them.
@@ -233,13 +236,22 @@ async fn write_clicks(app: &App, records: &[ClickRecord]) -> bool {
 /// that are owed something by then (`store::webhooks::due_endpoints`), which is what makes webhooks certain.
 pub async fn sweep(app: &App) -> Result<Vec<Message>, DbError> {
     let now: Instant = app.clock.now();
-    let messages = overlooked(app, now).await?;
+    let mut messages = overlooked(app, now).await?;
     let mut failed = Vec::new();
     // What was found goes on all the same: one commission that cannot be approved holds up no sale.
     if let Err(error) = approvals::approve_due(app, now, SWEEP_ROWS_MAX).await {
         crate::log(&format!("approvals: {error}"));
         failed.push("approvals".to_owned());
     }
+    let letters = match notices::write_letters(app, now, SWEEP_LETTERS_MAX).await {
+        Ok(letters) => letters,
+        Err(error) => {
+            crate::log(&format!("notices: {}", error.log_detail().unwrap_or("refused")));
+            failed.push("notices".to_owned());
+            Vec::new()
+        }
+    };
+    messages.extend(letters);
     for (what, statements) in purges(now) {
         if let Err(error) = app.db.batch(statements).await {
             crate::log(&format!("purge of {what}: {error}"));

@@ -6,7 +6,6 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use domain::ids::WorkspaceId;
 use http::StatusCode;
 
 use super::{Problem, private, sign_in};
@@ -14,7 +13,7 @@ use crate::app::App;
 use crate::auth::people::{self, Person};
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::store::accounts::{Membership, Partnership};
+use crate::store::accounts::Membership;
 
 #[derive(Template)]
 #[template(path = "here/app.html")]
@@ -23,21 +22,6 @@ struct Workspaces<'a> {
     memberships: &'a [Membership],
     is_partner: bool,
     is_operator: bool,
-}
-
-#[derive(Template)]
-#[template(path = "here/partner.html")]
-struct Partnerships<'a> {
-    person: &'a Person,
-    places: Vec<Place>,
-}
-
-/// One workspace where somebody is a partner, in one mode or both.
-struct Place {
-    workspace_id: WorkspaceId,
-    workspace_name: String,
-    name: String,
-    modes: Vec<&'static str>,
 }
 
 /// `GET /app`.
@@ -81,38 +65,6 @@ pub async fn elsewhere(
     nothing_there(&person, if is_merchants { "/app" } else { "/partner" })
 }
 
-/// `GET /partner`: every partnership of one address.
-pub async fn partner(
-    State(app): State<Arc<App>>,
-    Extension(call): Extension<Call>,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let Some(person) = people::session(&app, &call, request.headers()).await? else {
-        return sign_in::first(request.method(), request.uri());
-    };
-    let partnerships = person.partnerships(&app).await?;
-    if partnerships.is_empty() {
-        return no_partner(&person);
-    }
-    private(StatusCode::OK, &Partnerships { person: &person, places: places(partnerships) })
-}
-
-fn places(partnerships: Vec<Partnership>) -> Vec<Place> {
-    let mut places: Vec<Place> = Vec::new();
-    for one in partnerships {
-        match places.iter_mut().find(|place| place.workspace_id == one.workspace_id) {
-            Some(place) => place.modes.push(one.mode.as_str()),
-            None => places.push(Place {
-                workspace_id: one.workspace_id,
-                workspace_name: one.workspace_name,
-                name: one.name,
-                modes: vec![one.mode.as_str()],
-            }),
-        }
-    }
-    places
-}
-
 /// 403 for who is a member of no workspace.
 pub fn no_member(person: &Person) -> Result<Response, ApiError> {
     let problem = Problem {
@@ -124,7 +76,8 @@ pub fn no_member(person: &Person) -> Result<Response, ApiError> {
     private(StatusCode::FORBIDDEN, &problem)
 }
 
-fn no_partner(person: &Person) -> Result<Response, ApiError> {
+/// 403 for who is a partner nowhere.
+pub fn no_partner(person: &Person) -> Result<Response, ApiError> {
     let problem = Problem {
         title: "No partner has this address",
         text: "You are signed in, but no program knows your address as a partner\u{2019}s. Ask whoever runs it which one they have.",

@@ -15,10 +15,12 @@ pub mod dashboard;
 pub mod demo;
 pub mod dev;
 pub mod here;
+pub mod join;
 pub mod operator;
+pub mod portal;
 pub mod sign_in;
 
-mod text;
+pub mod text;
 
 /// Of the pages that people sign in for: our own files, and nothing inline.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \

@@ -44,7 +44,7 @@ pub async fn create(
         fields.error("landing_url", "is required");
     }
     let landing = landing(&mut fields);
-    let name = fields.text("name", 100).unwrap_or_default();
+    let name = fields.text("name", NAME_CHARS_MAX).unwrap_or_default();
     fields.finish()?;
     let Some(participant_id) = participant_id else {
         return Err(ApiError::field("participant_id", "is required"));
@@ -68,21 +68,38 @@ pub async fn create(
     }
 }
 
+/// Where a link leads, at most.
+pub const LANDING_CHARS_MAX: usize = 2_048;
+/// What its owner calls it, at most.
+pub const NAME_CHARS_MAX: usize = 100;
+
 /// Where the link is to lead, where that is given: an `http` or `https` URL.
 fn landing(fields: &mut Fields) -> Option<(String, url::Url)> {
-    let text = fields.text("landing_url", 2_048)?;
-    let url = url::Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let text = fields.text("landing_url", LANDING_CHARS_MAX)?;
+    let url = landing_url(&text);
     if url.is_none() {
         fields.error("landing_url", "must be an http or https URL");
     }
     Some((text, url?))
 }
 
+/// The URL, if a link may lead to one of its kind.
+pub fn landing_url(text: &str) -> Option<url::Url> {
+    url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))
+}
+
+/// Whether a URL is on a registered host, and which host it is on.
+pub async fn is_registered(app: &App, scope: &Scope, url: &url::Url) -> Result<(bool, String), ApiError> {
+    let host = host_of(url).unwrap_or_default();
+    let is_registered = !app.db.rows(table::host_exists(scope, &host)).await?.is_empty();
+    Ok((is_registered, host))
+}
+
 /// The URL as it was given, if it is on a registered host.
 async fn registered(app: &App, scope: &Scope, landing: Option<(String, url::Url)>) -> Result<Option<String>, ApiError> {
     let Some((text, url)) = landing else { return Ok(None) };
-    let host = host_of(&url).unwrap_or_default();
-    if app.db.rows(table::host_exists(scope, &host)).await?.is_empty() {
+    let (is_registered, host) = is_registered(app, scope, &url).await?;
+    if !is_registered {
         let message = format!("{host} is not a registered host of this workspace and mode; register it under hosts");
         return Err(ApiError::field("landing_url", message));
     }
@@ -97,7 +114,7 @@ pub async fn change(
     request: Request,
 ) -> Result<Response, ApiError> {
     let (scope, mut fields) = management::enter_with_body(&app, &call, request).await?;
-    let name = fields.text("name", 100);
+    let name = fields.text("name", NAME_CHARS_MAX);
     let landing = landing(&mut fields);
     fields.finish()?;
     let landing_url = registered(&app, &scope, landing).await?;
@@ -106,7 +123,7 @@ pub async fn change(
 }
 
 /// Ten characters that are easily read aloud: 32^10 of them, so that a guess finds nothing.
-fn made_up(app: &App) -> String {
+pub fn made_up(app: &App) -> String {
     const ALPHABET: &[u8; 32] = b"23456789abcdefghijkmnpqrstuvwxyz";
     let mut random = [0; 10];
     app.random.fill(&mut random);

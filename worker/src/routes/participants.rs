@@ -6,8 +6,10 @@ use axum::Extension;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use domain::ids::{self, PartnerId, ProgramId};
+use domain::mode::Mode;
 use domain::status::{ParticipantAct, ParticipantStatus};
 use http::StatusCode;
+use serde_json::{Value as Json, json};
 
 use super::listing::{self, Query};
 use super::management;
@@ -45,6 +47,7 @@ pub async fn create(
         program_id,
         partner_id,
         status: status.unwrap_or(ParticipantStatus::Pending),
+        application: None,
         created_at: call.now,
     };
     let (program, partner) = (participant.program_id.as_str(), participant.partner_id.as_str());
@@ -52,21 +55,38 @@ pub async fn create(
     if found.iter().any(Vec::is_empty) {
         return Err(ApiError::NotFound("program or partner"));
     }
+    for row in found.iter().skip(1).flatten() {
+        super::partners::must_not_be_erased(&table::decode(row)?)?;
+    }
     let mut batch = vec![
-        table::insert_participant(&scope, &participant),
+        table::insert_participant(&scope, &participant)?,
         event(&app, &call, &scope, "participant.created", &participant)?,
     ];
     if participant.status == ParticipantStatus::Approved {
         batch.push(event(&app, &call, &scope, "participant.approved", &participant)?);
     }
     match app.db.batch(batch).await {
-        Ok(_) => Ok(call::json(StatusCode::CREATED, &shapes::participant(&participant, scope.mode))),
+        Ok(_) => Ok(call::json(StatusCode::CREATED, &shown(&participant, scope.mode))),
         Err(DbError::Constraint(_)) => Err(ApiError::Conflict("This partner is in this program already.".to_owned())),
         Err(error) => Err(error.into()),
     }
 }
 
-fn event(
+/// A participant with what they said when they joined. Events do not tell that: they are for good, and it can be erased.
+fn shown(participant: &Participant, mode: Mode) -> Json {
+    let mut shown = shapes::participant(participant, mode);
+    shown["application"] = match &participant.application {
+        None => Json::Null,
+        Some(said) => json!({
+            "name": said.name, "promotion": said.promotion, "invited": said.invited, "terms_sha256": said.terms_sha256,
+            "at": said.at.to_string(),
+        }),
+    };
+    shown
+}
+
+/// What happened to a participant, for the outbox.
+pub fn event(
     app: &App,
     call: &Call,
     scope: &Scope,
@@ -94,7 +114,7 @@ pub async fn list(
     let page = query.page::<ids::Participant>();
     query.finish()?;
     let rows = table::list_participants(&scope, &filter, &page);
-    listing::page(&app, rows, &page, |row| Ok(shapes::participant(&table::decode_participant(row)?, scope.mode))).await
+    listing::page(&app, rows, &page, |row| Ok(shown(&table::decode_participant(row)?, scope.mode))).await
 }
 
 async fn one(app: &App, scope: &Scope, id: &str) -> Result<Participant, ApiError> {
@@ -110,7 +130,7 @@ pub async fn read(
 ) -> Result<Response, ApiError> {
     let scope = management::enter(&app, &call, request.headers()).await?;
     let participant = one(&app, &scope, &id).await?;
-    Ok(call::json(StatusCode::OK, &shapes::participant(&participant, scope.mode)))
+    Ok(call::json(StatusCode::OK, &shown(&participant, scope.mode)))
 }
 
 /// `POST …/{id}/{verb}`: `approve`, `reject`, `suspend`.
@@ -128,6 +148,10 @@ pub async fn act(
         _ => return Err(ApiError::NotFound("action")),
     };
     let mut participant = one(&app, &scope, &id).await?;
+    if act == ParticipantAct::Approve {
+        let of = table::by_id(&scope, participant.partner_id.as_str());
+        super::partners::must_not_be_erased(&listing::one(&app, of, table::decode, "partner").await?)?;
+    }
     let from = participant.status;
     let Some(to) = from.after(act) else {
         return Err(ApiError::Conflict(format!("A participant who is {} cannot be changed so.", from.as_str())));
@@ -135,7 +159,7 @@ pub async fn act(
     participant.status = to;
     let moved = table::move_participant(&scope, &id, from, to);
     match app.db.batch(vec![moved, event(&app, &call, &scope, kind, &participant)?]).await {
-        Ok(_) => Ok(call::json(StatusCode::OK, &shapes::participant(&participant, scope.mode))),
+        Ok(_) => Ok(call::json(StatusCode::OK, &shown(&participant, scope.mode))),
         Err(DbError::Constraint(_)) => {
             Err(ApiError::Conflict("The participant was changed at the same time; look again.".to_owned()))
         }

@@ -5,15 +5,19 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
+use domain::account::Permission;
 use domain::ids;
 use http::StatusCode;
+use serde_json::json;
 
 use super::listing::{self, Query};
-use super::management;
+use super::management::{self, Actor};
 use crate::app::App;
+use crate::auth::people;
 use crate::call::{self, Call};
 use crate::error::ApiError;
 use crate::fields::Fields;
+use crate::partner_side::{erasure, payee};
 use crate::shapes;
 use crate::store::partners::{self as table, Partner};
 use crate::store::{DbError, Scope};
@@ -33,7 +37,7 @@ pub async fn create(
     let (name, email) = given(&mut fields);
     fields.finish()?;
     let (name, email) = (name.unwrap_or_default(), email.unwrap_or_default());
-    let partner = Partner { id: app.fresh(call.now), name, email, created_at: call.now };
+    let partner = Partner { id: app.fresh(call.now), name, email, erased_at: None, created_at: call.now };
     match app.db.batch(vec![table::insert(&scope, &partner)]).await {
         Ok(_) => Ok(call::json(StatusCode::CREATED, &shapes::partner(&partner, scope.mode))),
         Err(error) => Err(refused(error)),
@@ -69,6 +73,47 @@ pub async fn change(
     fields.finish()?;
     let changed = table::change(&scope, &id, name.as_ref(), email.as_ref());
     app.db.batch(vec![changed]).await.map_err(refused)?;
+    let partner = listing::one(&app, table::by_id(&scope, &id), table::decode, "partner").await?;
+    must_not_be_erased(&partner)?;
+    Ok(call::json(StatusCode::OK, &shapes::partner(&partner, scope.mode)))
+}
+
+/// Of somebody who is erased nothing is changed any more.
+pub fn must_not_be_erased(partner: &Partner) -> Result<(), ApiError> {
+    match partner.erased_at {
+        None => Ok(()),
+        Some(_) => Err(ApiError::Conflict("This partner is erased.".to_owned())),
+    }
+}
+
+/// `GET …/{id}/payout-details`: where the partner wants to be paid, and their tax id, as they said it. Not for viewers.
+pub async fn payout_details(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (actor, scope) = management::enter_as(&app, &call, request.headers()).await?;
+    if let Actor::Member { membership, .. } = &actor {
+        people::allow(membership.role, Permission::Change)?;
+    }
+    let payee = payee::read(&app, &scope, &id).await?.ok_or(ApiError::NotFound("partner"))?;
+    let shown = json!({
+        "partner_id": id, "mode": scope.mode, "method": payee.way.as_ref().map(|way| &way.method),
+        "details": payee.way.as_ref().map(|way| &way.details), "tax_id": payee.tax_id,
+    });
+    Ok(call::json(StatusCode::OK, &shown))
+}
+
+/// `POST …/{id}/erase`: who they were is replaced by placeholders, for good. What they earned stays.
+pub async fn erase(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let scope = management::enter(&app, &call, request.headers()).await?;
+    erasure::one(&app, &call, &scope, &id).await?;
     answer_one(&app, &scope, &id).await
 }
 

@@ -8,6 +8,7 @@ use axum::response::Response;
 use domain::attribution::{WINDOW_DAYS_DEFAULT, WINDOW_DAYS_MAX};
 use domain::fraud::{self, Policy, Rule};
 use domain::ids::{self, ProgramId};
+use domain::partner::{Applications, TERMS_CHARS_MAX};
 use domain::reward::RewardVersion;
 use domain::status::{AttributionModel, ProgramStatus};
 use http::StatusCode;
@@ -51,6 +52,8 @@ pub async fn create(
         fraud: settings.fraud.unwrap_or_default(),
         reverse_pending_on_end: settings.reverse_pending_on_end.unwrap_or(false),
         minimum_payout_cents: settings.minimum_payout_cents.unwrap_or(0),
+        terms: settings.terms.unwrap_or_default(),
+        applications: settings.applications.unwrap_or(Applications::Open),
         created_at: call.now,
         id,
     };
@@ -82,6 +85,8 @@ pub fn settings(fields: &mut Fields) -> Change {
         fraud: fraud_policy(fields),
         reverse_pending_on_end: fields.boolean("reverse_pending_on_end"),
         minimum_payout_cents: fields.amount("minimum_payout_cents"),
+        terms: fields.text_or_empty("terms", TERMS_CHARS_MAX),
+        applications: fields.word("applications", Applications::WORDS, Applications::parse),
     }
 }
 

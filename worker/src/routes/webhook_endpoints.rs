@@ -62,6 +62,7 @@ pub async fn create(
         disabled_reason: None,
         previous: None,
         failing_since: None,
+        origin: Some(call.origin.clone()),
         created_at: call.now,
     };
     let added = app.db.batch(vec![table::insert(&endpoint)?]).await?;

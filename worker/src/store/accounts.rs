@@ -124,6 +124,21 @@ pub fn decode_member(row: &Row) -> Result<Member, DbError> {
     })
 }
 
+/// Addresses of a workspace's owners, with the workspace's name; those who have been it longest first.
+pub fn owners(workspace: &WorkspaceId, limit: i64) -> Statement {
+    Statement::new(
+        "SELECT p.email_hash, p.email, w.name AS workspace_name FROM members m JOIN people p ON p.id = m.person_id \
+         JOIN workspaces w ON w.id = m.workspace_id WHERE m.workspace_id = ? AND m.role = 'owner' ORDER BY m.id LIMIT ?",
+    )
+    .bind(workspace.as_str())
+    .bind(limit)
+}
+
+/// Reads a row of [`owners`]: the address, and the workspace's name.
+pub fn decode_owner(row: &Row) -> Result<(Address, String), DbError> {
+    Ok((decode_address(row)?, row.text("workspace_name")?))
+}
+
 /// Only where another owner stays.
 const AN_OWNER_STAYS: &str = " AND (role <> 'owner' OR EXISTS (SELECT 1 FROM members o WHERE o.workspace_id = members.workspace_id \
      AND o.role = 'owner' AND o.id <> members.id)) RETURNING id";
@@ -165,7 +180,7 @@ pub struct Standing {
 pub fn standing(email_hash: &str, email: &str, now: Instant) -> Statement {
     Statement::new(
         "SELECT EXISTS (SELECT 1 FROM people p JOIN members m ON m.person_id = p.id WHERE p.email_hash = ?) \
-         OR EXISTS (SELECT 1 FROM partners WHERE email = ?) AS known, (SELECT count(*) FROM sign_in_links \
+         OR EXISTS (SELECT 1 FROM partners WHERE email = ? AND erased_at IS NULL) AS known, (SELECT count(*) FROM sign_in_links \
          WHERE email_hash = ? AND session_digest IS NULL AND expires_at > ? AND expires_at <= ?) AS open_links",
     )
     .bind(email_hash)
@@ -200,7 +215,7 @@ pub struct Partnership {
 pub fn partnerships(email: &str) -> Statement {
     Statement::new(
         "SELECT p.id, p.name, p.workspace_id, w.name AS workspace_name, p.mode FROM partners p \
-         JOIN workspaces w ON w.id = p.workspace_id WHERE p.email = ? ORDER BY p.id LIMIT 200",
+         JOIN workspaces w ON w.id = p.workspace_id WHERE p.email = ? AND p.erased_at IS NULL ORDER BY p.id LIMIT 200",
     )
     .bind(email)
 }

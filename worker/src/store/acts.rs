@@ -68,6 +68,17 @@ pub fn of_conversion(scope: &Scope, conversion_id: &str) -> Statement {
     .bind(conversion_id)
 }
 
+/// Rejections of these commissions, oldest first: the last one of each says why it is rejected.
+pub fn rejections(scope: &Scope, commission_ids: &[&str]) -> Result<Statement, DbError> {
+    Ok(Statement::new(
+        "SELECT id, kind, subject, reason, detail, request_id, created_at FROM acts WHERE workspace_id = ? AND mode = ? \
+         AND kind = 'commission.reject' AND subject IN (SELECT value FROM json_each(?)) ORDER BY id",
+    )
+    .bind(scope.workspace_id.as_str())
+    .bind(scope.mode)
+    .bind(super::to_json(&commission_ids)?))
+}
+
 /// Reads an act.
 pub fn decode(row: &Row) -> Result<Listed, DbError> {
     Ok(Listed {

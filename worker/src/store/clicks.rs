@@ -183,6 +183,18 @@ pub fn by_id(scope: &Scope, click_id: &str) -> Statement {
     .bind(click_id)
 }
 
+/// The click that a conversion is credited by, if its record is still there.
+pub fn of_conversion(scope: &Scope, conversion_id: &str) -> Statement {
+    Statement::new(
+        "SELECT c.*, l.id AS link_id, l.participant_id FROM conversions v JOIN clicks c ON c.click_id = v.attributed_click_id \
+         LEFT JOIN links l ON l.number = c.link_number WHERE v.workspace_id = ?1 AND v.mode = ?2 AND v.id = ?3 \
+         AND c.workspace_id = ?1 AND c.mode = ?2",
+    )
+    .bind(scope.workspace_id.as_str())
+    .bind(scope.mode)
+    .bind(conversion_id)
+}
+
 /// Reads a click.
 pub fn decode(row: &Row) -> Result<Click, DbError> {
     Ok(Click {

@@ -30,11 +30,16 @@ pub struct Link {
 
 /// A new link, if the participant is of this workspace and mode; otherwise nothing.
 pub fn insert(scope: &Scope, link: &Link) -> Statement {
+    insert_where(scope, link, " RETURNING id")
+}
+
+fn insert_where(scope: &Scope, link: &Link, rest: &'static str) -> Statement {
     Statement::new(
         "INSERT INTO links (id, workspace_id, mode, participant_id, ref, slug, landing_url, name, status, created_at) \
          SELECT ?, workspace_id, mode, id, ?, ?, ?, ?, ?, ? FROM participants WHERE workspace_id = ? AND mode = ? \
-         AND id = ? RETURNING id",
+         AND id = ?",
     )
+    .push(rest)
     .bind(link.id.as_str())
     .bind(&link.link_ref)
     .bind(&link.slug)
@@ -45,6 +50,18 @@ pub fn insert(scope: &Scope, link: &Link) -> Statement {
     .bind(scope.workspace_id.as_str())
     .bind(scope.mode)
     .bind(link.participant_id.as_str())
+}
+
+/// A new link that a participant makes by themselves: only while they are approved, and no more than so many that are not
+/// archived. Gives its id.
+pub fn insert_own(scope: &Scope, link: &Link, max: i64) -> Statement {
+    insert_where(
+        scope,
+        link,
+        " AND status = 'approved' AND (SELECT count(*) FROM links l WHERE l.workspace_id = participants.workspace_id \
+         AND l.mode = participants.mode AND l.participant_id = participants.id AND l.status <> 'archived') < ? RETURNING id",
+    )
+    .bind(max)
 }
 
 const COLUMNS: &str = "SELECT id, participant_id, ref, slug, landing_url, name, status, created_at FROM links ";

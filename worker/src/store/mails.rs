@@ -1,6 +1,6 @@
 //! `mails`, the outbox of mail; and `dev_mailbox`, where a local server's mail ends.
 
-use domain::ids::{Id, MailId};
+use domain::ids::{EndpointId, Id, MailId};
 use domain::time::Instant;
 
 use super::{DbError, Row, Statement};
@@ -13,6 +13,30 @@ pub fn insert(id: &MailId, content: &str, now: Instant) -> Statement {
         .bind(content)
         .bind(now)
         .bind(now)
+}
+
+/// The mail that tells of an endpoint's disabling, if it is the one that was noted: so it follows `webhooks::disable` in a batch.
+pub fn insert_of_disabling(id: &MailId, content: &str, endpoint: &EndpointId, now: Instant) -> Statement {
+    Statement::new(
+        "INSERT INTO mails (id, content, next_attempt_at, created_at) SELECT ?1, ?2, ?3, ?3 FROM webhook_endpoints \
+         WHERE id = ?4 AND disabled_mail_id = ?1",
+    )
+    .bind(id.as_str())
+    .bind(content)
+    .bind(now)
+    .bind(endpoint.as_str())
+}
+
+/// A mail that another one turns into, while that one waits: the batch that is through with it ends it.
+pub fn insert_of_mail(id: &MailId, content: &str, other: &str, now: Instant) -> Statement {
+    Statement::new(
+        "INSERT INTO mails (id, content, next_attempt_at, created_at) SELECT ?1, ?2, ?3, ?3 FROM mails \
+         WHERE id = ?4 AND next_attempt_at IS NOT NULL",
+    )
+    .bind(id.as_str())
+    .bind(content)
+    .bind(now)
+    .bind(other)
 }
 
 /// Mails whose time has come.

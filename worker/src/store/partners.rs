@@ -6,6 +6,7 @@ use domain::attribution::Standing;
 use domain::ids::{Id, ParticipantId, PartnerId, ProgramId};
 use domain::status::{ParticipantStatus, ProgramStatus};
 use domain::time::Instant;
+use serde::{Deserialize, Serialize};
 
 use super::page::Page;
 use super::{DbError, Row, Scope, Statement};
@@ -19,6 +20,8 @@ pub struct Partner {
     pub name: String,
     /// The person's e-mail address.
     pub email: String,
+    /// Who they were is gone, and these are placeholders.
+    pub erased_at: Option<Instant>,
     /// When it was made.
     pub created_at: Instant,
 }
@@ -34,7 +37,7 @@ pub fn insert(scope: &Scope, partner: &Partner) -> Statement {
         .bind(partner.created_at)
 }
 
-const PARTNER: &str = "SELECT id, name, email, created_at FROM partners ";
+const PARTNER: &str = "SELECT id, name, email, erased_at, created_at FROM partners ";
 
 /// One partner.
 pub fn by_id(scope: &Scope, id: &str) -> Statement {
@@ -46,12 +49,18 @@ pub fn list(scope: &Scope, page: &Page) -> Statement {
     page.bound(scope.bound(Statement::new(PARTNER)))
 }
 
-/// Changes what is given of a partner. Each is written alone, so that of two changes at once neither undoes the other.
+/// The partner with this address.
+pub fn by_email(scope: &Scope, email: &str) -> Statement {
+    scope.bound(Statement::new(PARTNER)).push(" AND email = ?").bind(email)
+}
+
+/// Changes what is given of a partner who is not erased. Each is written alone, so that of two changes at once neither undoes
+/// the other.
 pub fn change(scope: &Scope, id: &str, name: Option<&String>, email: Option<&String>) -> Statement {
     let update = Statement::new("UPDATE partners SET name = COALESCE(?, name), email = COALESCE(?, email) ")
         .bind(name)
         .bind(email);
-    scope.bound(update).push(" AND id = ?").bind(id)
+    scope.bound(update).push(" AND erased_at IS NULL AND id = ?").bind(id)
 }
 
 /// Reads a partner.
@@ -60,8 +69,24 @@ pub fn decode(row: &Row) -> Result<Partner, DbError> {
         id: row.parsed("id", Id::parse, "a partner id")?,
         name: row.text("name")?,
         email: row.text("email")?,
+        erased_at: row.instant_opt("erased_at")?,
         created_at: row.instant("created_at")?,
     })
+}
+
+/// What somebody said when they joined a program by its page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Application {
+    /// What they call themselves.
+    pub name: String,
+    /// Their site, and how they promote; may be empty.
+    pub promotion: String,
+    /// They came by an invite.
+    pub invited: bool,
+    /// SHA-256 of the terms that they accepted.
+    pub terms_sha256: String,
+    /// When.
+    pub at: Instant,
 }
 
 /// A partner's membership of a program.
@@ -75,15 +100,17 @@ pub struct Participant {
     pub partner_id: PartnerId,
     /// Its status.
     pub status: ParticipantStatus,
+    /// What they said when they joined by the page.
+    pub application: Option<Application>,
     /// When it was made.
     pub created_at: Instant,
 }
 
 /// A new participant.
-pub fn insert_participant(scope: &Scope, participant: &Participant) -> Statement {
-    Statement::new(
-        "INSERT INTO participants (id, workspace_id, mode, program_id, partner_id, status, created_at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
+pub fn insert_participant(scope: &Scope, participant: &Participant) -> Result<Statement, DbError> {
+    Ok(Statement::new(
+        "INSERT INTO participants (id, workspace_id, mode, program_id, partner_id, status, application, created_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(participant.id.as_str())
     .bind(scope.workspace_id.as_str())
@@ -91,14 +118,32 @@ pub fn insert_participant(scope: &Scope, participant: &Participant) -> Statement
     .bind(participant.program_id.as_str())
     .bind(participant.partner_id.as_str())
     .bind(participant.status.as_str())
-    .bind(participant.created_at)
+    .bind(participant.application.as_ref().map(super::to_json).transpose()?)
+    .bind(participant.created_at))
 }
 
-const PARTICIPANT: &str = "SELECT id, program_id, partner_id, status, created_at FROM participants ";
+const PARTICIPANT: &str = "SELECT id, program_id, partner_id, status, application, created_at FROM participants ";
 
 /// One participant.
 pub fn participant_by_id(scope: &Scope, id: &str) -> Statement {
     scope.bound(Statement::new(PARTICIPANT)).push(" AND id = ?").bind(id)
+}
+
+/// What the partner of this address is in a program.
+pub fn participant_by_email(scope: &Scope, program_id: &ProgramId, email: &str) -> Statement {
+    scope
+        .bound(Statement::new(PARTICIPANT))
+        .push(" AND program_id = ? AND partner_id = (SELECT id FROM partners WHERE workspace_id = ? AND mode = ? AND email = ?)")
+        .bind(program_id.as_str())
+        .bind(scope.workspace_id.as_str())
+        .bind(scope.mode)
+        .bind(email)
+}
+
+/// Keeps what a participant said who was there before.
+pub fn set_application(scope: &Scope, id: &str, application: &Application) -> Result<Statement, DbError> {
+    let update = Statement::new("UPDATE participants SET application = ? ").bind(super::to_json(application)?);
+    Ok(scope.bound(update).push(" AND id = ?").bind(id))
 }
 
 /// What a list of participants is narrowed to.
@@ -137,6 +182,7 @@ pub fn decode_participant(row: &Row) -> Result<Participant, DbError> {
         program_id: row.parsed("program_id", Id::parse, "a program id")?,
         partner_id: row.parsed("partner_id", Id::parse, "a partner id")?,
         status: row.parsed("status", ParticipantStatus::parse, "a participant's status")?,
+        application: row.text_opt("application")?.map(|_| row.json("application")).transpose()?,
         created_at: row.instant("created_at")?,
     })
 }

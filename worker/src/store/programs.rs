@@ -2,6 +2,7 @@
 
 use domain::fraud::Policy;
 use domain::ids::{Id, ProgramId};
+use domain::partner::Applications;
 use domain::status::{AttributionModel, ProgramStatus};
 use domain::time::Instant;
 
@@ -29,19 +30,24 @@ pub struct Program {
     pub reverse_pending_on_end: bool,
     /// What a payout must reach, in the minor unit of its currency, whichever that is.
     pub minimum_payout_cents: i64,
+    /// What whoever joins accepts; may be empty.
+    pub terms: String,
+    /// Whether anybody may apply.
+    pub applications: Applications,
     /// When it was made.
     pub created_at: Instant,
 }
 
 const COLUMNS: &str = "SELECT id, name, slug, status, attribution_window_days, attribution_model, fraud, \
-     reverse_pending_on_end, minimum_payout_cents, created_at \
+     reverse_pending_on_end, minimum_payout_cents, terms, applications, created_at \
      FROM programs ";
 
 /// A new program.
 pub fn insert(scope: &Scope, program: &Program) -> Result<Statement, DbError> {
     Ok(Statement::new(
         "INSERT INTO programs (id, workspace_id, mode, name, slug, status, attribution_window_days, attribution_model, \
-         fraud, reverse_pending_on_end, minimum_payout_cents, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         fraud, reverse_pending_on_end, minimum_payout_cents, terms, applications, created_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(program.id.as_str())
     .bind(scope.workspace_id.as_str())
@@ -54,6 +60,8 @@ pub fn insert(scope: &Scope, program: &Program) -> Result<Statement, DbError> {
     .bind(super::to_json(&program.fraud)?)
     .bind(program.reverse_pending_on_end)
     .bind(program.minimum_payout_cents)
+    .bind(&program.terms)
+    .bind(program.applications.as_str())
     .bind(program.created_at))
 }
 
@@ -82,6 +90,10 @@ pub struct Change {
     pub reverse_pending_on_end: Option<bool>,
     /// Below this, in the minor unit, a balance is carried.
     pub minimum_payout_cents: Option<i64>,
+    /// What whoever joins from now on accepts; may be empty.
+    pub terms: Option<String>,
+    /// Whether anybody may apply.
+    pub applications: Option<Applications>,
 }
 
 /// Changes settings of a program. Each is written alone, so that of two changes at once neither undoes the other.
@@ -90,14 +102,17 @@ pub fn change(scope: &Scope, id: &str, change: &Change) -> Result<Statement, DbE
         "UPDATE programs SET name = COALESCE(?, name), attribution_window_days = COALESCE(?, attribution_window_days), \
          attribution_model = COALESCE(?, attribution_model), fraud = COALESCE(?, fraud), \
          reverse_pending_on_end = COALESCE(?, reverse_pending_on_end), \
-         minimum_payout_cents = COALESCE(?, minimum_payout_cents) ",
+         minimum_payout_cents = COALESCE(?, minimum_payout_cents), terms = COALESCE(?, terms), \
+         applications = COALESCE(?, applications) ",
     )
     .bind(change.name.as_ref())
     .bind(change.attribution_window_days)
     .bind(change.attribution_model.map(AttributionModel::as_str))
     .bind(change.fraud.as_ref().map(super::to_json).transpose()?)
     .bind(change.reverse_pending_on_end)
-    .bind(change.minimum_payout_cents);
+    .bind(change.minimum_payout_cents)
+    .bind(change.terms.as_ref())
+    .bind(change.applications.map(Applications::as_str));
     Ok(scope.bound(update).push(" AND id = ?").bind(id))
 }
 
@@ -121,6 +136,8 @@ pub fn decode(row: &Row) -> Result<Program, DbError> {
         fraud: row.json("fraud")?,
         reverse_pending_on_end: row.flag("reverse_pending_on_end")?,
         minimum_payout_cents: row.integer("minimum_payout_cents")?,
+        terms: row.text("terms")?,
+        applications: row.parsed("applications", Applications::parse, "open or closed")?,
         created_at: row.instant("created_at")?,
     })
 }

@@ -1,6 +1,6 @@
 //! `webhook_endpoints`, `webhook_deliveries`, `webhook_attempts`. What is owed is written by a trigger on `events`.
 
-use domain::ids::{DeliveryId, EndpointId, Id, WorkspaceId};
+use domain::ids::{DeliveryId, EndpointId, Id, MailId, WorkspaceId};
 use domain::status::{DeliveryStatus, DisabledReason, EndpointStatus};
 use domain::time::Instant;
 use domain::webhook::{ENDPOINTS_MAX, PING};
@@ -30,6 +30,8 @@ pub struct Endpoint {
     pub previous: Option<(String, Instant)>,
     /// Its first failure since its last success.
     pub failing_since: Option<Instant>,
+    /// `https://host` where it was made.
+    pub origin: Option<String>,
     /// When it was made.
     pub created_at: Instant,
 }
@@ -38,8 +40,8 @@ pub struct Endpoint {
 pub fn insert(endpoint: &Endpoint) -> Result<Statement, DbError> {
     let Scope { workspace_id, mode } = &endpoint.scope;
     Ok(Statement::new(
-        "INSERT INTO webhook_endpoints (id, workspace_id, mode, url, events, status, secret, created_at) \
-         SELECT ?1, ?2, ?3, ?4, ?5, 'enabled', ?6, ?7 WHERE (SELECT count(*) FROM webhook_endpoints \
+        "INSERT INTO webhook_endpoints (id, workspace_id, mode, url, events, status, secret, created_at, origin) \
+         SELECT ?1, ?2, ?3, ?4, ?5, 'enabled', ?6, ?7, ?9 WHERE (SELECT count(*) FROM webhook_endpoints \
          WHERE workspace_id = ?2 AND mode = ?3 AND deleted_at IS NULL) < ?8 RETURNING id",
     )
     .bind(endpoint.id.as_str())
@@ -49,7 +51,8 @@ pub fn insert(endpoint: &Endpoint) -> Result<Statement, DbError> {
     .bind(super::to_json(&endpoint.events)?)
     .bind(&endpoint.secret)
     .bind(endpoint.created_at)
-    .bind(ENDPOINTS_MAX))
+    .bind(ENDPOINTS_MAX)
+    .bind(endpoint.origin.as_ref()))
 }
 
 /// A page of endpoints.
@@ -79,6 +82,7 @@ pub fn decode(row: &Row) -> Result<Endpoint, DbError> {
         secret: row.text("secret")?,
         previous: row.text_opt("previous_secret")?.zip(row.instant_opt("previous_until")?),
         failing_since: row.instant_opt("failing_since")?,
+        origin: row.text_opt("origin")?,
         created_at: row.instant("created_at")?,
     })
 }
@@ -276,27 +280,47 @@ pub fn succeeded(endpoint: &EndpointId) -> Statement {
         .bind(endpoint.as_str())
 }
 
-/// The endpoint has failed. It is disabled if it has done nothing else since `limit`.
-pub fn failed(endpoint: &EndpointId, now: Instant, limit: Instant) -> Statement {
+/// The endpoint has failed.
+pub fn failed(endpoint: &EndpointId, now: Instant) -> Statement {
     Statement::new(
-        "UPDATE webhook_endpoints SET failing_since = COALESCE(failing_since, ?1), \
-         status = CASE WHEN failing_since <= ?2 THEN 'disabled' ELSE status END, \
-         disabled_reason = CASE WHEN failing_since <= ?2 THEN 'failing' ELSE disabled_reason END \
-         WHERE id = ?3 AND status = 'enabled' AND (failing_since IS NULL OR failing_since <= ?2)",
+        "UPDATE webhook_endpoints SET failing_since = ? WHERE id = ? AND status = 'enabled' AND failing_since IS NULL",
     )
     .bind(now)
-    .bind(limit)
     .bind(endpoint.as_str())
 }
 
-/// The endpoint has answered 410, where it is told still.
-pub fn gone(endpoint: &Endpoint) -> Statement {
-    Statement::new(
-        "UPDATE webhook_endpoints SET status = 'disabled', disabled_reason = 'gone' WHERE id = ? AND url = ? \
-         AND status = 'enabled'",
-    )
-    .bind(endpoint.id.as_str())
-    .bind(&endpoint.url)
+/// Why an endpoint disables itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DisablesItself {
+    /// It answered 410.
+    Gone,
+    /// It has done nothing but fail since this moment or longer.
+    FailingSince(Instant),
+}
+
+impl DisablesItself {
+    /// As it is stored and shown.
+    pub const fn reason(self) -> DisabledReason {
+        match self {
+            Self::Gone => DisabledReason::Gone,
+            Self::FailingSince(_) => DisabledReason::Failing,
+        }
+    }
+}
+
+/// Disables an endpoint where it is told still, and notes which mail tells of it. Whoever sees the same later changes nothing.
+pub fn disable(endpoint: &Endpoint, why: DisablesItself, mail: &MailId) -> Statement {
+    let since = match why {
+        DisablesItself::Gone => None,
+        DisablesItself::FailingSince(since) => Some(since),
+    };
+    Statement::new("UPDATE webhook_endpoints SET status = 'disabled', disabled_reason = ?, disabled_mail_id = ?")
+        .bind(why.reason().as_str())
+        .bind(mail.as_str())
+        .push(" WHERE id = ? AND url = ? AND status = 'enabled'")
+        .bind(endpoint.id.as_str())
+        .bind(&endpoint.url)
+        .push_if(" AND failing_since <= ?", since)
 }
 
 /// Gives up what a disabled endpoint is owed, some of it at a time.

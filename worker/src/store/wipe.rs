@@ -52,6 +52,11 @@ pub const OF_FAMILIES: &[Step] = &[
          json_each(json_array(c.id, m.id)) j WHERE c.family_id IN (SELECT value FROM json_each(?)))",
     ),
     step(
+        "notices",
+        "mode = 'test' AND subject IN (SELECT m.id FROM commissions m JOIN conversions c ON c.id = m.conversion_id \
+         WHERE c.family_id IN (SELECT value FROM json_each(?)))",
+    ),
+    step(
         "entries",
         "mode = 'test' AND commission_id IN (SELECT m.id FROM commissions m JOIN conversions c ON c.id = m.conversion_id \
          WHERE c.family_id IN (SELECT value FROM json_each(?)))",
@@ -110,6 +115,13 @@ pub const LOOSE: &[Step] = &[
         "(workspace_id, mode, day, currency) IN (SELECT workspace_id, mode, day, currency FROM daily_commissions \
          WHERE workspace_id = ? AND mode = 'test' LIMIT ?)",
     ),
+    step(
+        "click_days",
+        "(workspace_id, mode, link_number, day) IN (SELECT workspace_id, mode, link_number, day FROM click_days \
+         WHERE workspace_id = ? AND mode = 'test' LIMIT ?)",
+    ),
+    step("questions", "id IN (SELECT id FROM questions WHERE workspace_id = ? AND mode = 'test' LIMIT ?)"),
+    step("notices", "id IN (SELECT id FROM notices WHERE workspace_id = ? AND mode = 'test' LIMIT ?)"),
     // By their events, each of which may be owed to ten endpoints and tried there again and again: hence fewer.
     step(
         "webhook_attempts",
@@ -152,6 +164,22 @@ const OF_PROGRAM: &[Step] = &[
          ON k.link_number = l.number AND k.workspace_id = l.workspace_id AND k.mode = l.mode \
          WHERE p.program_id = ? AND k.mode = 'test' LIMIT ?)",
     ),
+    step(
+        "click_days",
+        "(workspace_id, mode, link_number, day) IN (SELECT d.workspace_id, d.mode, d.link_number, d.day FROM participants p \
+         JOIN links l ON l.participant_id = p.id JOIN click_days d ON d.workspace_id = l.workspace_id AND d.mode = l.mode \
+         AND d.link_number = l.number WHERE p.program_id = ? AND d.mode = 'test' LIMIT ?)",
+    ),
+    step(
+        "questions",
+        "id IN (SELECT q.id FROM participants p JOIN questions q ON q.workspace_id = p.workspace_id AND q.mode = p.mode \
+         AND q.participant_id = p.id WHERE p.program_id = ? AND q.mode = 'test' LIMIT ?)",
+    ),
+    step(
+        "notices",
+        "id IN (SELECT n.id FROM participants p JOIN notices n ON n.workspace_id = p.workspace_id AND n.mode = p.mode \
+         AND n.partner_id = p.partner_id AND n.participant_id = p.id WHERE p.program_id = ? AND n.mode = 'test' LIMIT ?)",
+    ),
     // A customer whom nobody of the program won stays.
     step(
         "customer_keys",
@@ -182,6 +210,7 @@ pub const KEPT: &[(&str, &str)] = &[
     ("reward_versions", "set-up"),
     ("partners", "set-up"),
     ("participants", "set-up"),
+    ("invites", "set-up"),
     ("links", "set-up; click ids name them for good"),
     ("promo_codes", "set-up"),
     ("stripe_connections", "set-up"),

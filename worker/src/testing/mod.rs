@@ -133,6 +133,7 @@ impl World {
             config: Config {
                 mounts: vec!["/_s".to_owned()],
                 dev,
+                public_url: Some(ORIGIN.to_owned()),
                 loopback_webhooks: dev,
                 operator_emails: vec![OPERATOR_EMAIL.to_owned()],
             },

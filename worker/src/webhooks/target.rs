@@ -89,6 +89,16 @@ pub fn parse(text: &str, mode: Mode, loopback_allowed: bool) -> Result<Target, B
     Ok(Target { url: url.into(), name: name.filter(|_| !is_loopback), is_loopback })
 }
 
+/// A URL as it may stand in a letter: without its query and credentials, which may be secret.
+pub fn in_a_letter(url: &str) -> String {
+    let Ok(mut url) = Url::parse(url) else { return String::new() };
+    url.set_query(None);
+    url.set_fragment(None);
+    // These fail where a URL can have none.
+    let (_, _) = (url.set_username(""), url.set_password(None));
+    url.into()
+}
+
 /// Why nothing is sent to a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unsendable {
@@ -131,6 +141,12 @@ pub async fn judge(app: &App, text: &str, mode: Mode) -> Result<Target, Bad> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_letter_says_nothing_of_a_url_that_may_be_secret() {
+        assert_eq!(in_a_letter("https://user:word@shop.example:8443/in?token=x#y"), "https://shop.example:8443/in");
+        assert_eq!(in_a_letter("none"), "");
+    }
 
     #[test]
     fn a_url_is_judged_as_the_browser_reads_it() {

@@ -77,7 +77,7 @@ impl Writer<'_> {
             let data = json!({
                 "id": commission_id, "conversion_id": held.conversion_id, "participant_id": standing.participant_id,
                 "amount_cents": standing.amount_cents + standing.bonus_cents + amount_cents, "currency": standing.currency,
-                "state": state.as_str(), "mode": self.booking.scope.mode,
+                "state": state.as_str(), "reason": kind.as_str(), "mode": self.booking.scope.mode,
             });
             batch.push(self.event("commission.refunded", commission_id.as_str(), data)?);
         }

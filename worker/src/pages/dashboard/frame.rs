@@ -34,6 +34,8 @@ pub const GROUPS: &[Group] = &[
             entry("programs", "Programs"),
             entry("participants", "Participants"),
             entry("partners", "Partners"),
+            entry("invites", "Invites"),
+            entry("questions", "Questions"),
             entry("links", "Links"),
             entry("promo-codes", "Promo codes"),
         ],

@@ -2,9 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::testing::World;
+use crate::testing::{Answer, World};
 
-const LISTS: [&str; 19] = [
+const LISTS: [&str; 21] = [
     "programs",
     "rewards",
     "partners",
@@ -24,6 +24,8 @@ const LISTS: [&str; 19] = [
     "refunds",
     "customers",
     "fraud-alerts",
+    "invites",
+    "questions",
 ];
 
 /// `body` with the keys of `more` put over it.
@@ -104,7 +106,7 @@ fn programs_are_made_with_their_rewards_and_wrong_ones_refused() {
         "id": made.body["id"], "mode": "test", "name": "Friends", "slug": made.body["slug"], "status": "draft",
         "attribution_window_days": 30, "attribution_model": "last_click", "created_at": world.now().to_string(),
         "fraud": {}, "reverse_pending_on_end": false,
-        "minimum_payout_cents": 0, "rewards": [{
+        "minimum_payout_cents": 0, "terms": "", "applications": "open", "rewards": [{
             "id": made.body["rewards"][0]["id"], "version_id": made.body["rewards"][0]["version_id"], "version": 1,
             "participant_id": null, "trigger": "sale", "event_type": null, "percent_bps": 2_000, "flat": null,
             "basis": "gross", "hold_days": 30, "auto_approve": true, "payments_max": null,
@@ -116,6 +118,23 @@ fn programs_are_made_with_their_rewards_and_wrong_ones_refused() {
     let wrong =
         world.api("POST /api/v1/programs", json!({"name": "x", "rewards": [reward, {"trigger": "sale", "flat": {}}]}));
     assert_eq!(wrong.body["error"]["details"][0]["field"], "rewards[1].flat.amount_cents");
+}
+
+#[test]
+fn a_programs_terms_and_applications_are_set_changed_and_taken_back() {
+    let world = World::new();
+    let terms = "No coupons.\nNo spam.";
+    let id =
+        world.make(&world.keys.sk_test, "programs", json!({"name": "x", "terms": terms, "applications": "closed"}));
+    let change = |body: Json| world.api(&format!("PATCH /api/v1/programs/{id}"), body);
+    let both = |answer: &Answer| (answer.text("/terms"), answer.text("/applications"));
+    assert_eq!(both(&change(json!({}))), (terms.to_owned(), "closed".to_owned()));
+    assert_eq!(both(&change(json!({"applications": "open"}))), (terms.to_owned(), "open".to_owned()));
+    assert_eq!(both(&change(json!({"terms": ""}))), (String::new(), "open".to_owned()));
+    assert_eq!(change(json!({"terms": "x".repeat(20_000)})).status, 200);
+    for wrong in [json!({"terms": "x".repeat(20_001)}), json!({"terms": 1}), json!({"applications": "ajar"})] {
+        assert_eq!(change(wrong).summary(), BAD);
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ use crate::call::Call;
 use crate::error::ApiError;
 use crate::routes::listing::{self, Query};
 use crate::routes::management;
+use crate::store::Scope;
 use crate::store::page::Page;
 use crate::store::payouts as table;
 
@@ -70,7 +71,12 @@ pub async fn read(
     request: Request,
 ) -> Result<Response, ApiError> {
     let scope = management::enter(&app, &call, request.headers()).await?;
-    let found = app.db.batch(vec![table::by_id(&scope, &id), table::lines(&scope, &id)]).await?;
+    of_one(&app, &scope, &id).await
+}
+
+/// The file of one payout, for whoever may read it.
+pub async fn of_one(app: &App, scope: &Scope, id: &str) -> Result<Response, ApiError> {
+    let found = app.db.batch(vec![table::by_id(scope, id), table::lines(scope, id)]).await?;
     let row = found.first().and_then(|rows| rows.first()).ok_or(ApiError::NotFound("payout"))?;
     let payout = table::decode(row)?;
     let mut lines = vec![ONE_HEAD.to_owned()];

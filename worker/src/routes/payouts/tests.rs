@@ -541,10 +541,10 @@ fn drafts_for_everybody_are_bounded_and_say_how_many_are_left() {
     for number in 1..=104 {
         for sql in [
             format!(
-                "INSERT INTO partners SELECT 'part_{number:026}', workspace_id, mode, name, 'p{number}', created_at FROM partners LIMIT 1"
+                "INSERT INTO partners (id, workspace_id, mode, name, email, created_at) SELECT 'part_{number:026}', workspace_id, mode, name, 'p{number}', created_at FROM partners LIMIT 1"
             ),
             format!(
-                "INSERT INTO participants SELECT 'ppt_{number:026}', workspace_id, mode, program_id, 'part_{number:026}', status, created_at FROM participants WHERE id = '{}'",
+                "INSERT INTO participants (id, workspace_id, mode, program_id, partner_id, status, created_at) SELECT 'ppt_{number:026}', workspace_id, mode, program_id, 'part_{number:026}', status, created_at FROM participants WHERE id = '{}'",
                 books.anna.participant_id
             ),
             format!(

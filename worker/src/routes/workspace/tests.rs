@@ -76,6 +76,9 @@ fn lived_in() -> Shop {
     let other = world.workspace("Other");
     world.program(&other.sk_test, "other");
     report(world, (&other.pk_test, &other.sk_test), "other", "txn_anna");
+    let asks = "INSERT INTO questions (id, workspace_id, mode, program_id, participant_id, text, status, created_at) \
+        SELECT 'qst_' || id, workspace_id, mode, program_id, id, 'Why?', 'open', created_at FROM participants";
+    world.db.execute(asks).unwrap();
     world.run_lanes();
     world.pass_ms(MINUTE_MS);
     shop

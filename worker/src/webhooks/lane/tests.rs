@@ -4,6 +4,7 @@ mod costs;
 mod disabling;
 mod fan_out;
 mod faults;
+mod owners;
 mod receivers;
 mod rotation;
 

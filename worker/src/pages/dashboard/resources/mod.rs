@@ -7,11 +7,12 @@ use crate::error::ApiError;
 
 mod connections;
 mod money;
+mod people;
 mod program;
 mod sales;
 
 /// All of them.
-const ALL: &[&[&Resource]] = &[program::ALL, sales::ALL, money::ALL, connections::ALL];
+const ALL: &[&[&Resource]] = &[program::ALL, people::ALL, sales::ALL, money::ALL, connections::ALL];
 
 /// The kind whose pages are at this path.
 pub fn find(path: &str) -> Result<&'static Resource, ApiError> {
@@ -24,6 +25,7 @@ pub fn secret_in(resource: &Resource, answer: &Json) -> Option<(&'static str, St
     let (name, what) = match resource.path {
         "api-keys" => ("key", "Your new key"),
         "webhook-endpoints" => ("secret", "The endpoint\u{2019}s signing secret"),
+        "invites" => ("url", "The invite\u{2019}s link"),
         _ => return None,
     };
     answer[name].as_str().map(|secret| (what, secret.to_owned()))

@@ -41,6 +41,8 @@ static PROGRAMS: Resource = Resource {
         column("Attribution window", "/attribution_window_days", Kind::Made(window)),
         column("Attribution model", "/attribution_model", Kind::State),
         column("Rewards", "/rewards", Kind::Made(rewards)),
+        column("Applications", "/applications", Kind::State),
+        column("Terms", "/terms", Kind::Text),
         column("Smallest payout, in the currency\u{2019}s minor unit", "/minimum_payout_cents", Kind::Text),
         column("When a subscription ends, pending commissions", "/reverse_pending_on_end", Kind::Made(on_end)),
         column("Self-referral", "/fraud/self_referral", Kind::State),
@@ -105,6 +107,21 @@ static PROGRAMS: Resource = Resource {
                     ("last_click", "the newest click counts"),
                     ("first_click", "whoever brought the customer first keeps the credit"),
                 ]),
+            },
+            Field {
+                name: "applications",
+                label: "Who can join",
+                hint: "",
+                takes: Takes::Choice(&[
+                    ("open", "whoever applies, once you approve them"),
+                    ("closed", "by invite only"),
+                ]),
+            },
+            Field {
+                name: "terms",
+                label: "Terms",
+                hint: "Partners accept them when they join. At most 20,000 characters.",
+                takes: Takes::Lines,
             },
             Field {
                 name: "minimum_payout_cents",
@@ -409,6 +426,9 @@ static PARTICIPANTS: Resource = Resource {
         column("Partner", "/partner_id", Kind::Partner),
         column("Program", "/program_id", Kind::Program),
         column("Status", "/status", Kind::State),
+        column("Applied as", "/application/name", Kind::Text),
+        column("How they promote", "/application/promotion", Kind::Text),
+        column("By invite", "/application/invited", Kind::Text),
         column("Since", "/created_at", Kind::Moment),
     ],
     related: &[
@@ -511,7 +531,21 @@ static PARTNERS: Resource = Resource {
         ],
         submit: "Save",
     }),
-    acts: &[],
+    acts: &[Act {
+        verb: "erase",
+        label: "Erase",
+        when: |partner| partner["erased_at"].is_null(),
+        form: Some(&Form {
+            title: "Erase the partner?",
+            lead: "Name, e-mail address, payout details and tax id are replaced for good, and they cannot sign in any more. \
+                Conversions and commissions stay. It cannot be undone.",
+            fields: &[],
+            submit: "Erase for good",
+        }),
+        done: "The partner is erased.",
+        undo: None,
+        is_grave: true,
+    }],
     in_list: &[],
     csv: true,
     nav: "partners",

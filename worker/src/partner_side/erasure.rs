@@ -1,0 +1,78 @@
+//! Erasing a partner (contract, section 14): by the merchant, one; by themselves, wherever they are one.
+
+use domain::status::{ParticipantAct, ParticipantStatus};
+
+use crate::app::App;
+use crate::auth::people;
+use crate::call::Call;
+use crate::error::ApiError;
+use crate::routes::participants;
+use crate::store::acts::{self, NewAct};
+use crate::store::page::Page;
+use crate::store::partners::{self, Participant, ParticipantFilter, Partner};
+use crate::store::{DbError, Scope, Statement, erasure};
+
+/// Programs that a partner of one workspace can be in and still be erased at once.
+const PARTICIPATIONS_MAX: i64 = 1_000;
+/// How often it is put together again because a participant was changed meanwhile.
+const ATTEMPTS_MAX: u32 = 3;
+
+/// Erases a partner: what tells who they were is replaced, they are stopped in every program, and whoever is nobody else any more is
+/// signed out. Repeating it changes nothing.
+pub async fn one(app: &App, call: &Call, scope: &Scope, partner_id: &str) -> Result<(), ApiError> {
+    for _ in 0..ATTEMPTS_MAX {
+        let filter = ParticipantFilter { partner_id: Some(partner_id.to_owned()), ..Default::default() };
+        let page = Page { limit: PARTICIPATIONS_MAX, after: None };
+        let reads = vec![partners::by_id(scope, partner_id), partners::list_participants(scope, &filter, &page)];
+        let mut found = app.db.batch(reads).await?.into_iter();
+        let partner = found.next().unwrap_or_default();
+        let partner = partner.first().map(partners::decode).transpose()?.ok_or(ApiError::NotFound("partner"))?;
+        if partner.erased_at.is_some() {
+            return Ok(());
+        }
+        let rows = found.next().unwrap_or_default();
+        let participants = rows.iter().map(partners::decode_participant).collect::<Result<Vec<_>, _>>()?;
+        let act = NewAct {
+            id: app.fresh(call.now),
+            kind: "partner.erase",
+            subject: partner_id,
+            reason: None,
+            detail: None,
+            request_id: &call.request_id,
+        };
+        let mut batch = vec![acts::insert(scope, &act, call.now)];
+        for participant in participants {
+            batch.extend(stopped(app, call, scope, participant)?);
+        }
+        batch.extend(gone(app, call, scope, &partner)?);
+        match app.db.batch(batch).await {
+            Ok(_) => return Ok(()),
+            // A participant was approved or stopped meanwhile.
+            Err(DbError::Constraint(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(ApiError::Conflict("The partner was changed at the same time; look again.".to_owned()))
+}
+
+/// Nobody is paid in their place: they earn no more.
+fn stopped(app: &App, call: &Call, scope: &Scope, mut participant: Participant) -> Result<Vec<Statement>, ApiError> {
+    let from: ParticipantStatus = participant.status;
+    let Some(to) = from.after(ParticipantAct::Suspend) else { return Ok(Vec::new()) };
+    participant.status = to;
+    Ok(vec![
+        partners::move_participant(scope, participant.id.as_str(), from, to),
+        participants::event(app, call, scope, "participant.suspended", &participant)?,
+    ])
+}
+
+fn gone(app: &App, call: &Call, scope: &Scope, partner: &Partner) -> Result<Vec<Statement>, ApiError> {
+    let mut batch = erasure::partner(scope, &partner.id, &partner.email, call.now);
+    if let Some(address) = people::address(app, &partner.email)? {
+        batch.extend(erasure::person(&address.hash, &partner.email));
+    }
+    Ok(batch)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,62 @@
+//! Erasing a partner: what tells who they were is replaced, wherever it stands. Conversions, commissions, entries and payouts
+//! hold ids alone and stay.
+
+use domain::ids::PartnerId;
+use domain::time::Instant;
+
+use super::{Scope, Statement};
+
+/// What a partner is called afterwards.
+pub const NAME: &str = "Erased partner";
+/// What stands for what they wrote.
+const TEXT: &str = "Erased";
+
+/// The address that stands for theirs: one that nobody has (RFC 2606), and that no other partner has.
+pub fn address(partner_id: &PartnerId) -> String {
+    format!("{partner_id}@erased.invalid")
+}
+
+/// Replaces what tells who a partner was who had this address. For the second time it changes nothing.
+pub fn partner(scope: &Scope, id: &PartnerId, email: &str, now: Instant) -> Vec<Statement> {
+    let placeholder = address(id);
+    let partner = Statement::new(
+        "UPDATE partners SET name = ?, email = ?, payout_details = NULL, tax_id = NULL, unmailed = '[]', erased_at = ? ",
+    )
+    .bind(NAME)
+    .bind(&placeholder)
+    .bind(now);
+    let partner = scope.bound(partner).push(" AND erased_at IS NULL AND id = ?").bind(id.as_str());
+    let of_participants = " AND participant_id IN (SELECT id FROM participants WHERE partner_id = ?)";
+    let said = scope.bound(Statement::new("UPDATE participants SET application = NULL "));
+    let links = scope.bound(Statement::new("UPDATE links SET name = '' "));
+    let questions = Statement::new(
+        "UPDATE questions SET text = ?1, answer = iif(answer IS NULL, NULL, ?1), external_transaction_id = NULL, \
+         happened_on = NULL ",
+    )
+    .bind(TEXT);
+    let questions = scope.bound(questions);
+    let notices = scope.bound(Statement::new("UPDATE notices SET mail_due_at = NULL "));
+    let invites =
+        Statement::new("UPDATE invites SET email = ?, name = '', status = iif(status = 'pending', 'revoked', status) ")
+            .bind(&placeholder);
+    vec![
+        partner,
+        said.push(" AND partner_id = ?").bind(id.as_str()),
+        links.push(of_participants).bind(id.as_str()),
+        questions.push(of_participants).bind(id.as_str()),
+        notices.push(" AND partner_id = ?").bind(id.as_str()),
+        scope.bound(invites).push(" AND email = ?").bind(email),
+    ]
+}
+
+/// Forgets the person of an address that is no member's and, by now, no partner's: their sessions end.
+pub fn person(email_hash: &str, email: &str) -> Vec<Statement> {
+    const OF: &str = "email_hash = ? AND NOT EXISTS (SELECT 1 FROM members m JOIN people q ON q.id = m.person_id \
+         WHERE q.email_hash = ?) AND NOT EXISTS (SELECT 1 FROM partners WHERE email = ?)";
+    let of = |statement: Statement| statement.push(OF).bind(email_hash).bind(email_hash).bind(email);
+    vec![
+        of(Statement::new("DELETE FROM sessions WHERE person_id IN (SELECT id FROM people WHERE ")).push(")"),
+        of(Statement::new("DELETE FROM sign_in_links WHERE ")),
+        of(Statement::new("DELETE FROM people WHERE ")),
+    ]
+}
