@@ -102,13 +102,6 @@ pub const LOOSE: &[Step] = &[
     ),
     step("clicks", "click_id IN (SELECT click_id FROM clicks WHERE workspace_id = ? AND mode = 'test' LIMIT ?)"),
     step(
-        "click_days",
-        "(workspace_id, mode, link_number, day) IN (SELECT workspace_id, mode, link_number, day FROM click_days \
-         WHERE workspace_id = ? AND mode = 'test' LIMIT ?)",
-    ),
-    step("questions", "id IN (SELECT id FROM questions WHERE workspace_id = ? AND mode = 'test' LIMIT ?)"),
-    step("notices", "id IN (SELECT id FROM notices WHERE workspace_id = ? AND mode = 'test' LIMIT ?)"),
-    step(
         "daily_clicks",
         "(workspace_id, mode, day) IN (SELECT workspace_id, mode, day FROM daily_clicks WHERE workspace_id = ? AND mode = 'test' LIMIT ?)",
     ),
@@ -122,6 +115,13 @@ pub const LOOSE: &[Step] = &[
         "(workspace_id, mode, day, currency) IN (SELECT workspace_id, mode, day, currency FROM daily_commissions \
          WHERE workspace_id = ? AND mode = 'test' LIMIT ?)",
     ),
+    step(
+        "click_days",
+        "(workspace_id, mode, link_number, day) IN (SELECT workspace_id, mode, link_number, day FROM click_days \
+         WHERE workspace_id = ? AND mode = 'test' LIMIT ?)",
+    ),
+    step("questions", "id IN (SELECT id FROM questions WHERE workspace_id = ? AND mode = 'test' LIMIT ?)"),
+    step("notices", "id IN (SELECT id FROM notices WHERE workspace_id = ? AND mode = 'test' LIMIT ?)"),
     // By their events, each of which may be owed to ten endpoints and tried there again and again: hence fewer.
     step(
         "webhook_attempts",

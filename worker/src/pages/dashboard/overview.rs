@@ -230,20 +230,24 @@ fn share(credited: i64, clicks: i64) -> String {
 
 fn waits(desk: &Desk, waiting: &Waiting) -> Vec<Wait> {
     let all = [
-        (waiting.reviews, "commissions to review", "review"),
-        (waiting.applications, "partners who applied", "participants?status=pending"),
-        (waiting.alerts, "open fraud alerts", "fraud-alerts?status=open"),
-        (waiting.unmatched_refunds, "refunds that belong to no known sale", "refunds?matched=false"),
-        (waiting.failed_events, "Stripe events that failed", "stripe-events?outcome=failed"),
-        (waiting.parked_events, "Stripe events that wait for their sale", "stripe-events?outcome=parked"),
-        (waiting.dead_letters, "webhooks that were given up", "webhook-deliveries?status=dead_letter"),
-        (waiting.disabled_endpoints, "disabled webhook endpoints", "webhook-endpoints"),
+        (waiting.reviews, ["commission to review", "commissions to review"], "review"),
+        (waiting.applications, ["partner applied", "partners applied"], "participants?status=pending"),
+        (waiting.alerts, ["open fraud alert", "open fraud alerts"], "fraud-alerts?status=open"),
+        (waiting.unmatched_refunds, ["refund of no known sale", "refunds of no known sale"], "refunds?matched=false"),
+        (waiting.failed_events, ["Stripe event failed", "Stripe events failed"], "stripe-events?outcome=failed"),
+        (
+            waiting.parked_events,
+            ["Stripe event waits for its sale", "Stripe events wait for their sale"],
+            "stripe-events?outcome=parked",
+        ),
+        (waiting.dead_letters, ["webhook given up", "webhooks given up"], "webhook-deliveries?status=dead_letter"),
+        (waiting.disabled_endpoints, ["webhook endpoint disabled", "webhook endpoints disabled"], "webhook-endpoints"),
     ];
     all.into_iter()
         .filter(|(count, _, _)| *count > 0)
-        .map(|(count, what, page)| Wait {
+        .map(|(count, [one, several], page)| Wait {
+            what: if count == 1 { one } else { several },
             count: if count >= WAITING_MAX { format!("{WAITING_MAX} or more") } else { count.to_string() },
-            what,
             href: desk.href(page),
         })
         .collect()
