@@ -80,9 +80,12 @@ CREATE TABLE notices (
   created_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX notices_by_partner ON notices (workspace_id, mode, partner_id, id);
-CREATE INDEX notices_to_mail ON notices (mail_due_at, partner_id) WHERE mail_due_at IS NOT NULL;
+CREATE INDEX notices_to_mail ON notices (partner_id, mail_due_at) WHERE mail_due_at IS NOT NULL;
 -- A wipe finds what is told of a commission.
 CREATE INDEX notices_by_subject ON notices (subject);
+
+-- A partner's statements.
+CREATE INDEX payouts_by_participant ON payouts (workspace_id, mode, participant_id, id);
 
 -- Whoever writes an event tells the partner, in the same transaction: no cause can forget to. A payout is told once, and not
 -- for each of its commissions. The id is the event's own with its sequence behind the time, so that two of one moment stand in

@@ -15,7 +15,7 @@ use crate::routes::participants::event;
 use crate::store::invites::{self, Invite};
 use crate::store::partners::{self, Application, Participant, Partner};
 use crate::store::portal::Door;
-use crate::store::{DbError, Statement};
+use crate::store::{DbError, Statement, notices};
 
 /// How often it is decided again because another request came between.
 const ATTEMPTS_MAX: u32 = 3;
@@ -80,6 +80,7 @@ pub async fn join(
             };
             let (statement, message) = letter.post(app, call.now)?;
             batch.push(statement);
+            batch.push(notices::joined_is_told(&participant, call.now));
             messages.push(message);
         }
         if batch.is_empty() {

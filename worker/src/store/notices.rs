@@ -1,6 +1,6 @@
 //! `notices`: what partners are told. Rows are written by the trigger `events_are_noticed`, and by the answer to a question.
 
-use domain::ids::{Id, PartnerId};
+use domain::ids::{Id, ParticipantId, PartnerId};
 use domain::mode::Mode;
 use domain::money::Currency;
 use domain::partner::{MailSwitch, NOTICES_MAILED_EVERY_MS, NoticeKind};
@@ -91,10 +91,10 @@ pub fn reader(partner_id: &str) -> Statement {
     .bind(partner_id)
 }
 
-/// What a partner is not told by mail yet, oldest first.
+/// What a partner is not told by mail yet, oldest first. (The plus keeps the planner from going through all notices by their ids.)
 pub fn unmailed(partner_id: &str, now: Instant, limit: i64) -> Statement {
     Statement::new(COLUMNS)
-        .push("WHERE partner_id = ? AND mail_due_at <= ? ORDER BY id LIMIT ?")
+        .push("WHERE partner_id = ? AND mail_due_at <= ? ORDER BY +id LIMIT ?")
         .bind(partner_id)
         .bind(now)
         .bind(limit)
@@ -122,6 +122,13 @@ pub fn settle(partner_id: &PartnerId, ids: &[&str], written_at: Option<Instant>)
     let written = written_at
         .map(|at| Statement::new("UPDATE partners SET noticed_at = ? WHERE id = ?").bind(at).bind(partner_id.as_str()));
     Ok(std::iter::once(settled).chain(written).collect())
+}
+
+/// That somebody is in is told by a letter of its own, written in the same batch.
+pub fn joined_is_told(participant_id: &ParticipantId, now: Instant) -> Statement {
+    Statement::new("UPDATE notices SET mail_due_at = NULL WHERE subject = ? AND kind = 'joined' AND created_at = ?")
+        .bind(participant_id.as_str())
+        .bind(now)
 }
 
 /// What a partner does not want mailed.

@@ -117,6 +117,11 @@ fn an_invite_lets_in_at_once_with_its_own_address_and_once() {
         let live_letters = ["First invites you to Friends", "You are in: Friends"];
         // The invite was accepted before its letter left.
         assert_eq!(subjects, if live { &live_letters[1..] } else { &[][..] });
+        drop(letters);
+        // That they are in is told once, and is a notice in the portal too.
+        world.sweep();
+        assert_eq!(world.mail.sent.lock().unwrap().len(), usize::from(live));
+        assert_eq!(world.db.count("SELECT count(*) FROM notices WHERE kind = 'joined'"), 1);
     }
 }
 

@@ -591,3 +591,54 @@ fn hostile_values_are_shown_as_text_and_exported_safely() {
     assert_eq!(export.body["partners"][0]["name"], hostile);
     assert_eq!(export.header("content-type"), "application/json");
 }
+
+#[test]
+fn what_the_portal_reads_is_found_by_an_index() {
+    let world = World::new();
+    let scope = crate::store::Scope {
+        workspace_id: domain::ids::Id::parse(&world.db.text("SELECT id FROM workspaces")).unwrap(),
+        mode: domain::mode::Mode::Test,
+    };
+    let page = crate::store::page::Page { limit: 50, after: None };
+    let own = Some("ppt_x".to_owned());
+    use crate::store::{commissions, conversions, invites, links, notices, partners, payouts, portal, questions};
+    let email = "a@b.test";
+    let program = domain::ids::Id::least(world.now());
+    let filter = invites::Filter::default();
+    // What an index has found already, put in order.
+    const INSIDE: [&str; 2] = ["SCAN e", "SCAN (subquery-2)"];
+    for statement in [
+        portal::places(email),
+        portal::sums(&[]).unwrap(),
+        portal::click_days(&scope, "ppt_x"),
+        portal::clicks_by_link(&scope, "ppt_x"),
+        portal::door("friends"),
+        portal::owner_of_link("x"),
+        portal::owner_of_commission("x"),
+        portal::owner_of_payout("x"),
+        portal::own_conversion(&scope, "ppt_x", "x"),
+        partners::by_email(&scope, email),
+        partners::participant_by_email(&scope, &program, email),
+        links::list(&scope, own.as_ref(), None, &page),
+        links::list_promo_codes(&scope, own.as_ref(), &page),
+        conversions::list(&scope, &conversions::Filter { participant_id: own.clone(), ..Default::default() }, &page),
+        commissions::list(&scope, &commissions::Filter { participant_id: own.clone(), ..Default::default() }, &page),
+        payouts::list(&scope, &payouts::Filter { participant_id: own.clone(), status: None }, &page),
+        questions::list(&scope, &questions::Filter { participant_id: own.clone(), ..Default::default() }, &page),
+        questions::list(&scope, &questions::Filter { status: Some("open".to_owned()), ..Default::default() }, &page),
+        notices::list(&scope, "part_x", None, &page),
+        notices::unmailed("part_x", world.now(), 10),
+        notices::due(world.now(), 10),
+        invites::list(&scope, &filter, world.now(), &page),
+        invites::by_digest(&scope, &program, "x"),
+    ] {
+        let plan = world.db.plan(statement.sql());
+        let is_scan =
+            |step: &&str| step.starts_with("SCAN") && !["USING", "VIRTUAL TABLE"].iter().any(|how| step.contains(how));
+        let scans: Vec<&str> = plan.lines().filter(is_scan).filter(|step| !INSIDE.contains(step)).collect();
+        assert!(scans.is_empty(), "{}\n{plan}", statement.sql());
+        // Of a list of theirs, nobody else's rows are gone through.
+        let is_own = statement.sql().contains(" AND participant_id = ? ");
+        assert!(!is_own || plan.contains("AND participant_id=?"), "{}\n{plan}", statement.sql());
+    }
+}
