@@ -289,10 +289,10 @@ fn while_the_limiter_or_the_database_cannot_answer_it_is_503_in_fixed_words() {
         is_error_shape(&answer);
     }
     let world = World::new();
-    world.db.execute("ALTER TABLE decisions DROP COLUMN digest").unwrap();
+    world.db.execute("ALTER TABLE webhook_endpoints DROP COLUMN disabled_mail_id").unwrap();
     let answer = world.send("GET /healthz", &[], json!(null));
     assert_eq!(answer.summary(), "503 UNAVAILABLE");
-    assert!(!answer.body.to_string().contains("digest"));
+    assert!(!answer.body.to_string().contains("disabled_mail_id"));
 }
 
 #[test]

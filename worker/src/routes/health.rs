@@ -10,12 +10,11 @@ use serde_json::json;
 use crate::app::App;
 use crate::call;
 use crate::error::ApiError;
-use crate::store::Statement;
+use crate::store::schema;
 
-/// `{"status":"ok"}` once the newest migration's columns are there (`decisions.digest`).
+/// `{"status":"ok"}` once the database answers and the newest migration has run.
 pub async fn check(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
-    let statement = Statement::new("SELECT count(digest) AS digests FROM (SELECT digest FROM decisions LIMIT 1)");
-    match app.db.rows(statement).await {
+    match app.db.rows(schema::is_migrated()).await {
         Ok(_) => Ok(call::json(StatusCode::OK, &json!({ "status": "ok" }))),
         Err(error) => Err(ApiError::Unavailable(error.to_string())),
     }

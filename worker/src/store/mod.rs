@@ -29,6 +29,7 @@ pub mod programs;
 pub mod refunds;
 pub mod replay;
 pub mod rewards;
+pub mod schema;
 pub mod sessions;
 pub mod stripe_events;
 pub mod stripe_lookups;
