@@ -63,6 +63,7 @@ pub struct ScriptedReceivers {
     does: Mutex<HashMap<String, Does>>,
     leads: Mutex<HashMap<String, Result<Vec<IpAddr>, Unreached>>>,
     received: Mutex<Vec<Received>>,
+    asked: Mutex<Vec<String>>,
     meanwhile: Mutex<Option<Meanwhile>>,
 }
 
@@ -86,6 +87,11 @@ impl ScriptedReceivers {
     /// What came in since this was last asked, in order.
     pub fn received(&self) -> Vec<Received> {
         std::mem::take(&mut *self.received.lock().unwrap())
+    }
+
+    /// The names that were asked for since this was last asked.
+    pub fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut *self.asked.lock().unwrap())
     }
 
     /// The types that came in at a URL since this was last asked; what other receivers got is forgotten.
@@ -124,6 +130,7 @@ impl Receivers for ScriptedReceivers {
     }
 
     fn resolve<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Vec<IpAddr>, Unreached>> {
+        self.asked.lock().unwrap().push(name.to_owned());
         let leads = self.leads.lock().unwrap().get(name).cloned();
         let public = || Ok(vec![IpAddr::V4(Ipv4Addr::new(93, 184, 215, 14))]);
         Box::pin(std::future::ready(leads.unwrap_or_else(public)))

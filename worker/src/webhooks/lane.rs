@@ -31,7 +31,8 @@ const READ_AT_ONCE: i64 = 50;
 /// Outcomes that one batch notes at most; what is there is not kept waiting for more.
 const NOTED_AT_ONCE: usize = 25;
 /// Rounds of one run. A run that is not through goes on in the next one. The platform may allow 1,000 requests to an invocation:
-/// a round makes up to three for each delivery (two questions of its name, and itself), and one for each batch and read.
+/// a round makes up to three for each delivery (two questions of its name, if none before was answered well, and itself), and one
+/// for each batch and read.
 const ROUNDS_MAX: usize = 4;
 /// No request of a round begins later than this after it. A run thus ends within the time that an alarm may take.
 const ROUND_MS: i64 = TIMEOUT_MS;
@@ -72,11 +73,11 @@ pub async fn run(app: &App, endpoint_id: &str) -> Result<Option<Instant>, ApiErr
 /// Sends these, a few at once, and notes each outcome as soon as it is there. What has not begun when a slow receiver has used
 /// up the round's time, or when the endpoint is seen to be changed, is left to the next round.
 async fn send_all(app: &App, endpoint: &Endpoint, owed: &[Owed]) -> Result<(), ApiError> {
-    let signer = &Signer::of(app, endpoint)?;
+    let round = &Round { app, endpoint, signer: Signer::of(app, endpoint)?, is_led_well: Cell::new(false) };
     let end = app.clock.now().plus_ms(ROUND_MS);
     let is_changed = &Cell::new(false);
     let in_time = owed.iter().take_while(|_| app.clock.now() < end && !is_changed.get());
-    let sent = stream::iter(in_time).map(|one| async move { (one, send(app, endpoint, signer, one).await) });
+    let sent = stream::iter(in_time).map(|one| async move { (one, round.send(one).await) });
     let mut outcomes = pin!(sent.buffer_unordered(AT_ONCE).ready_chunks(NOTED_AT_ONCE));
     let mut ended: Vec<(&Owed, Outcome)> = Vec::new();
     // While the database notes some, the next ones are sent.
@@ -185,67 +186,94 @@ struct Outcome {
     after: After,
 }
 
-async fn send(app: &App, endpoint: &Endpoint, signer: &Signer, owed: &Owed) -> Outcome {
-    let at = app.clock.now();
-    // The same bytes at every endpoint and in every attempt.
-    let body = shapes::event(&owed.event, &endpoint.scope).to_string();
-    let message = Message { id: &owed.event.id, at: at.seconds(), body: &body };
-    let headers = vec![
-        ("x-selgeo-signature", message.selgeo(&signer.selgeo)),
-        ("webhook-id", owed.event.id.clone()),
-        ("webhook-timestamp", at.seconds().to_string()),
-        ("webhook-signature", message.standard(&signer.standard.iter().collect::<Vec<_>>())),
-    ];
-    let shown: serde_json::Map<String, serde_json::Value> =
-        headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect();
-    let answered = post(app, endpoint, headers, body).await;
-    let now = app.clock.now();
-
-    let mut attempt = Attempt {
-        number: owed.attempts + 1,
-        at,
-        duration_ms: now.since_ms(at),
-        url: endpoint.url.clone(),
-        headers: shown.into(),
-        status: None,
-        error: None,
-        answer: None,
-    };
-    let mut wish = None;
-    match answered {
-        Ok(answer) => {
-            attempt.status = Some(i64::from(answer.status));
-            attempt.answer = Some(shortened(&answer.body));
-            wish = answer.retry_after.and_then(|value| schedule::retry_after_ms(&value, now));
-        }
-        Err(why) => attempt.error = Some(why),
-    }
-    let after = match attempt.status {
-        Some(200..=299) => After::Delivered,
-        Some(GONE) => After::DeadLetter,
-        _ => schedule::next(owed.run_attempts + 1, now, random(app), wish).map_or(After::DeadLetter, After::Again),
-    };
-    Outcome { attempt, after }
+/// What the deliveries of one round share.
+struct Round<'a> {
+    app: &'a App,
+    endpoint: &'a Endpoint,
+    signer: Signer,
+    /// Whether the endpoint's name was found to lead where a webhook may go. That holds for the round, which is as long as one
+    /// delivery may take; what was not found is asked for again.
+    is_led_well: Cell<bool>,
 }
 
-/// Judges the target once more, where its name leads now, and posts; a text says why there is no answer.
-async fn post(
-    app: &App,
-    endpoint: &Endpoint,
-    headers: Vec<(&'static str, String)>,
-    body: String,
-) -> Result<super::Answer, String> {
-    let target = target::parse(&endpoint.url, endpoint.scope.mode, app.config.loopback_webhooks)
-        .map_err(|bad| format!("target refused: {bad}"))?;
-    target.resolve(&*app.receivers).await.map_err(|why| match why {
-        Unsendable::Bad(bad) => format!("target refused: {bad}"),
-        Unsendable::Unresolved(why) => format!("name not resolved: {why}"),
-    })?;
-    let post = Post { url: target.url, to_loopback: target.is_loopback, headers, body };
-    app.receivers.post(&post).await.map_err(|unreached| match unreached {
-        Unreached::TimedOut => "timed out".to_owned(),
-        Unreached::Failed(why) => format!("not reached: {why}"),
-    })
+/// Why there is no answer.
+struct Unanswered {
+    why: String,
+    /// Whether anything may have been sent.
+    was_sent: bool,
+}
+
+impl Round<'_> {
+    async fn send(&self, owed: &Owed) -> Outcome {
+        let Self { app, endpoint, signer, .. } = self;
+        let at = app.clock.now();
+        // The same bytes at every endpoint and in every attempt.
+        let body = shapes::event(&owed.event, &endpoint.scope).to_string();
+        let message = Message { id: &owed.event.id, at: at.seconds(), body: &body };
+        let headers = vec![
+            ("x-selgeo-signature", message.selgeo(&signer.selgeo)),
+            ("webhook-id", owed.event.id.clone()),
+            ("webhook-timestamp", at.seconds().to_string()),
+            ("webhook-signature", message.standard(&signer.standard.iter().collect::<Vec<_>>())),
+        ];
+        let shown = headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect();
+        let answered = self.post(headers, body).await;
+        let now = app.clock.now();
+
+        let mut attempt = Attempt {
+            number: owed.attempts + 1,
+            at,
+            duration_ms: now.since_ms(at),
+            url: endpoint.url.clone(),
+            headers: serde_json::Value::Object(shown),
+            status: None,
+            error: None,
+            answer: None,
+        };
+        let mut wish = None;
+        match answered {
+            Ok(answer) => {
+                attempt.status = Some(i64::from(answer.status));
+                attempt.answer = Some(shortened(&answer.body));
+                wish = answer.retry_after.and_then(|value| schedule::retry_after_ms(&value, now));
+            }
+            Err(Unanswered { why, was_sent }) => {
+                attempt.error = Some(why);
+                if !was_sent {
+                    attempt.headers = serde_json::json!({});
+                }
+            }
+        }
+        let after = match attempt.status {
+            Some(200..=299) => After::Delivered,
+            Some(GONE) => After::DeadLetter,
+            _ => schedule::next(owed.run_attempts + 1, now, random(app), wish).map_or(After::DeadLetter, After::Again),
+        };
+        Outcome { attempt, after }
+    }
+
+    /// Judges the target once more, where its name leads now, and posts.
+    async fn post(&self, headers: Vec<(&'static str, String)>, body: String) -> Result<super::Answer, Unanswered> {
+        let unsent = |why| Unanswered { why, was_sent: false };
+        let (mode, receivers) = (self.endpoint.scope.mode, &*self.app.receivers);
+        let target = target::parse(&self.endpoint.url, mode, self.app.config.loopback_webhooks)
+            .map_err(|bad| unsent(format!("target refused: {bad}")))?;
+        if !self.is_led_well.get() {
+            target.resolve(receivers).await.map_err(|why| match why {
+                Unsendable::Bad(bad) => unsent(format!("target refused: {bad}")),
+                Unsendable::Unresolved(why) => unsent(format!("name not resolved: {why}")),
+            })?;
+            self.is_led_well.set(true);
+        }
+        let post = Post { url: target.url, to_loopback: target.is_loopback, headers, body };
+        receivers.post(&post).await.map_err(|unreached| {
+            let why = match unreached {
+                Unreached::TimedOut => "timed out".to_owned(),
+                Unreached::Failed(why) => format!("not reached: {why}"),
+            };
+            Unanswered { why, was_sent: true }
+        })
+    }
 }
 
 /// As text, at most as long as what is kept of an answer.

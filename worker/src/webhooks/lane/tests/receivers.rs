@@ -98,6 +98,28 @@ fn a_date_is_waited_for_and_no_longer() {
 }
 
 #[test]
+fn where_a_name_leads_is_asked_anew_in_each_round_and_until_it_is_known() {
+    let world = World::new();
+    let made = endpoint(&world, HOOK, &["*"]);
+    let owe = |count: usize| (0..count).map(|_| ping(&world, &made)).collect::<Vec<_>>();
+    owe(50);
+    world.receivers.asked();
+    world.run_lane(&made.id).unwrap();
+    assert_eq!((world.receivers.received().len(), world.receivers.asked().len()), (50, 1));
+    // The next round asks again, and what it is told counts.
+    owe(1);
+    world.receivers.lead("hooks.merchant.example", Ok(&["10.0.0.1"]));
+    world.run_lane(&made.id).unwrap();
+    assert_eq!((world.receivers.received().len(), world.receivers.asked().len()), (0, 1));
+    // One bad answer of the resolver is not every delivery's; and the one before is due again.
+    owe(10);
+    world.receivers.lead("hooks.merchant.example", Err(Unreached::TimedOut));
+    world.receivers.asked();
+    world.run_lane(&made.id).unwrap();
+    assert_eq!((world.receivers.received().len(), world.receivers.asked().len()), (0, 11));
+}
+
+#[test]
 fn a_name_that_stops_resolving_or_begins_to_lead_inside_is_a_failure_without_a_post() {
     let world = World::new();
     for (host, leads, expected) in [
@@ -136,6 +158,7 @@ fn a_name_that_stops_resolving_or_begins_to_lead_inside_is_a_failure_without_a_p
         let times: Vec<i64> = attempts.iter().map(at).collect();
         on_schedule(&times.windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<_>>(), 0, host);
         assert!(attempts.iter().all(|one| one["error"] == expected && one["status"].is_null()), "{ended}");
+        assert!(attempts.iter().all(|one| one["headers"] == json!({})), "what was not sent had no headers: {ended}");
         world.api(&format!("DELETE /api/v1/webhook-endpoints/{}", made.id), json!(null));
     }
 }
