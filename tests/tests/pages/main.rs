@@ -3,17 +3,25 @@
 //!
 //! Chromium alone, unless `CI=true` says that the others are there: `CI=true cargo test -p e2e --test pages -- firefox`.
 
+mod click;
+mod consent;
 mod frameworks;
-mod page;
+mod mark;
+mod tag;
 mod trac;
+mod visit;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
+use click::*;
+use consent::*;
 use e2e::{Engine, Stage, Test};
 use frameworks::*;
-use page::*;
+use mark::*;
+use tag::*;
 use trac::*;
+use visit::*;
 
 macro_rules! tests {
     ($($test:ident),+ $(,)?) => {
