@@ -10,12 +10,17 @@ use anyhow::Result;
 
 use crate::time::Timer;
 
-/// The `main` of a test program: `suite! { start; a_test, another_test }`.
+/// The `main` of a test program: `suite! { start; a_test, another_test }`. Those after `; patient:` take minutes in which nothing
+/// happens: they run with `--ignored` only, as libtest calls it, and then alone.
 #[macro_export]
 macro_rules! suite {
-    ($start:expr; $($test:ident),+ $(,)?) => {
+    ($start:expr; $($test:ident),+ $(,)? $(; patient: $($patient:ident),+ $(,)?)?) => {
         fn main() -> std::process::ExitCode {
-            $crate::run($start, &[$($crate::Test::new(stringify!($test), $test)),+])
+            let tests = [
+                $($crate::Test::new(stringify!($test), $test)),+
+                $(, $($crate::Test::new(stringify!($patient), $patient).patient()),+)?
+            ];
+            $crate::run($start, &tests)
         }
     };
 }
@@ -23,6 +28,7 @@ macro_rules! suite {
 /// A test, of what it shares with others.
 pub struct Test<S> {
     name: String,
+    is_patient: bool,
     test: Box<Body<S>>,
 }
 
@@ -31,15 +37,23 @@ type Body<S> = dyn Fn(&mut S) -> Result<()>;
 impl<S> Test<S> {
     /// A test of that name.
     pub fn new(name: impl Into<String>, test: impl Fn(&mut S) -> Result<()> + 'static) -> Self {
-        Self { name: name.into(), test: Box::new(test) }
+        Self { name: name.into(), is_patient: false, test: Box::new(test) }
+    }
+
+    /// The same, as one that takes its time.
+    pub fn patient(self) -> Self {
+        Self { is_patient: true, ..self }
     }
 }
 
 /// Runs the tests whose names contain one of the command line's words (all, if there are none) on what `start` gives.
 pub fn run<S>(start: impl FnOnce() -> Result<S>, tests: &[Test<S>]) -> ExitCode {
-    let words: Vec<String> = env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let is_wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
-    let wanted: Vec<_> = tests.iter().filter(|test| is_wanted(&test.name)).collect();
+    let (options, words): (Vec<String>, Vec<String>) = env::args().skip(1).partition(|word| word.starts_with('-'));
+    let patient_wanted = options.iter().any(|option| option == "--ignored");
+    let is_named = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
+    let (patient, others): (Vec<_>, Vec<_>) =
+        tests.iter().filter(|test| is_named(&test.name)).partition(|test| test.is_patient);
+    let (wanted, ignored) = if patient_wanted { (patient, 0) } else { (others, patient.len()) };
     let timer = Timer::start();
     let mut failed = Vec::new();
     println!("\nrunning {} tests", wanted.len());
@@ -59,11 +73,11 @@ pub fn run<S>(start: impl FnOnce() -> Result<S>, tests: &[Test<S>]) -> ExitCode 
         println!("\nfailures:\n    {}", failed.join("\n    "));
     }
     println!(
-        "\ntest result: {}. {} passed; {} failed; 0 ignored; 0 measured; {} filtered out; finished in {:.2}s\n",
+        "\ntest result: {}. {} passed; {} failed; {ignored} ignored; 0 measured; {} filtered out; finished in {:.2}s\n",
         if failed.is_empty() { "ok" } else { "FAILED" },
         wanted.len() - failed.len(),
         failed.len(),
-        tests.len() - wanted.len(),
+        tests.len() - wanted.len() - ignored,
         timer.elapsed().as_secs_f64(),
     );
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -72,7 +86,7 @@ pub fn run<S>(start: impl FnOnce() -> Result<S>, tests: &[Test<S>]) -> ExitCode 
 /// The names of those that failed. A failed one keeps no other from running.
 fn run_each<'a, S>(shared: &mut S, tests: &[&'a Test<S>]) -> Vec<&'a str> {
     let mut failed = Vec::new();
-    for Test { name, test } in tests {
+    for Test { name, test, .. } in tests {
         let timer = Timer::start();
         // The panic's own message has been printed by then.
         let outcome = catch_unwind(AssertUnwindSafe(|| test(shared)));

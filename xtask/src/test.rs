@@ -4,9 +4,10 @@
 use std::env;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, ExitStatus, Output, Stdio};
+use std::thread;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use crate::build;
 use crate::process::{self, Timer, say};
@@ -69,7 +70,7 @@ fn parts(root: &Path, tools: &Tools, for_tests: &TestTools, report: &mut Report)
         wrangler.args(["deploy", "--dry-run", "--outdir", "build/dry-run"]).env("CI", "1").current_dir(root);
         process::run(&mut wrangler)
     });
-    report.part("end-to-end tests", |counts| {
+    let end_to_end = || -> Result<Command> {
         let own = env::current_exe().context("the task runner's own path is not known")?;
         let mut tests = cargo();
         tests.args(["test", "--no-fail-fast", "-p", "e2e"]).env("SELGEO_XTASK", own);
@@ -79,7 +80,20 @@ fn parts(root: &Path, tools: &Tools, for_tests: &TestTools, report: &mut Report)
         if let Some(python) = &for_tests.python {
             tests.env("SELGEO_TEST_PYTHON", python);
         }
-        counts.cargo_test(&mut tests)
+        Ok(tests)
+    };
+    // They wait for minutes that the others need anyway.
+    let patient = end_to_end().map(|mut tests| {
+        tests.args(["--test", "webhooks", "--", "--ignored"]);
+        thread::spawn(move || tests.stdin(Stdio::null()).output())
+    });
+    report.part("end-to-end tests", |counts| counts.cargo_test(&mut end_to_end()?));
+    report.part("patient tests, meanwhile", |counts| {
+        let output = patient?.join().map_err(|_| anyhow!("the thread that waited for them panicked"))?;
+        let output = output.context("cargo could not be started")?;
+        std::io::stderr().write_all(&output.stderr)?;
+        std::io::stdout().write_all(&output.stdout)?;
+        counts.ended(&output)
     });
 }
 
@@ -137,11 +151,13 @@ impl Counts {
                 self.add(&line);
             }
         }
-        let status = child.wait()?;
-        if !status.success() {
-            bail!("cargo test ended with {status}");
-        }
-        Ok(())
+        succeeded(child.wait()?)
+    }
+
+    /// Adds up the results of a `cargo test` that has ended.
+    fn ended(&mut self, output: &Output) -> Result<()> {
+        String::from_utf8_lossy(&output.stdout).lines().for_each(|line| self.add(line));
+        succeeded(output.status)
     }
 
     /// Adds `test result: ok. 5 passed; 0 failed; …`; other lines say nothing.
@@ -160,6 +176,13 @@ impl Counts {
     }
 }
 
+fn succeeded(status: ExitStatus) -> Result<()> {
+    if !status.success() {
+        bail!("cargo test ended with {status}");
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,5 +199,18 @@ mod tests {
             counts.add(line);
         }
         assert_eq!(counts, Counts { passed: 7, failed: 1 });
+    }
+
+    #[test]
+    fn what_ran_meanwhile_counts_and_fails_like_the_rest() {
+        let check = |script: &str, expected: Counts, is_good: bool| {
+            let mut counts = Counts::default();
+            let output = Command::new("sh").args(["-c", script]).output().unwrap();
+            assert_eq!(counts.ended(&output).is_ok(), is_good, "{script}");
+            assert_eq!(counts, expected, "{script}");
+        };
+        check("echo 'test result: ok. 1 passed; 0 failed; 0 ignored'", Counts { passed: 1, failed: 0 }, true);
+        check("echo 'test result: FAILED. 0 passed; 1 failed'; exit 101", Counts { passed: 0, failed: 1 }, false);
+        check("exit 101", Counts::default(), false);
     }
 }
