@@ -24,7 +24,7 @@ pub struct Event {
 pub fn insert(scope: &Scope, event: &Event, now: Instant) -> Result<Statement, DbError> {
     Ok(Statement::new(
         "INSERT INTO events (id, workspace_id, mode, type, subject, sequence, data, created_at) \
-         SELECT ?1, ?2, ?3, ?4, ?5, COALESCE(MAX(sequence), 0) + 1, ?6, ?7 FROM events WHERE subject = ?5",
+         SELECT ?1, ?2, ?3, ?4, ?5, COALESCE(MAX(sequence), 0) + 1, ?6, ?7 FROM events WHERE subject = CAST(?5 AS TEXT)",
     )
     .bind(event.id.as_str())
     .bind(scope.workspace_id.as_str())
