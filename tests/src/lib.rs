@@ -3,7 +3,9 @@
 
 mod browser;
 mod client;
+mod crawl;
 mod engine;
+mod merchant;
 mod proxy;
 mod random;
 mod receiver;
@@ -18,7 +20,9 @@ mod time;
 
 pub use browser::Browser;
 pub use client::{Answer, Client};
+pub use crawl::crawl;
 pub use engine::Engine;
+pub use merchant::furnish;
 pub use proxy::Proxy;
 pub use random::Random;
 pub use receiver::{Received, Receiver, Reply};

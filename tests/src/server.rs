@@ -108,6 +108,11 @@ impl Server {
         Ok(told)
     }
 
+    /// Where the server's data lies. To be touched while it is stopped.
+    pub fn state(&self) -> std::path::PathBuf {
+        self.folder.path().join("state")
+    }
+
     /// Kills workerd without a warning, as a crash would, and waits until it is gone. Its data stays.
     pub fn kill9(&mut self) -> Result<()> {
         let Some(mut running) = self.running.take() else {

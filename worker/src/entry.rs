@@ -25,7 +25,7 @@ use crate::objects::rate_limiter::DurableLimiter;
 use crate::objects::webhook_lane;
 use crate::secrets::Secrets;
 use crate::store::Database;
-use crate::store::d1::D1;
+use crate::store::d1::{self, D1};
 use crate::store::owing::{Noticing, Owed};
 use crate::store::{DbError, Row, webhooks};
 use crate::stripe_api::BASE_DEFAULT;
@@ -176,6 +176,15 @@ fn config(env: &Env) -> Config {
     }
 }
 
+/// On a local server: what the answer cost, if nothing else was asked of the database meanwhile.
+fn tell_costs(response: &mut http::Response<axum::body::Body>, before: d1::Asked) {
+    let after = d1::asked();
+    let (trips, rows) = (after.trips.wrapping_sub(before.trips), after.rows_read.wrapping_sub(before.rows_read));
+    if let Ok(value) = http::HeaderValue::from_str(&format!("d1;desc=\"{trips} trips, {rows} rows read\"")) {
+        response.headers_mut().insert("server-timing", value);
+    }
+}
+
 #[event(fetch)]
 async fn fetch(
     request: web_sys::Request,
@@ -190,7 +199,11 @@ async fn fetch(
     let peer = Peer { address: header("cf-connecting-ip").unwrap_or_default(), country: header("cf-ipcountry") };
     let (parts, body) = request.into_parts();
     let request = axum::extract::Request::from_parts(parts, axum::body::Body::new(body));
+    let before = d1::asked();
     let mut response = app::answer(&app, &router, request, peer).await;
+    if app.config.dev {
+        tell_costs(&mut response, before);
+    }
     if let Some(AfterAnswer(messages)) = response.extensions_mut().remove::<AfterAnswer>() {
         let env = env.clone();
         context.wait_until(async move { send(&env, messages).await });

@@ -3,13 +3,10 @@
 //!
 //! `SELGEO_SCREENSHOTS=DIR` keeps a picture of each.
 
-mod crawl;
 mod look;
-mod merchant;
 
 use anyhow::{Result, ensure};
-use crawl::crawl;
-use e2e::{Browser, Engine, Server};
+use e2e::{Browser, Engine, Server, crawl, furnish};
 use look::Looker;
 
 struct House {
@@ -28,7 +25,7 @@ e2e::suite! {
 
 fn start() -> Result<House> {
     let server = Server::start()?;
-    merchant::furnish(&server)?;
+    furnish(&server)?;
     Ok(House { looker: Looker::new(Browser::start(Engine::Chromium)?)?, server })
 }
 
@@ -62,13 +59,16 @@ fn every_page_of_the_dashboard_holds_up(house: &mut House) -> Result<()> {
 
 fn every_page_of_the_portal_holds_up(house: &mut House) -> Result<()> {
     house.sign_in("/partner_sign_in_url")?;
-    let paths = crawl(&house.looker.browser, &house.server.url(), &["/partner".to_owned()], "/partner")?;
+    let own = format!("/partner/commissions?in={}", house.server.text("/participant_id")?);
+    let paths = crawl(&house.looker.browser, &house.server.url(), &[own, "/partner".to_owned()], "/partner")?;
+    ensure!(paths.len() > 10, "only {} pages were found: {paths:?}", paths.len());
     look_at_all(house, "partner", &paths)
 }
 
 fn every_page_of_a_stranger_holds_up(house: &mut House) -> Result<()> {
     house.looker.browser.devtools("Network.clearBrowserCookies", &serde_json::json!({}))?;
-    let paths = ["/sign-in", "/sign-in/unknown", "/dev/mailbox", "/demo"].map(str::to_owned);
+    let paths =
+        ["/join/demo", "/join/unknown", "/sign-in", "/sign-in/unknown", "/dev/mailbox", "/demo"].map(str::to_owned);
     look_at_all(house, "stranger", &paths)
 }
 

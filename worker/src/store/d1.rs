@@ -1,12 +1,39 @@
 //! The driver for D1: the only file that sees it.
 
+use std::cell::Cell;
+
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value as Json};
 use wasm_bindgen::JsValue;
-use worker::D1Database;
 use worker::send::SendFuture;
+use worker::{D1Database, D1Result};
 
 use super::{Database, DbError, Row, Statement, Value};
+
+/// What this isolate has asked of the database so far: round trips, and rows that were read for them, as D1 counts them.
+#[derive(Clone, Copy, Default)]
+pub struct Asked {
+    /// Round trips.
+    pub trips: u32,
+    /// Rows that were read.
+    pub rows_read: u32,
+}
+
+thread_local! {
+    static ASKED: Cell<Asked> = const { Cell::new(Asked { trips: 0, rows_read: 0 }) };
+}
+
+/// See [`Asked`].
+pub fn asked() -> Asked {
+    ASKED.get()
+}
+
+fn count(results: &[D1Result]) {
+    let rows = results.iter().filter_map(|result| result.meta().ok().flatten()?.rows_read).sum::<usize>();
+    let before = ASKED.get();
+    let rows_read = before.rows_read.wrapping_add(u32::try_from(rows).unwrap_or(u32::MAX));
+    ASKED.set(Asked { trips: before.trips.wrapping_add(1), rows_read });
+}
 
 /// A D1 database.
 pub struct D1(pub D1Database);
@@ -22,6 +49,7 @@ impl Database for D1 {
     fn rows(&self, statement: Statement) -> BoxFuture<'_, Result<Vec<Row>, DbError>> {
         Box::pin(SendFuture::new(async move {
             let result = self.prepare(&statement)?.all().await.map_err(sorted)?;
+            count(std::slice::from_ref(&result));
             rows_of(&result)
         }))
     }
@@ -30,6 +58,7 @@ impl Database for D1 {
         Box::pin(SendFuture::new(async move {
             let prepared = statements.iter().map(|s| self.prepare(s)).collect::<Result<Vec<_>, _>>()?;
             let results = self.0.batch(prepared).await.map_err(sorted)?;
+            count(&results);
             results.iter().map(rows_of).collect()
         }))
     }
@@ -54,7 +83,7 @@ fn js_value(value: &Value) -> JsValue {
     }
 }
 
-fn rows_of(result: &worker::D1Result) -> Result<Vec<Row>, DbError> {
+fn rows_of(result: &D1Result) -> Result<Vec<Row>, DbError> {
     if let Some(message) = result.error() {
         return Err(DbError::from_message(message));
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
-use domain::account::{Permission, Role};
+use domain::account::Permission;
 use domain::mode::Mode;
 use http::request::Parts;
 use http::{Method, header};
@@ -83,11 +83,6 @@ impl Desk {
     /// Whether a role may change anything here.
     pub fn may_change(&self) -> bool {
         self.membership.role.may(Permission::Change)
-    }
-
-    /// Whether the member is an owner.
-    pub fn is_owner(&self) -> bool {
-        self.membership.role == Role::Owner
     }
 
     /// The address of a page of this workspace and mode.

@@ -1,7 +1,7 @@
 //! A demo workspace in which something has happened, so that no list is empty and no page without its story.
 
+use crate::{Client, Server};
 use anyhow::Result;
-use e2e::{Client, Server};
 use serde_json::{Value, json};
 
 /// A name that no page may take for anything but text.

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::Browser;
 use anyhow::Result;
-use e2e::Browser;
 use serde_json::json;
 
 /// Pages at most: a crawler that finds no end is itself what is wrong.

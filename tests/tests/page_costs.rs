@@ -1,0 +1,238 @@
+//! What a page costs in a workspace that has grown: round trips to D1, and the rows that D1 says it read for them.
+//!
+//! A tenth of the size by default; `SELGEO_ROWS=1000000` for 10^6 clicks, 10^5 conversions and 10^4 partners.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use anyhow::{Context, Result, ensure};
+use e2e::{Browser, Engine, Server, Timer, crawl, furnish};
+use rusqlite::Connection;
+use serde_json::json;
+
+const CLICKS_DEFAULT: u64 = 100_000;
+const TRIPS_MAX: u64 = 5;
+/// A few hundred.
+const ROWS_MAX: u64 = 500;
+/// Times that a page is asked for: another request's reads may be counted with one, hardly with each.
+const TIMES: usize = 3;
+
+struct Town {
+    browser: Browser,
+    server: Server,
+}
+
+e2e::suite! {
+    start;
+    every_page_of_the_dashboard_costs_little_however_much_there_is,
+    every_page_of_the_portal_costs_little_however_much_there_is,
+}
+
+fn start() -> Result<Town> {
+    let mut server = Server::start()?;
+    furnish(&server)?;
+    server.kill9()?;
+    let clicks = env::var("SELGEO_ROWS").ok().and_then(|text| text.parse().ok()).unwrap_or(CLICKS_DEFAULT);
+    let timer = Timer::start();
+    grow(&server.state(), server.text("/workspace_id")?, clicks)?;
+    println!(
+        "{clicks} clicks, {} conversions, {} partners ({:.0} s)",
+        clicks / 10,
+        clicks / 100,
+        timer.elapsed().as_secs_f64()
+    );
+    server.restart()?;
+    Ok(Town { browser: Browser::start(Engine::Chromium)?, server })
+}
+
+/// The local D1's file: the one beside the platform's own.
+fn database(state: &Path) -> Result<PathBuf> {
+    let mut folders = vec![state.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder)? {
+            let path = entry?.path();
+            let is_database = path.extension().is_some_and(|end| end == "sqlite") && !path.ends_with("metadata.sqlite");
+            if path.is_dir() {
+                folders.push(path);
+            } else if is_database && folder.to_string_lossy().contains("D1Database") {
+                return Ok(path);
+            }
+        }
+    }
+    anyhow::bail!("no database in {}", state.display())
+}
+
+/// Ids that sort among the others and say their number.
+const ID: &str = "substr(id, 1, instr(id, '_') + 10) || printf('%016x', n.n)";
+
+/// Copies what one sale left behind, as often as it takes; the triggers add up the totals as they always do.
+fn grow(state: &Path, workspace: &str, clicks: u64) -> Result<()> {
+    let database = Connection::open(database(state)?)?;
+    let sale: (String, String) = database.query_row(
+        "SELECT id, family_id FROM conversions WHERE workspace_id = ?1 AND mode = 'test' AND attributed_click_id IS NOT NULL LIMIT 1",
+        [workspace],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    let copies = [
+        (
+            "partners",
+            clicks / 100,
+            "id = (SELECT partner_id FROM participants WHERE id = (SELECT participant_id FROM conversions WHERE id = :sale))",
+            &[("id", ID), ("email", "'p' || n.n || '@grown.example'"), ("name", "'Partner ' || n.n")][..],
+        ),
+        (
+            "participants",
+            clicks / 100,
+            "id = (SELECT participant_id FROM conversions WHERE id = :sale)",
+            &[
+                ("id", ID),
+                ("partner_id", "substr(partner_id, 1, 15) || printf('%016x', n.n)"),
+                ("status", "iif(n.n % 10, status, 'pending')"),
+            ],
+        ),
+        (
+            "clicks",
+            clicks,
+            "click_id = (SELECT attributed_click_id FROM conversions WHERE id = :sale)",
+            &[
+                ("click_id", "substr(click_id, 1, 24) || printf('%012x', n.n)"),
+                ("clicked_at", "clicked_at - n.n * 60000"),
+            ],
+        ),
+        ("families", clicks / 10, "id = :family", &[("id", ID), ("due_at", "NULL")]),
+        (
+            "conversions",
+            clicks / 10,
+            "id = :sale",
+            &[
+                ("id", ID),
+                ("family_id", "substr(family_id, 1, 14) || printf('%016x', n.n)"),
+                ("external_transaction_id", "'grown-' || n.n"),
+                ("occurred_at", "occurred_at - n.n * 600000"),
+            ],
+        ),
+        (
+            "decisions",
+            clicks / 10,
+            "conversion_id = :sale",
+            &[
+                ("id", ID),
+                ("conversion_id", "substr(conversion_id, 1, 15) || printf('%016x', n.n)"),
+                ("external_transaction_id", "'grown-' || n.n"),
+            ],
+        ),
+        (
+            "commissions",
+            clicks / 10,
+            "conversion_id = :sale",
+            &[
+                ("id", ID),
+                ("conversion_id", "substr(conversion_id, 1, 15) || printf('%016x', n.n)"),
+                ("needs_review", "iif(n.n % 10, needs_review, '[\"no_auto_approval\"]')"),
+                ("state", "iif(n.n % 10, state, 'pending')"),
+                ("hold_until", "hold_until + 86400000"),
+            ],
+        ),
+        (
+            "entries",
+            clicks / 10,
+            "commission_id = (SELECT id FROM commissions WHERE conversion_id = :sale)",
+            &[("id", ID), ("commission_id", "substr(commission_id, 1, 14) || printf('%016x', n.n)")],
+        ),
+        (
+            "events",
+            clicks / 10,
+            "subject = :sale AND sequence = 1",
+            &[("id", ID), ("subject", "substr(subject, 1, 15) || printf('%016x', n.n)")],
+        ),
+    ];
+    database.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA synchronous = OFF; BEGIN")?;
+    for (table, count, which, changed) in copies {
+        copy(&database, table, count, which, changed, &sale).with_context(|| format!("{table} could not be copied"))?;
+    }
+    database.execute_batch("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)")?;
+    Ok(())
+}
+
+fn copy(
+    database: &Connection,
+    table: &str,
+    count: u64,
+    which: &str,
+    changed: &[(&str, &str)],
+    (sale, family): &(String, String),
+) -> Result<()> {
+    let columns: Vec<String> = database
+        .prepare(&format!("SELECT name FROM pragma_table_info('{table}')"))?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let values: Vec<&str> = columns
+        .iter()
+        .map(|column| changed.iter().find(|(name, _)| name == column).map_or(column.as_str(), |(_, value)| value))
+        .collect();
+    let which = which.replace(":sale", &format!("'{sale}'")).replace(":family", &format!("'{family}'"));
+    let sql = format!(
+        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {count}) \
+         INSERT INTO {table} ({}) SELECT {} FROM n, (SELECT * FROM {table} WHERE {which} LIMIT 1) o",
+        columns.join(", "),
+        values.join(", "),
+    );
+    let made = database.execute(&sql, [])?;
+    ensure!(made as u64 >= count, "{made} rows of {count}");
+    Ok(())
+}
+
+impl Town {
+    /// What a page cost when it cost least: round trips and rows.
+    fn cost(&self, path: &str) -> Result<(u64, u64)> {
+        let script = "const done = arguments[arguments.length - 1];
+            fetch(arguments[0]).then(async r => { await r.text(); done([r.status, r.headers.get('server-timing')]) }, e => done([0, String(e)]))";
+        let mut least = (u64::MAX, u64::MAX);
+        for _ in 0..TIMES {
+            let answer = self.browser.run_async(script, &json!([format!("{}{path}", self.server.url())]))?;
+            ensure!(answer[0] == 200 || answer[0] == 404 || answer[0] == 403, "{path}: {answer}");
+            let numbers: Vec<u64> = answer[1]
+                .as_str()
+                .unwrap_or_default()
+                .split(|letter: char| !letter.is_ascii_digit())
+                .filter_map(|part| part.parse().ok())
+                .collect();
+            // d1;desc="3 trips, 120 rows read"
+            let &[_, trips, rows] = numbers.as_slice() else { anyhow::bail!("{path}: {answer}") };
+            least = (least.0.min(trips), least.1.min(rows));
+        }
+        Ok(least)
+    }
+
+    fn check(&self, sign_in: &str, first: &[String], below: &str) -> Result<()> {
+        self.browser.go(self.server.text(sign_in)?)?;
+        let paths = crawl(&self.browser, &self.server.url(), first, below)?;
+        // From a page that asks for nothing by itself.
+        self.browser.go(&format!("{}/healthz", self.server.url()))?;
+        let (mut wrong, mut most) = (Vec::new(), (0, 0));
+        for path in &paths {
+            let (trips, rows) = self.cost(path)?;
+            most = (most.0.max(trips), most.1.max(rows));
+            if trips > TRIPS_MAX || rows > ROWS_MAX {
+                wrong.push(format!("{path}: {trips} round trips, {rows} rows read"));
+            }
+        }
+        println!("{} pages; at most {} round trips, {} rows read", paths.len(), most.0, most.1);
+        ensure!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+        Ok(())
+    }
+}
+
+fn every_page_of_the_dashboard_costs_little_however_much_there_is(town: &mut Town) -> Result<()> {
+    let base = format!("/app/{}/test", town.server.text("/workspace_id")?);
+    town.check(
+        "/sign_in_url",
+        &[base.clone(), "/app".to_owned(), format!("{base}/search?q=grown-77"), format!("{base}/partners?q=partner+7")],
+        "/app",
+    )
+}
+
+fn every_page_of_the_portal_costs_little_however_much_there_is(town: &mut Town) -> Result<()> {
+    let own = format!("/partner/commissions?in={}", town.server.text("/participant_id")?);
+    town.check("/partner_sign_in_url", &[own, "/partner".to_owned()], "/partner")
+}
