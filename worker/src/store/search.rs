@@ -27,7 +27,8 @@ pub fn page_of(id: &str) -> Option<&'static str> {
     fn is<K: Kind>(id: &str) -> bool {
         Id::<K>::parse(id).is_some()
     }
-    let kinds: [(fn(&str) -> bool, &'static str); 15] = [
+    type IsOne = fn(&str) -> bool;
+    let kinds: [(IsOne, &'static str); 15] = [
         (is::<ids::Conversion>, "conversions"),
         (is::<ids::Commission>, "commissions"),
         (is::<ids::Payout>, "payouts"),

@@ -184,7 +184,7 @@ pub fn of_conversion(scope: &Scope, id: &str) -> Vec<Statement> {
              'url', w.url)) FROM webhook_deliveries d JOIN webhook_endpoints w ON w.id = d.endpoint_id \
              WHERE d.event_id = e.id) AS deliveries FROM events e WHERE +e.workspace_id = ?1 AND +e.mode = ?2 \
              AND e.subject IN (SELECT ?3 UNION SELECT m.id FROM commissions m WHERE m.conversion_id = ?3) \
-             ORDER BY +e.id LIMIT ?4",
+             ORDER BY e.created_at, e.sequence LIMIT ?4",
         ))
         .bind(ROWS_MAX),
     ]

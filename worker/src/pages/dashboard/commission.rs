@@ -28,7 +28,7 @@ struct Page {
     acts: Vec<ActShown>,
     entries: Vec<EntryShown>,
     sum: String,
-    done: Vec<Done>,
+    done: Vec<acts::Done>,
     payouts: Vec<(String, String, String, String)>,
 }
 
@@ -38,13 +38,6 @@ struct EntryShown {
     kind: String,
     cause: Cell,
     amount: String,
-}
-
-/// Something that somebody did.
-struct Done {
-    moment: Moment,
-    title: &'static str,
-    lines: Vec<(&'static str, Cell)>,
 }
 
 /// One commission.
@@ -83,7 +76,7 @@ pub async fn show(desk: Desk, id: &str, notice: Option<Notice>) -> Result<Respon
         acts: list::acts(&desk, resource, &shape, &back),
         entries: entries(&earned, currency),
         sum,
-        done: done(&desk, &earned)?,
+        done: earned.acts.iter().map(|act| acts::done(&desk, act)).collect::<Result<_, _>>()?,
         payouts: earned
             .settled
             .iter()
@@ -122,12 +115,4 @@ fn cause(earned: &Earned, cause: &str) -> Cell {
         (None, None) if cause.starts_with("act_") => Cell::Text(acts::title("conversion.attribute").to_owned()),
         (None, None) => Cell::Id(cause.to_owned()),
     }
-}
-
-fn done(desk: &Desk, earned: &Earned) -> Result<Vec<Done>, ApiError> {
-    let shown = earned.acts.iter().map(|act| {
-        let (moment, title) = (Moment::of(act.created_at), acts::title(&act.kind));
-        Ok(Done { moment, title, lines: acts::lines(desk, act)? })
-    });
-    shown.collect()
 }

@@ -41,7 +41,7 @@ struct One {
     lines: Vec<Line>,
     has_more: bool,
     sum: String,
-    done: Vec<(Moment, &'static str, Vec<(&'static str, Cell)>)>,
+    done: Vec<acts::Done>,
 }
 
 struct Line {
@@ -69,8 +69,7 @@ pub async fn show(desk: Desk, id: &str, notice: Option<Notice>) -> Result<Respon
     let settled = settled.iter().map(table::decode_line).collect::<Result<Vec<_>, _>>()?;
     let mut done = Vec::new();
     for row in &results.next().unwrap_or_default() {
-        let act = acts_table::decode(row)?;
-        done.push((Moment::of(act.created_at), acts::title(&act.kind), acts::lines(&desk, &act)?));
+        done.push(acts::done(&desk, &acts_table::decode(row)?)?);
     }
     let shape = shapes::payouts::payout(&payout, scope.mode);
     let names = Names::of(&desk, std::slice::from_ref(&shape)).await?;
@@ -185,7 +184,7 @@ pub async fn balances(desk: Desk, request: Request) -> Result<Response, ApiError
     let names = Names::of(&desk, &named).await?;
     let may_draft = desk.may_change() && desk.mode == Mode::Live;
     let shown = Balances {
-        frame: Frame::of(&desk, resource.nav, "What is due"),
+        frame: Frame::of(&desk, "payouts/balances", "What is due"),
         is_live: desk.mode == Mode::Live,
         list_href: desk.href(resource.path),
         drafts_csv_href: desk.href(&format!("payouts/csv?status={}", PayoutStatus::Draft.as_str())),

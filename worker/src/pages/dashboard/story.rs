@@ -29,6 +29,9 @@ pub mod line;
 /// A line of metadata is shown up to here.
 const METADATA_CHARS_MAX: usize = 300;
 
+/// The cells of a commission's row, and what can be done to it.
+type CommissionShown = (Vec<(&'static str, Cell)>, Vec<ActShown>);
+
 #[derive(Template)]
 #[template(path = "dashboard/story.html")]
 struct Page {
@@ -39,8 +42,7 @@ struct Page {
     facts: Vec<(&'static str, Cell)>,
     metadata: Vec<(String, String)>,
     acts: Vec<ActShown>,
-    /// Each commission: the cells of its row, and what can be done.
-    commissions: Vec<(Vec<(&'static str, Cell)>, Vec<ActShown>)>,
+    commissions: Vec<CommissionShown>,
     /// The conversion that this one was merged into.
     merged_into: Option<(String, String)>,
     /// Conversions that were merged into this one.
@@ -169,8 +171,6 @@ fn metadata(metadata: &Json) -> Vec<(String, String)> {
     let pairs = metadata.as_object().into_iter().flatten();
     pairs.map(|(name, of)| (short(name.clone()), short(value(of)))).collect()
 }
-
-type CommissionShown = (Vec<(&'static str, Cell)>, Vec<ActShown>);
 
 fn commissions(desk: &Desk, names: &Names, story: &Story, back: &str) -> Result<Vec<CommissionShown>, ApiError> {
     let resource = resources::find("commissions")?;

@@ -3,8 +3,24 @@
 use super::super::cell::Cell;
 use super::super::desk::Desk;
 use crate::error::ApiError;
+use crate::pages::text::Moment;
 use crate::routes;
 use crate::store::acts::Listed;
+
+/// What somebody did, on the page of what it was done to.
+pub struct Done {
+    /// When.
+    pub moment: Moment,
+    /// In a few words.
+    pub title: &'static str,
+    /// By whom, and why.
+    pub lines: Vec<(&'static str, Cell)>,
+}
+
+/// An act with who did it, and why.
+pub fn done(desk: &Desk, act: &Listed) -> Result<Done, ApiError> {
+    Ok(Done { moment: Moment::of(act.created_at), title: title(&act.kind), lines: lines(desk, act)? })
+}
 
 /// An act in a few words, by its kind.
 pub fn title(kind: &str) -> &'static str {

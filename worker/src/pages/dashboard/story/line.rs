@@ -51,10 +51,10 @@ pub struct Tried {
     pub method: String,
     /// The click id or the code.
     pub value: String,
-    /// `won`, `not_needed`, or why it lost.
-    pub outcome: String,
+    /// `won`, `not_needed`, `lost`; why, the sentence says.
+    pub outcome: &'static str,
     /// That, as people read it.
-    pub outcome_words: String,
+    pub outcome_words: &'static str,
     /// What the verdict says of it.
     pub sentence: String,
     /// Whose it would have been.
@@ -179,15 +179,16 @@ fn decision(desk: &Desk, names: &Names, decision: &Decision, is_current: bool) -
     let shown = explained["candidates"].as_array().into_iter().flatten();
     for (candidate, shown) in verdict.candidates.iter().zip(shown) {
         let text = |name: &str| shown[name].as_str().unwrap_or_default().to_owned();
-        let outcome = text("outcome");
+        let (outcome, outcome_words) = match candidate.outcome {
+            Outcome::Won => ("won", "won"),
+            Outcome::NotNeeded => ("not_needed", "not needed"),
+            Outcome::Lost(_) => ("lost", "lost"),
+        };
         step.candidates.push(Tried {
             method: words_of(&text("method")),
             value: text("value"),
-            outcome_words: match candidate.outcome {
-                Outcome::Lost(_) => "lost".to_owned(),
-                Outcome::Won | Outcome::NotNeeded => words_of(&outcome).to_lowercase(),
-            },
             outcome,
+            outcome_words,
             sentence: sentences.next().unwrap_or_default().to_owned(),
             of: whose(&decision.inputs, candidate).map_or(Cell::Empty, |id| participant(desk, names, &id)),
         });

@@ -111,7 +111,7 @@ fn the_words_are_those_of_the_decision_and_losers_say_why() {
     }
     let of = |id: &str| shop.at(&format!("participants/{id}"));
     let (loser, winner) = (of(&other.participant_id), of(&shop.program.participant_id));
-    for shown in ["data-state=\"participant_not_approved\"", "data-state=\"won\"", &loser, &winner] {
+    for shown in ["data-state=\"lost\"", "data-state=\"won\"", &loser, &winner] {
         assert!(page.contains(shown), "{shown}: {page}");
     }
 }
