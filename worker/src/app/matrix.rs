@@ -287,6 +287,8 @@ fn expected(who: Who, route: &Route) -> Option<Vec<u16>> {
             Who::OtherKey if path.contains('{') && reads => Some(vec![404]),
             Who::OtherKey if path.contains('{') => Some(vec![400, 403, 404, 409, 415]),
             Who::OtherKey | Who::Key if is_members_only => Some(vec![403]),
+            // An owner's to change, and no key's.
+            Who::OtherKey | Who::Key | Who::Admin if route.line() == "PATCH /api/v1/workspace" => Some(vec![403]),
             // The member is an owner, whom only an owner takes out.
             Who::Admin if route.line() == "DELETE /api/v1/members/{id}" => Some(vec![403]),
             Who::Key | Who::OtherKey | Who::Owner | Who::Admin => None,
@@ -307,9 +309,12 @@ fn expected(who: Who, route: &Route) -> Option<Vec<u16>> {
         return match who {
             Who::Partner => Some(vec![403]),
             Who::Stranger => Some(vec![404]),
+            Who::Admin if route.line() == "POST /app/{workspace_id}/{mode}/settings" => Some(vec![403]),
             Who::Owner | Who::Admin => None,
             Who::Viewer if reads => Some(vec![200, 403, 404]),
             Who::Viewer => Some(vec![403, 404]),
+            // A part of a page, asked for by a script, sends nobody to another page by itself.
+            _ if path.ends_with("/live") => Some(vec![401]),
             // A key opens no page.
             _ => Some(vec![303]),
         };
