@@ -112,6 +112,8 @@ pub struct Waiting {
     pub reviews: i64,
     /// Applications of partners.
     pub applications: i64,
+    /// Questions of partners.
+    pub questions: i64,
     /// Refunds and disputes of no known sale.
     pub unmatched_refunds: i64,
     /// Stripe's events that could not be processed.
@@ -127,9 +129,10 @@ pub struct Waiting {
 }
 
 /// What is counted: the column, and which rows. Each reads an index that holds only them.
-const COUNTED: [(&str, &str, &str); 8] = [
+const COUNTED: [(&str, &str, &str); 9] = [
     ("reviews", "commissions", " AND state = 'pending' AND needs_review <> '[]'"),
     ("applications", "participants", " AND status = 'pending'"),
+    ("questions", "questions", " AND status = 'open'"),
     ("unmatched_refunds", "refunds", " AND conversion_id IS NULL"),
     ("failed_events", "stripe_events", " AND outcome = 'failed'"),
     ("parked_events", "stripe_events", " AND outcome = 'parked'"),
@@ -154,6 +157,7 @@ pub fn decode_waiting(row: &Row) -> Result<Waiting, DbError> {
     Ok(Waiting {
         reviews: row.integer("reviews")?,
         applications: row.integer("applications")?,
+        questions: row.integer("questions")?,
         unmatched_refunds: row.integer("unmatched_refunds")?,
         failed_events: row.integer("failed_events")?,
         parked_events: row.integer("parked_events")?,

@@ -232,6 +232,7 @@ fn waits(desk: &Desk, waiting: &Waiting) -> Vec<Wait> {
     let all = [
         (waiting.reviews, ["commission to review", "commissions to review"], "review"),
         (waiting.applications, ["partner applied", "partners applied"], "participants?status=pending"),
+        (waiting.questions, ["question of a partner", "questions of partners"], "questions?status=open"),
         (waiting.alerts, ["open fraud alert", "open fraud alerts"], "fraud-alerts?status=open"),
         (waiting.unmatched_refunds, ["refund of no known sale", "refunds of no known sale"], "refunds?matched=false"),
         (waiting.failed_events, ["Stripe event failed", "Stripe events failed"], "stripe-events?outcome=failed"),

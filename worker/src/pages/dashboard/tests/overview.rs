@@ -146,6 +146,7 @@ fn the_overview_costs_three_round_trips_and_reads_no_rows_that_a_workspace_has_m
     for index in [
         "commissions_to_review",
         "participants_who_applied",
+        "questions_open",
         "refunds_unmatched",
         "stripe_events_failed",
         "stripe_events_parked",
