@@ -102,13 +102,16 @@ pub enum Permission {
     Keys,
     /// To invite and remove members, within [`Role::may_set`].
     Members,
+    /// To name the workspace, and to say for how long it keeps what.
+    Workspace,
 }
 
 impl Role {
     /// Who may do what.
     pub const fn may(self, permission: Permission) -> bool {
         match self {
-            Self::Owner | Self::Admin => true,
+            Self::Owner => true,
+            Self::Admin => !matches!(permission, Permission::Workspace),
             Self::Viewer => matches!(permission, Permission::Read),
         }
     }

@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::mode::Mode;
+use crate::status::words;
 
 /// Who may know a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,6 +39,48 @@ impl KeyKind {
         }
     }
 }
+
+words! {
+    /// What a secret key may be for.
+    KeyScope {
+        /// To report conversions and their refunds.
+        Conversions = "conversions",
+        /// To see what the workspace holds.
+        Read = "read",
+        /// Everything that a key may do.
+        Manage = "manage",
+    }
+}
+
+/// What a request needs its key to be for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// To report a conversion, or a refund of one.
+    Report,
+    /// To see something.
+    Read,
+    /// To change something.
+    Change,
+}
+
+impl Need {
+    /// The scopes of which any will do.
+    pub const fn any_of(self) -> &'static [KeyScope] {
+        match self {
+            Self::Report => &[KeyScope::Conversions, KeyScope::Manage],
+            Self::Read => &[KeyScope::Read, KeyScope::Manage],
+            Self::Change => &[KeyScope::Manage],
+        }
+    }
+
+    /// Whether a key of these scopes has one that will do.
+    pub fn is_met_by(self, scopes: &[KeyScope]) -> bool {
+        scopes.iter().any(|scope| self.any_of().contains(scope))
+    }
+}
+
+/// The scopes of a key that nothing was said of.
+pub const ALL_SCOPES: [KeyScope; 3] = [KeyScope::Conversions, KeyScope::Read, KeyScope::Manage];
 
 /// A well-formed key. Whether it exists, the database tells by its digest.
 #[derive(Clone, PartialEq, Eq)]

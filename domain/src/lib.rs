@@ -5,6 +5,7 @@
 pub mod account;
 pub mod agent;
 pub mod attribution;
+pub mod checklist;
 pub mod click_id;
 pub mod email;
 pub mod fact;
@@ -17,6 +18,7 @@ pub mod mode;
 pub mod money;
 pub mod partner;
 pub mod payout;
+pub mod retention;
 pub mod reward;
 pub mod sale;
 pub mod status;

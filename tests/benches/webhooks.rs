@@ -64,6 +64,7 @@ fn main() -> Result<()> {
     };
 
     println!("| webhooks, {per_s} conversions a second asked for | |\n|---|---:|");
+    print_load();
     let reference = run("reference", per_s * seconds);
     report_all(&reference)?;
     reference.print_answers("no endpoint")?;
@@ -77,6 +78,14 @@ fn main() -> Result<()> {
     report_all(&run("more", BACKLOG))?;
     is_taking.store(true, Ordering::Relaxed);
     backlog(&client, &path, &receiver)
+}
+
+/// What else goes on. The local server is one thread: where it gets half a processor, everything waits twice as long, and the
+/// lane, which waits its turn for each step, many times.
+fn print_load() {
+    let Ok(text) = std::fs::read_to_string("/proc/loadavg") else { return };
+    let processors = thread::available_parallelism().map_or(0, usize::from);
+    println!("| load of this machine, and its processors | {} / {processors} |", text.split(' ').next().unwrap_or(""));
 }
 
 fn number(option: &str, default: u64) -> u64 {

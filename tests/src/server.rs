@@ -24,6 +24,7 @@ pub struct Server {
     env: Vec<(&'static str, String)>,
     running: Option<Running>,
     port: u16,
+    operator_token: String,
     dev: Value,
 }
 
@@ -61,7 +62,8 @@ impl Server {
     fn start_with(bare: bool, env: &[(&'static str, &str)]) -> Result<Self> {
         let folder = TempDir::new()?;
         let env = env.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        let mut server = Self { folder, bare, env, running: None, port: 0, dev: Value::Null };
+        let mut server =
+            Self { folder, bare, env, running: None, port: 0, operator_token: String::new(), dev: Value::Null };
         server.restart()?;
         Ok(server)
     }
@@ -80,6 +82,11 @@ impl Server {
     pub fn text(&self, pointer: &str) -> Result<&str> {
         let text = self.dev.pointer(pointer).and_then(Value::as_str);
         text.ok_or_else(|| anyhow!("dev.json has no text at {pointer}"))
+    }
+
+    /// What the operator of this server sends.
+    pub fn operator_token(&self) -> &str {
+        &self.operator_token
     }
 
     /// The process that answers requests, while it lives.
@@ -142,6 +149,7 @@ impl Server {
             bail!("the server did not start. Its log:\n{}", self.log());
         };
         self.port = u16::try_from(port)?;
+        self.operator_token = ready["ready"]["operator_token"].as_str().unwrap_or_default().to_owned();
         self.dev = ready["ready"]["dev"].take();
         self.running = Some(Running { child, workerd_pid });
         Ok(())

@@ -93,6 +93,15 @@ pub struct Config {
     pub public_url: Option<String>,
     /// Webhooks may go to this machine: there is a binding that leads there, which only the local server can have.
     pub loopback_webhooks: bool,
+    /// Who sees the operator's page: addresses, lower case.
+    pub operator_emails: Vec<String>,
+}
+
+impl Config {
+    /// Whether whoever signs in with this address runs the deployment.
+    pub fn is_operator(&self, email: &str) -> bool {
+        self.operator_emails.iter().any(|one| one == email)
+    }
 }
 
 /// The paths that a visitor's browser uses; these work under a mount too.
@@ -100,7 +109,7 @@ const BROWSER_PATHS: [&str; 5] = ["/v1/", "/trac.js", "/trac-fallback.js", "/r/"
 
 /// The table of routes.
 pub fn router(app: Arc<App>) -> Router {
-    use axum::routing::{delete, get, patch, post};
+    use axum::routing::{delete, get, post};
     use routes as r;
     let management = Router::new()
         .route("/api-keys", post(r::api_keys::create).get(r::api_keys::list))
@@ -131,7 +140,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/links/{id}", get(r::links::read).patch(r::links::change))
         .route("/links/{id}/{verb}", post(r::links::act))
         .route("/members", post(r::members::create).get(r::members::list))
-        .route("/members/{id}", patch(r::members::change).delete(r::members::delete))
+        .route("/members/{id}", get(r::members::read).patch(r::members::change).delete(r::members::delete))
         .route("/participants", post(r::participants::create).get(r::participants::list))
         .route("/participants/{id}", get(r::participants::read))
         .route("/participants/{id}/{verb}", post(r::participants::act))
@@ -180,7 +189,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/webhook-endpoints/{id}/resend", post(r::webhook_endpoints::resend))
         .route("/webhook-endpoints/{id}/rotate", post(r::webhook_endpoints::rotate))
         .route("/webhook-endpoints/{id}/{verb}", post(r::webhook_endpoints::act))
-        .route("/workspace", get(r::workspace::read))
+        .route("/workspace", get(r::workspace::read).patch(r::workspace::change))
+        .route("/workspace/rewards-reviewed", post(r::workspace::note_review))
         .route("/workspace/wipe-test-data", post(r::workspace::wipe_test_data));
     // Not there at all in a deployment, so that nothing of it can be asked for.
     let demo = if app.config.dev { pages::demo::router().merge(pages::dev::router()) } else { Router::new() };
@@ -204,6 +214,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/app", get(pages::here::app))
         .route("/app/", get(pages::here::app))
         .route("/join/{slug}", get(pages::join::ask).post(pages::join::send))
+        .route("/app/operator", get(pages::operator::show))
         .merge(pages::dashboard::router())
         .nest("/api/v1", management)
         .merge(pages::portal::router())

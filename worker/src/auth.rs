@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use domain::ids::WorkspaceId;
-use domain::key::{ApiKey, KeyKind};
+use domain::key::{ApiKey, KeyKind, Need};
 use domain::limit::Admission;
 use domain::mode::Mode;
 use domain::time::{Instant, SECOND_MS};
@@ -69,13 +69,21 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Lets in the bearer of a secret key: 401, then 429.
-pub async fn secret(app: &App, call: &Call, headers: &HeaderMap, zone: Zone) -> Result<Access, ApiError> {
+/// Lets in the bearer of a secret key: 401, then 429, then 403 for one that is not for this.
+pub async fn secret(app: &App, call: &Call, headers: &HeaderMap, zone: Zone, need: Need) -> Result<Access, ApiError> {
     let Some(token) = bearer(headers) else {
         return Err(ApiError::InvalidApiKey("Send a secret key (sk_…) as Authorization: Bearer."));
     };
     let row = known_key(app, call, token, KeyKind::Secret).await?;
-    admit(app, call, row, zone).await
+    let is_met = need.is_met_by(&row.scopes);
+    let access = admit(app, call, row, zone).await?;
+    match is_met {
+        true => Ok(access),
+        false => {
+            let any_of: Vec<&str> = need.any_of().iter().map(|scope| scope.as_str()).collect();
+            Err(ApiError::Forbidden(format!("This key lacks the scope: this takes {}.", any_of.join(" or "))))
+        }
+    }
 }
 
 /// Lets in a public key: 401, then 429.

@@ -24,10 +24,10 @@ mod peers;
 #[cfg(test)]
 mod tests;
 
-pub use self::load::mentions;
+pub use self::load::{mentions, sale_keys};
 
 use domain::attribution::{Inputs, Manual, Refusal, Verdict};
-use domain::ids::StripeEventId;
+use domain::ids::{PersonId, StripeEventId};
 use domain::sale::family::ReportedRefund;
 use domain::time::Instant;
 
@@ -49,6 +49,8 @@ pub struct ByHand {
     pub manual: Manual,
     /// Why.
     pub reason: String,
+    /// Who says so; none where a key does.
+    pub person_id: Option<PersonId>,
 }
 
 /// New facts of one family.

@@ -16,6 +16,7 @@ use worker::{EncodeBody, Fetcher, HttpResponse, web_sys};
 
 use crate::app::{self, App, Clock, Config, Random};
 use crate::assets::Assets;
+use crate::auth::people;
 use crate::call::{AfterAnswer, Peer};
 use crate::jobs::Message;
 use crate::mail::platform::{BoundMail, HttpMail};
@@ -171,6 +172,7 @@ fn config(env: &Env) -> Config {
         dev,
         public_url: Some(text("PUBLIC_URL").trim().trim_end_matches('/').to_owned()).filter(|url| !url.is_empty()),
         loopback_webhooks: dev && env.service(LOOPBACK).is_ok(),
+        operator_emails: text("OPERATOR_EMAILS").split(',').map(people::normal).filter(|one| !one.is_empty()).collect(),
     }
 }
 

@@ -136,11 +136,11 @@ pub fn decision(decision: &Decision, mode: Mode) -> Json {
     })
 }
 
-/// What a person did, and why.
-pub fn act(act: &Act) -> Json {
+/// What a person did, and why. `by` is who, as [`crate::routes::acts::by`] tells it.
+pub fn act(act: &Act, by: &Json) -> Json {
     json!({
         "id": act.id, "kind": act.kind, "subject": act.subject, "reason": act.reason, "detail": act.detail,
-        "request_id": act.request_id, "created_at": act.created_at.to_string(),
+        "by": by, "request_id": act.request_id, "created_at": act.created_at.to_string(),
     })
 }
 

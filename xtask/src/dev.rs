@@ -50,7 +50,9 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
     let server = Server::start(root, &tools, &state, options.port)?;
     let dev = if options.bare { Value::Null } else { workspaces(&state, &server)? };
     if options.harness {
-        let ready = json!({"ready": {"port": server.port, "workerd_pid": server.workerd_pid, "dev": dev}});
+        let ready = json!({"ready": {
+            "port": server.port, "workerd_pid": server.workerd_pid, "operator_token": server.operator_token, "dev": dev,
+        }});
         println!("{ready}");
         io::stdout().flush()?;
     } else {

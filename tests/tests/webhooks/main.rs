@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Received, Receiver, Reply, Server, Timer, wait_for};
+use e2e::{Client, Received, Receiver, Reply, Server, Timer, wait_for};
 use serde_json::{Value, json};
 
 use self::endpoint::{Endpoint, bench, convert, verify};
@@ -27,6 +27,7 @@ use self::steps::{
 const SOON: Duration = Duration::from_secs(10);
 /// A receiver has so long to answer.
 const TIMEOUT: Duration = Duration::from_secs(15);
+const MAIL_WITHIN: Duration = Duration::from_secs(30);
 
 e2e::suite! {
     Server::start;
@@ -35,6 +36,7 @@ e2e::suite! {
     a_redirect_is_not_followed,
     an_answer_is_one_as_soon_as_its_head_is_there,
     one_that_hangs_delays_no_other,
+    the_owner_of_one_that_is_gone_is_told_by_mail,
     what_was_caused_is_told_at_least_once_through_kills,
     without_the_binding_nothing_goes_to_this_machine;
     patient:
@@ -156,5 +158,29 @@ fn one_that_hangs_delays_no_other(server: &mut Server) -> Result<()> {
     assert_eq!((&ended["status"], &ended["error"]), (&Value::Null, &json!("timed out")));
     let took = ended["duration_ms"].as_u64().context("no duration")?;
     ensure!((14_900..20_000).contains(&took), "the time-out came after {took} ms");
+    Ok(())
+}
+
+fn the_owner_of_one_that_is_gone_is_told_by_mail(server: &mut Server) -> Result<()> {
+    let receiver = Receiver::start(|_, _| Reply::Status(410))?;
+    let client = Client::new(server.url()).with_key(server.text("/keys/sk_test")?);
+    let endpoint = Endpoint::add(&client, &receiver.url("/gone?token=hidden"), &["*"])?;
+    let path = format!("/api/v1/webhook-endpoints/{}", endpoint.id);
+    client.post(&format!("{path}/ping"), &json!({}))?.expect(202)?;
+    endpoint.delivery("dead_letter", SOON)?;
+    let shown = client.get(&path, &[])?.expect(200)?;
+    assert_eq!((&shown["status"], &shown["disabled_reason"]), (&json!("disabled"), &json!("gone")));
+    // Nothing but the sweep sends it, every five seconds here.
+    let mailbox = wait_for("the letter", MAIL_WITHIN, || {
+        let page = client.get("/dev/mailbox", &[])?;
+        Ok((page.status == 200 && page.body.contains("A webhook endpoint of")).then_some(page.body))
+    })?;
+    ensure!(mailbox.matches(&endpoint.id).count() == 1, "not one letter: {mailbox}");
+    for told in
+        ["To owner@demo.example", &receiver.url("/gone"), "It answered 410 Gone", &format!("{}/app", server.url())]
+    {
+        ensure!(mailbox.contains(told), "{told} is not in {mailbox}");
+    }
+    ensure!(!mailbox.contains("hidden") && !mailbox.contains(&endpoint.secret), "a secret is in {mailbox}");
     Ok(())
 }

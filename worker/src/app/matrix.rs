@@ -286,6 +286,8 @@ fn expected(who: Who, route: &Route) -> Option<Vec<u16>> {
             // Their own workspace's lists are theirs; this one's objects are not there.
             Who::OtherKey if path.contains('{') && reads => Some(vec![404]),
             Who::OtherKey if path.contains('{') => Some(vec![400, 403, 404, 409, 415]),
+            // A workspace's name is an owner's to change.
+            Who::Admin | Who::Key | Who::OtherKey if route.line() == "PATCH /api/v1/workspace" => Some(vec![403]),
             Who::OtherKey | Who::Key if is_members_only => Some(vec![403]),
             // The member is an owner, whom only an owner takes out.
             Who::Admin if route.line() == "DELETE /api/v1/members/{id}" => Some(vec![403]),
@@ -307,9 +309,12 @@ fn expected(who: Who, route: &Route) -> Option<Vec<u16>> {
         return match who {
             Who::Partner => Some(vec![403]),
             Who::Stranger => Some(vec![404]),
+            Who::Admin if route.method == "POST" && path.ends_with("/settings") => Some(vec![403]),
             Who::Owner | Who::Admin => None,
             Who::Viewer if reads => Some(vec![200, 403, 404]),
             Who::Viewer => Some(vec![403, 404]),
+            // What a page asks for by itself is not to be sent to sign in.
+            _ if path.ends_with("/live") => Some(vec![401]),
             // A key opens no page.
             _ => Some(vec![303]),
         };

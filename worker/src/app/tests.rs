@@ -292,7 +292,7 @@ fn while_the_limiter_or_the_database_cannot_answer_it_is_503_in_fixed_words() {
     world.db.execute(crate::store::schema::UNDONE).unwrap();
     let answer = world.send("GET /healthz", &[], json!(null));
     assert_eq!(answer.summary(), "503 UNAVAILABLE");
-    assert!(!answer.body.to_string().contains("click_days"));
+    assert!(!answer.body.to_string().contains("person_id"));
 }
 
 #[test]

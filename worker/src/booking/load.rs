@@ -221,3 +221,14 @@ fn of_hints(
         clicks: hints.clicks.iter().map(|mention| mention.click_id.clone()).collect(),
     }
 }
+
+/// Every id under which the sale is known that one of its ids names, by all facts of its family.
+pub fn sale_keys(facts: impl Iterator<Item = (Instant, StoredFact)>, anchor: &str, now: Instant) -> BTreeSet<String> {
+    let mut all = FamilyFacts::default();
+    for (at, body) in facts {
+        add(&mut all, at, body);
+    }
+    let sales = domain::sale::family::members(&all, now);
+    let own = sales.into_iter().find(|sale| sale.keys.contains(anchor));
+    own.map_or_else(|| BTreeSet::from([anchor.to_owned()]), |sale| sale.keys)
+}

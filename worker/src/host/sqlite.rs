@@ -46,6 +46,12 @@ impl Database for Sqlite {
     fn batch(&self, statements: Vec<Statement>) -> BoxFuture<'_, Result<Vec<Vec<Row>>, DbError>> {
         Box::pin(std::future::ready(self.run(&statements)))
     }
+
+    fn size_bytes(&self) -> BoxFuture<'_, Result<i64, DbError>> {
+        let broken = |_| DbError::Failed("the connection is broken".to_owned());
+        let size = self.0.lock().map_err(broken).and_then(|connection| size_bytes(&connection));
+        Box::pin(std::future::ready(size))
+    }
 }
 
 /// Has a connection plan each statement once, not anew for each of its arguments.
@@ -88,6 +94,12 @@ fn one(connection: &Connection, statement: &Statement) -> Result<Vec<Row>, DbErr
         all.push(Row::new(cells));
     }
     Ok(all)
+}
+
+/// How large a database is.
+pub(crate) fn size_bytes(connection: &Connection) -> Result<i64, DbError> {
+    let sql = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()";
+    connection.query_row(sql, [], |row| row.get(0)).map_err(sorted)
 }
 
 fn sorted(error: rusqlite::Error) -> DbError {

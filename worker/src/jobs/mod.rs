@@ -18,7 +18,8 @@ use stripe::event::{Event, Reading};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::store::clicks::{self, ClickRecord};
-use crate::store::{DbError, Scope, accounts, mails, sessions, stripe_events, stripe_lookups, webhooks};
+use crate::store::overdue::{self, Sweep};
+use crate::store::{DbError, Scope, Statement, accounts, mails, sessions, stripe_events, stripe_lookups, webhooks};
 
 /// Rows that one sweep takes up.
 const SWEEP_ROWS_MAX: i64 = 200;
@@ -32,6 +33,9 @@ const LOOKUPS_AT_ONCE: usize = 5;
 const SWEEP_LETTERS_MAX: i64 = 50;
 /// Deliveries that one sweep purges: well over a million a day.
 const SWEEP_DELIVERIES_MAX: i64 = 1_000;
+/// Clicks that one sweep purges: well over a million a day. And the workspaces that it looks at for them.
+const SWEEP_CLICKS_MAX: i64 = 1_000;
+const PURGED_WORKSPACES_MAX: i64 = 20;
 /// Links to sign in by, sessions and mails that are over are kept this long.
 const ACCOUNTS_KEPT_MS: i64 = 7 * DAY_MS;
 /// Clicks that one statement writes. D1 binds at most 2 MB, and a record, its every character escaped, is under 30 kB.
@@ -215,7 +219,7 @@ async fn write_clicks(app: &App, records: &[ClickRecord]) -> bool {
     }
     let written = async {
         let statements = records.chunks(CLICKS_PER_STATEMENT).map(clicks::insert_all);
-        app.db.batch(statements.collect::<Result<_, _>>()?).await?;
+        app.db.batch(statements.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect()).await?;
         Ok::<(), DbError>(())
     };
     match written.await {
@@ -228,10 +232,40 @@ async fn write_clicks(app: &App, records: &[ClickRecord]) -> bool {
 }
 
 /// Finds work by state: what a lost message was for, and what only time brings. Approves what is due, and
-/// purges what was kept long enough. It sends no webhook: whoever runs it nudges the lanes of all endpoints that are owed
-/// something by then (`store::webhooks::due_endpoints`), which is what makes webhooks certain.
+/// purges what was kept long enough; then notes that it ran. It sends no webhook: whoever runs it nudges the lanes of all endpoints
+/// that are owed something by then (`store::webhooks::due_endpoints`), which is what makes webhooks certain.
 pub async fn sweep(app: &App) -> Result<Vec<Message>, DbError> {
     let now: Instant = app.clock.now();
+    let mut messages = overlooked(app, now).await?;
+    let mut failed = Vec::new();
+    // What was found goes on all the same: one commission that cannot be approved holds up no sale.
+    if let Err(error) = approvals::approve_due(app, now, SWEEP_ROWS_MAX).await {
+        crate::log(&format!("approvals: {error}"));
+        failed.push("approvals".to_owned());
+    }
+    match notices::write_letters(app, now, SWEEP_LETTERS_MAX).await {
+        Ok(letters) => messages.extend(letters),
+        Err(error) => {
+            crate::log(&format!("notices: {}", error.log_detail().unwrap_or("refused")));
+            failed.push("notices".to_owned());
+        }
+    }
+    for (what, statements) in purges(now) {
+        if let Err(error) = app.db.batch(statements).await {
+            crate::log(&format!("purge of {what}: {error}"));
+            failed.push(format!("purge of {what}"));
+        }
+    }
+    let found = i64::try_from(messages.len()).unwrap_or(i64::MAX);
+    let noted = Sweep { began_at: now, ended_at: app.clock.now(), found, failed };
+    if let Err(error) = app.db.batch(vec![overdue::note_sweep(&noted)?]).await {
+        crate::log(&format!("note of a sweep: {error}"));
+    }
+    Ok(messages)
+}
+
+/// What a lost message was for, and what only time brings.
+async fn overlooked(app: &App, now: Instant) -> Result<Vec<Message>, DbError> {
     let mut messages = Vec::new();
     for row in &app.db.rows(stripe_events::due(now, SWEEP_ROWS_MAX)).await? {
         messages.push(Message::StripeEvent { id: row.text("id")?, told: None });
@@ -246,28 +280,23 @@ pub async fn sweep(app: &App) -> Result<Vec<Message>, DbError> {
     for row in &app.db.rows(mails::due(now, SWEEP_LOOKUPS_MAX)).await? {
         messages.push(Message::Mail { id: row.text("id")? });
     }
-    // What was found goes on all the same: one commission that cannot be approved holds up no sale.
-    if let Err(error) = approvals::approve_due(app, now, SWEEP_ROWS_MAX).await {
-        crate::log(&format!("approvals: {error}"));
-    }
-    match notices::write_letters(app, now, SWEEP_LETTERS_MAX).await {
-        Ok(letters) => messages.extend(letters),
-        Err(error) => crate::log(&format!("notices: {}", error.log_detail().unwrap_or("refused"))),
-    }
-    let purge = stripe_events::purge_bodies(now.plus_ms(-BODIES_KEPT_DAYS * DAY_MS), SWEEP_ROWS_MAX);
-    if let Err(error) = app.db.rows(purge).await {
-        crate::log(&format!("purge of bodies: {error}"));
-    }
-    let kept_since = DeliveryId::least(now.plus_ms(-LOG_KEPT_MS));
-    if let Err(error) = app.db.batch(webhooks::purge(&kept_since, SWEEP_DELIVERIES_MAX)).await {
-        crate::log(&format!("purge of deliveries: {error}"));
-    }
-    let over = now.plus_ms(-ACCOUNTS_KEPT_MS);
-    let accounts = vec![accounts::purge_links(over), sessions::purge(over), mails::purge(&MailId::least(over))];
-    if let Err(error) = app.db.batch(accounts).await {
-        crate::log(&format!("purge of links, sessions and mails: {error}"));
-    }
     Ok(messages)
+}
+
+/// What was kept long enough: each a batch of its own, bounded.
+fn purges(now: Instant) -> Vec<(&'static str, Vec<Statement>)> {
+    let bodies = stripe_events::purge_bodies(now.plus_ms(-BODIES_KEPT_DAYS * DAY_MS), SWEEP_ROWS_MAX);
+    let kept_since = DeliveryId::least(now.plus_ms(-LOG_KEPT_MS));
+    let over = now.plus_ms(-ACCOUNTS_KEPT_MS);
+    vec![
+        ("bodies", vec![bodies]),
+        ("deliveries", webhooks::purge(&kept_since, SWEEP_DELIVERIES_MAX)),
+        (
+            "links, sessions and mails",
+            vec![accounts::purge_links(over), sessions::purge(over), mails::purge(&MailId::least(over))],
+        ),
+        ("clicks", clicks::purge(now, PURGED_WORKSPACES_MAX, SWEEP_CLICKS_MAX)),
+    ]
 }
 
 #[cfg(test)]

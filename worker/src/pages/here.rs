@@ -21,6 +21,7 @@ struct Workspaces<'a> {
     person: &'a Person,
     memberships: &'a [Membership],
     is_partner: bool,
+    is_operator: bool,
 }
 
 /// `GET /app`.
@@ -32,11 +33,12 @@ pub async fn app(
     let Some(person) = people::session(&app, &call, request.headers()).await? else {
         return sign_in::first(request.method(), request.uri());
     };
-    if person.memberships.is_empty() {
+    let is_operator = app.config.is_operator(&person.email);
+    if person.memberships.is_empty() && !is_operator {
         return no_member(&person);
     }
     let is_partner = !person.partnerships(&app).await?.is_empty();
-    private(StatusCode::OK, &Workspaces { person: &person, memberships: &person.memberships, is_partner })
+    private(StatusCode::OK, &Workspaces { person: &person, memberships: &person.memberships, is_partner, is_operator })
 }
 
 /// Whatever no route names: 404, and under `/app` and `/partner` a page; there also to sign in, and 403 for who is on the wrong

@@ -16,6 +16,7 @@ pub mod demo;
 pub mod dev;
 pub mod here;
 pub mod join;
+pub mod operator;
 pub mod portal;
 pub mod sign_in;
 

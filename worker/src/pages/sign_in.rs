@@ -50,7 +50,7 @@ pub async fn home(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     match people::session(&app, &call, &headers).await? {
-        Some(person) if person.memberships.is_empty() => see("/partner"),
+        Some(person) if person.memberships.is_empty() && !app.config.is_operator(&person.email) => see("/partner"),
         Some(_) => see("/app"),
         None => see("/sign-in"),
     }

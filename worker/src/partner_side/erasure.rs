@@ -1,5 +1,6 @@
 //! Erasing a partner (contract, section 14): by the merchant, one; by themselves, wherever they are one.
 
+use domain::ids::PersonId;
 use domain::status::{ParticipantAct, ParticipantStatus};
 
 use crate::app::App;
@@ -19,7 +20,13 @@ const ATTEMPTS_MAX: u32 = 3;
 
 /// Erases a partner: what tells who they were is replaced, they are stopped in every program, and whoever is nobody else any more is
 /// signed out. Repeating it changes nothing.
-pub async fn one(app: &App, call: &Call, scope: &Scope, partner_id: &str) -> Result<(), ApiError> {
+pub async fn one(
+    app: &App,
+    call: &Call,
+    scope: &Scope,
+    partner_id: &str,
+    by: Option<&PersonId>,
+) -> Result<(), ApiError> {
     for _ in 0..ATTEMPTS_MAX {
         let filter = ParticipantFilter { partner_id: Some(partner_id.to_owned()), ..Default::default() };
         let page = Page { limit: PARTICIPATIONS_MAX, after: None };
@@ -39,6 +46,7 @@ pub async fn one(app: &App, call: &Call, scope: &Scope, partner_id: &str) -> Res
             reason: None,
             detail: None,
             request_id: &call.request_id,
+            person_id: by,
         };
         let mut batch = vec![acts::insert(scope, &act, call.now)];
         for participant in participants {

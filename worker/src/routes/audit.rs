@@ -61,7 +61,7 @@ pub async fn read(
     }
     let mut done = Vec::new();
     for row in &read.next().unwrap_or_default() {
-        done.push(shapes::act(&acts::decode(row)?));
+        done.push(super::acts::shown(&app, &acts::decode(row)?)?);
     }
     if decisions.is_empty() {
         return Err(ApiError::NotFound("conversion"));

@@ -68,7 +68,7 @@ pub async fn act(
     Path((id, verb)): Path<(String, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let scope = management::enter(&app, &call, request.headers()).await?;
+    let (actor, scope) = management::enter_as(&app, &call, request.headers()).await?;
     let (act, kind, told) = match verb.as_str() {
         "approve" => (CommissionAct::Approve, "commission.approve", "commission.approved"),
         "reject" => (CommissionAct::Reject, "commission.reject", "commission.rejected"),
@@ -100,6 +100,7 @@ pub async fn act(
         reason: reason.as_deref(),
         detail: None,
         request_id: &call.request_id,
+        person_id: actor.person_id(),
     };
     let batch = vec![
         table::move_by_act(&scope, &id, from, to),
@@ -122,7 +123,7 @@ pub async fn add_bonus(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (scope, mut fields) = management::enter_with_body(&app, &call, request).await?;
+    let (actor, scope, mut fields) = management::enter_as_with_body(&app, &call, request).await?;
     if fields.raw("amount_cents").is_none() {
         fields.error("amount_cents", "is required");
     }
@@ -154,6 +155,7 @@ pub async fn add_bonus(
         reason: Some(&reason),
         detail: Some(crate::store::to_json(&serde_json::json!({"amount_cents": amount_cents}))?),
         request_id: &call.request_id,
+        person_id: actor.person_id(),
     };
     let batch = vec![
         // The state must still be the one that was seen.

@@ -8,6 +8,7 @@ use axum::response::Response;
 use domain::attribution::{Manual, Refusal};
 use domain::click_id::ClickId;
 use domain::ids;
+use domain::key::Need;
 use domain::sale::{ConversionStatus, Report, Source};
 use domain::status::ParticipantStatus;
 use domain::time::{Instant, MINUTE_MS};
@@ -44,7 +45,7 @@ pub async fn report(
     Extension(call): Extension<Call>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let access = auth::secret(&app, &call, request.headers(), Zone::Conversions).await?;
+    let access = auth::secret(&app, &call, request.headers(), Zone::Conversions, Need::Report).await?;
     let explain = Query::of(request.uri()).boolean("explain") == Some(true);
     let fields = management::json_body(request).await?;
     let scope = Scope { workspace_id: access.workspace_id, mode: access.mode };
@@ -201,7 +202,7 @@ pub async fn attribute(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (scope, mut fields) = management::enter_with_body(&app, &call, request).await?;
+    let (actor, scope, mut fields) = management::enter_as_with_body(&app, &call, request).await?;
     let participant_id: Option<ids::ParticipantId> = fields.id("participant_id");
     if fields.raw("participant_id").is_none() {
         fields.error("participant_id", "is required");
@@ -222,7 +223,7 @@ pub async fn attribute(
     }
     let manual = Manual { act_id: app.fresh(call.now), participant_id, program_id: standing.program_id };
     let booking = Booking {
-        by_hand: Some(ByHand { conversion_id: id, manual, reason }),
+        by_hand: Some(ByHand { conversion_id: id, manual, reason, person_id: actor.person_id().cloned() }),
         request_id: Some(call.request_id.clone()),
         ..Booking::of(scope, vec![conversion.anchor], call.now)
     };

@@ -60,22 +60,26 @@ pub async fn read(
     Ok(call::json(StatusCode::OK, &shape(&one(&app, &scope, &id).await?, scope.mode)))
 }
 
-/// `POST …/{id}/dismiss`: a person has looked, and it is nothing. A commission that it holds is approved at the commission.
+/// `POST …/{id}/dismiss`, which may have a `reason`: a person has looked, and it is nothing. A commission that it holds is approved at the commission.
 pub async fn dismiss(
     State(app): State<Arc<App>>,
     Extension(call): Extension<Call>,
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let scope = management::enter(&app, &call, request.headers()).await?;
+    let (actor, scope) = management::enter_as(&app, &call, request.headers()).await?;
+    let mut fields = management::json_body_or_nothing(request).await?;
+    let reason = fields.text("reason", 500);
+    fields.finish()?;
     let mut alert = one(&app, &scope, &id).await?;
     let act = NewAct {
         id: app.fresh(call.now),
         kind: "fraud_alert.dismiss",
         subject: &alert.conversion_id,
-        reason: None,
+        reason: reason.as_deref(),
         detail: Some(crate::store::to_json(&json!({"fraud_alert_id": id, "rule": alert.rule}))?),
         request_id: &call.request_id,
+        person_id: actor.person_id(),
     };
     match app.db.batch(vec![table::dismiss(&scope, &id), acts::insert(&scope, &act, call.now)]).await {
         Ok(_) => {

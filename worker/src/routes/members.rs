@@ -81,6 +81,18 @@ pub async fn create(
     Ok(call::after(call::json(StatusCode::CREATED, &shape(&app, &member)?), [message]))
 }
 
+/// One member. A key may ask this too.
+pub async fn read(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let scope = management::enter(&app, &call, request.headers()).await?;
+    let member = one(&app, &scope.workspace_id, &id).await?;
+    Ok(call::json(StatusCode::OK, &shape(&app, &member)?))
+}
+
 /// Gives a member another role.
 pub async fn change(
     State(app): State<Arc<App>>,

@@ -1,5 +1,6 @@
 //! Handlers, one file a resource: parse, load, decide, commit, respond.
 
+pub mod acts;
 pub mod api_keys;
 pub mod audit;
 pub mod clicks;

@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::account::SET_UP_LINK_LIVES_MS;
 use domain::ids::WorkspaceId;
-use domain::key::KeyKind;
+use domain::key::{ALL_SCOPES, KeyKind};
 use domain::mode::Mode;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, json};
@@ -55,7 +55,7 @@ pub async fn create_workspace(
         (KeyKind::Secret, Mode::Live),
     ] {
         let key = new_key(&app, kind, mode)?;
-        batch.push(keys::insert(&app.fresh(call.now), &id, &key, call.now));
+        batch.push(keys::insert(&app.fresh(call.now), &id, &key, &ALL_SCOPES, call.now)?);
         let label = if kind == KeyKind::Public { "pk" } else { "sk" };
         shown.insert(format!("{label}_{mode}"), json!(key.as_str()));
     }

@@ -112,8 +112,8 @@ pub async fn erase(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let scope = management::enter(&app, &call, request.headers()).await?;
-    erasure::one(&app, &call, &scope, &id).await?;
+    let (actor, scope) = management::enter_as(&app, &call, request.headers()).await?;
+    erasure::one(&app, &call, &scope, &id, actor.person_id()).await?;
     answer_one(&app, &scope, &id).await
 }
 
@@ -122,7 +122,7 @@ async fn answer_one(app: &App, scope: &Scope, id: &str) -> Result<Response, ApiE
     Ok(call::json(StatusCode::OK, &shapes::partner(&partner, scope.mode)))
 }
 
-/// A page of partners.
+/// A page of partners; `?q=` narrows it to those whose name or e-mail address begins so, whatever the case.
 pub async fn list(
     State(app): State<Arc<App>>,
     Extension(call): Extension<Call>,
@@ -130,9 +130,10 @@ pub async fn list(
 ) -> Result<Response, ApiError> {
     let scope = management::enter(&app, &call, request.headers()).await?;
     let mut query = Query::of(request.uri());
+    let beginning = query.text("q");
     let page = query.page::<ids::Partner>();
     query.finish()?;
-    let rows = table::list(&scope, &page);
+    let rows = table::list(&scope, beginning.as_ref(), &page);
     listing::page(&app, rows, &page, |row| Ok(shapes::partner(&table::decode(row)?, scope.mode))).await
 }
 

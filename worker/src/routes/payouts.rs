@@ -103,7 +103,7 @@ pub async fn act(
     Path((id, verb)): Path<(String, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let scope = management::enter(&app, &call, request.headers()).await?;
+    let (actor, scope) = management::enter_as(&app, &call, request.headers()).await?;
     let (act, kind) = match verb.as_str() {
         "pay" => (PayoutAct::Pay, "payout.pay"),
         "cancel" => (PayoutAct::Cancel, "payout.cancel"),
@@ -130,6 +130,7 @@ pub async fn act(
             reason: reason.as_deref(),
             detail: None,
             request_id: &call.request_id,
+            person_id: actor.person_id(),
         };
         let mut batch =
             vec![table::move_by_act(&scope, &payout, to, call.now), acts::insert(&scope, &recorded, call.now)];

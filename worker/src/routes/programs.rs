@@ -174,12 +174,12 @@ pub async fn read(
 }
 
 async fn answer_one(app: &App, scope: &Scope, id: &str) -> Result<Response, ApiError> {
-    let rows = app.db.rows(table::by_id(scope, id)).await?;
-    let programs = rows.iter().map(table::decode).collect::<Result<Vec<_>, _>>()?;
-    match shown(app, scope, &programs).await?.pop() {
-        Some((_, shape)) => Ok(call::json(StatusCode::OK, &shape)),
-        None => Err(ApiError::NotFound("program")),
-    }
+    let reads = vec![table::by_id(scope, id), versions_table::of_programs(scope, &[id.to_owned()])?];
+    let mut found = app.db.batch(reads).await?.into_iter();
+    let program = listing::first(&found.next().unwrap_or_default(), table::decode, "program")?;
+    let versions = found.next().unwrap_or_default();
+    let versions = versions.iter().map(|row| row.json("body")).collect::<Result<Vec<RewardVersion>, _>>()?;
+    Ok(call::json(StatusCode::OK, &shapes::program(&program, &versions, scope.mode)))
 }
 
 /// `POST …/{id}/{verb}`: `activate`, `pause`, `archive`. An archived program stays archived.

@@ -7,6 +7,7 @@ use axum::Extension;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use domain::ids;
+use domain::key::Need;
 use domain::sale::family::{Joined, ReportedRefund};
 use domain::sale::listed::Kind;
 use domain::time::Instant;
@@ -33,7 +34,8 @@ pub async fn create(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (scope, mut fields) = management::enter_with_body(&app, &call, request).await?;
+    let (_, scope) = management::enter_for(&app, &call, request.headers(), Need::Report).await?;
+    let mut fields = management::json_body(request).await?;
     let external_refund_id = fields.required_text("external_refund_id", 255);
     if fields.raw("amount_cents").is_none() {
         fields.error("amount_cents", "is required");
@@ -159,7 +161,7 @@ pub async fn match_by_hand(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (scope, mut fields) = management::enter_with_body(&app, &call, request).await?;
+    let (actor, scope, mut fields) = management::enter_as_with_body(&app, &call, request).await?;
     let conversion_id = fields.required_text("conversion_id", 255);
     let reason = fields.required_text("reason", 500);
     fields.finish()?;
@@ -188,6 +190,7 @@ pub async fn match_by_hand(
         reason: Some(&reason),
         detail: Some(crate::store::to_json(&json!({"refund_id": id, "fact_id": fact.id}))?),
         request_id: &call.request_id,
+        person_id: actor.person_id(),
     };
     let booking = Booking {
         facts: vec![fact],

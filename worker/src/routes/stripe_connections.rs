@@ -14,6 +14,7 @@ use http::StatusCode;
 use super::listing::{self, Query};
 use super::management;
 use crate::app::App;
+use crate::auth::people;
 use crate::call::{self, Call};
 use crate::error::ApiError;
 use crate::fields::Fields;
@@ -35,15 +36,19 @@ pub fn secret_purpose(id: &ConnectionId) -> String {
     format!("stripe signing secret {id}")
 }
 
-/// Makes a connection of the signing secret that Stripe showed the merchant, and optionally a key to Stripe's API. Neither is
-/// ever shown again.
+/// Makes a connection, optionally with the signing secret that Stripe showed the merchant and a key to Stripe's API. Neither is
+/// ever shown again. Stripe shows its secret to whoever has told it the connection's URL: until the secret is set, by
+/// `signing-secret`, whatever comes is refused, since nobody knows what it would have to be signed with.
 pub async fn create(
     State(app): State<Arc<App>>,
     Extension(call): Extension<Call>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let (scope, mut fields) = management::enter_with_body(&app, &call, request).await?;
-    let secret = signing_secret(&mut fields);
+    let secret = match fields.raw("signing_secret") {
+        Some(_) => signing_secret(&mut fields),
+        None => people::token(&app).as_str().to_owned(),
+    };
     let key = restricted_key(&mut fields, scope.mode);
     fields.finish()?;
     let id: ConnectionId = app.fresh(call.now);

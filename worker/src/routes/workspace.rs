@@ -5,21 +5,27 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use domain::account::Permission;
 use domain::ids::{ActId, ProgramId};
 use domain::mode::Mode;
+use domain::retention::{CLICKS_KEPT_DAYS_MAX, CLICKS_KEPT_DAYS_MIN};
 use http::StatusCode;
 use serde_json::{Map, Value as Json, json};
 
 use super::listing;
 use super::management::{self, Actor};
 use crate::app::App;
+use crate::auth::people;
 use crate::call::{self, Call};
 use crate::error::ApiError;
+use crate::store::acts::{self, NewAct};
 use crate::store::wipe::{self, Selected, Target};
-use crate::store::{DbError, programs, workspaces};
+use crate::store::{DbError, Scope, checklist, programs, workspaces};
 
 /// How often a batch is put together again because a sale was booked meanwhile.
 const ATTEMPTS_MAX: u32 = 3;
+/// As long as an operator's.
+const NAME_CHARS_MAX: usize = 100;
 
 /// `GET /api/v1/workspace`: the caller's own, in the caller's mode; of a session also what its member is there.
 pub async fn read(
@@ -28,10 +34,40 @@ pub async fn read(
     request: Request,
 ) -> Result<Response, ApiError> {
     let (actor, scope) = management::enter_as(&app, &call, request.headers()).await?;
+    shown(&app, &actor, &scope).await
+}
+
+/// `PATCH /api/v1/workspace`: its name, and for how many days raw clicks are kept. An owner's to say.
+pub async fn change(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (actor, scope) = management::enter_as(&app, &call, request.headers()).await?;
+    match &actor {
+        Actor::Member { membership, .. } => people::allow(membership.role, Permission::Workspace)?,
+        Actor::Key => {
+            let why = "A workspace is changed by a signed-in owner, not by a key.";
+            return Err(ApiError::Forbidden(why.to_owned()));
+        }
+    }
+    let mut fields = management::json_body(request).await?;
+    let name = fields.text("name", NAME_CHARS_MAX);
+    if name.as_ref().is_some_and(|name| name.trim().is_empty()) {
+        fields.error("name", "must not be empty");
+    }
+    let days = fields.integer("clicks_kept_days", CLICKS_KEPT_DAYS_MIN, CLICKS_KEPT_DAYS_MAX);
+    fields.finish()?;
+    let change = workspaces::change(&scope.workspace_id, name.as_deref().map(str::trim), days);
+    app.db.batch(vec![change]).await?;
+    shown(&app, &actor, &scope).await
+}
+
+async fn shown(app: &App, actor: &Actor, scope: &Scope) -> Result<Response, ApiError> {
     let one = workspaces::by_id(scope.workspace_id.as_str());
-    let workspace = listing::one(&app, one, workspaces::decode, "workspace").await?;
+    let workspace = listing::one(app, one, workspaces::decode, "workspace").await?;
     let limits = workspace.limits;
-    let role = match &actor {
+    let role = match actor {
         Actor::Member { membership, .. } => Some(membership.role.as_str()),
         Actor::Key => None,
     };
@@ -44,10 +80,40 @@ pub async fn read(
             "conversions_per_minute": limits.conversions,
             "other_per_minute": limits.other,
         },
+        "clicks_kept_days": workspace.clicks_kept_days,
         "role": role,
         "created_at": workspace.created_at.to_string(),
     });
     Ok(call::json(StatusCode::OK, &body))
+}
+
+/// `POST …/rewards-reviewed`: records that the caller has looked at what live mode's rewards pay, as the go-live checklist asks.
+pub async fn note_review(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (actor, scope) = management::enter_as(&app, &call, request.headers()).await?;
+    if scope.mode == Mode::Test {
+        return Err(ApiError::Conflict("Rewards are reviewed in live mode, where they pay.".to_owned()));
+    }
+    let detail = match &actor {
+        Actor::Member { person, .. } => Some(json!({ "person_id": person.id }).to_string()),
+        Actor::Key => None,
+    };
+    let id: ActId = app.fresh(call.now);
+    let subject = checklist::review_subject(&scope.workspace_id);
+    let act = NewAct {
+        id: id.clone(),
+        kind: checklist::REVIEWED,
+        subject: &subject,
+        reason: None,
+        detail,
+        request_id: &call.request_id,
+        person_id: actor.person_id(),
+    };
+    app.db.batch(vec![acts::insert(&scope, &act, call.now)]).await?;
+    Ok(call::json(StatusCode::CREATED, &json!({ "act_id": id, "created_at": call.now.to_string() })))
 }
 
 /// `POST …/wipe-test-data`: deletes what happened in test mode and keeps the set-up (programs, partners, participants, links,
@@ -64,7 +130,7 @@ pub async fn wipe_test_data(
     Extension(call): Extension<Call>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let scope = management::enter(&app, &call, request.headers()).await?;
+    let (actor, scope) = management::enter_as(&app, &call, request.headers()).await?;
     let mut fields = management::json_body_or_nothing(request).await?;
     let program: Option<ProgramId> = fields.id("program_id");
     fields.finish()?;
@@ -89,7 +155,7 @@ pub async fn wipe_test_data(
         }
         let selected = wipe::decode_families(families)?.unwrap_or(Selected::Rest);
         let act: ActId = app.fresh(call.now);
-        match app.db.batch(target.batch(&selected, &act, &call.request_id, call.now)).await {
+        match app.db.batch(target.batch(&selected, (&act, actor.person_id()), &call.request_id, call.now)).await {
             Ok(mut results) => {
                 let left = target.decode_left(&results.pop().unwrap_or_default())?;
                 let told = results.pop().unwrap_or_default();

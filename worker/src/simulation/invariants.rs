@@ -50,8 +50,12 @@ impl Watch {
         Ok(())
     }
 
-    /// All entries are still what they were when they were first seen.
+    /// All entries are still what they were when they were first seen, and the daily totals are those of the rows.
     pub fn nothing_changed(&self, world: &World) -> Found {
+        let differ = world.totals_that_differ();
+        if !differ.is_empty() {
+            return Err(Finding::Broken(format!("{differ:?} differ from their rows")));
+        }
         let all = rows(world, Statement::new("SELECT id, commission_id, amount_cents FROM entries ORDER BY rowid"));
         let same = all.len() == self.entries_seen.len()
             && all.iter().zip(&self.entries_seen).all(|(row, (id, commission, amount))| {

@@ -1,8 +1,9 @@
 //! `acts`: what a person decided, and why.
 
-use domain::ids::ActId;
+use domain::ids::{ActId, PersonId};
 use domain::time::Instant;
 
+use super::accounts::Address;
 use super::{DbError, Row, Scope, Statement};
 
 /// A human step.
@@ -19,13 +20,15 @@ pub struct NewAct<'a> {
     pub detail: Option<String>,
     /// The request that brought it.
     pub request_id: &'a str,
+    /// The member whose session brought it; none where a key did.
+    pub person_id: Option<&'a PersonId>,
 }
 
 /// Writes an act. It is never changed.
 pub fn insert(scope: &Scope, act: &NewAct<'_>, now: Instant) -> Statement {
     Statement::new(
-        "INSERT INTO acts (id, workspace_id, mode, kind, subject, reason, detail, request_id, created_at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO acts (id, workspace_id, mode, kind, subject, reason, detail, request_id, person_id, created_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(act.id.as_str())
     .bind(scope.workspace_id.as_str())
@@ -35,6 +38,7 @@ pub fn insert(scope: &Scope, act: &NewAct<'_>, now: Instant) -> Statement {
     .bind(act.reason)
     .bind(act.detail.as_ref())
     .bind(act.request_id)
+    .bind(act.person_id.map(PersonId::as_str))
     .bind(now)
 }
 
@@ -53,35 +57,55 @@ pub struct Listed {
     pub detail: Option<serde_json::Value>,
     /// The request that brought it.
     pub request_id: Option<String>,
+    /// Who, where it was no key: their name, which may be empty, and their address.
+    pub by: Option<(String, Address)>,
     /// When.
     pub created_at: Instant,
 }
 
+const COLUMNS: &str = "SELECT a.id, a.kind, a.subject, a.reason, a.detail, a.request_id, a.created_at, p.name, p.email_hash, \
+     p.email FROM acts a LEFT JOIN people p ON p.id = a.person_id ";
+
 /// What people did to a conversion and its commissions, oldest first.
 pub fn of_conversion(scope: &Scope, conversion_id: &str) -> Statement {
-    Statement::new(
-        "SELECT id, kind, subject, reason, detail, request_id, created_at FROM acts WHERE workspace_id = ?1 AND mode = ?2 \
-         AND subject IN (SELECT ?3 UNION SELECT m.id FROM commissions m WHERE m.conversion_id = ?3) ORDER BY id LIMIT 100",
-    )
-    .bind(scope.workspace_id.as_str())
-    .bind(scope.mode)
-    .bind(conversion_id)
+    Statement::new(COLUMNS)
+        .push(
+            "WHERE a.workspace_id = ?1 AND a.mode = ?2 AND a.subject IN \
+             (SELECT ?3 UNION SELECT m.id FROM commissions m WHERE m.conversion_id = ?3) ORDER BY a.id LIMIT 100",
+        )
+        .bind(scope.workspace_id.as_str())
+        .bind(scope.mode)
+        .bind(conversion_id)
+}
+
+/// What people did to one thing, oldest first.
+pub fn of_subject(scope: &Scope, subject: &str) -> Statement {
+    Statement::new(COLUMNS)
+        .push("WHERE a.workspace_id = ? AND a.mode = ? AND a.subject = ? ORDER BY a.id LIMIT 100")
+        .bind(scope.workspace_id.as_str())
+        .bind(scope.mode)
+        .bind(subject)
 }
 
 /// Rejections of these commissions, oldest first: the last one of each says why it is rejected.
 pub fn rejections(scope: &Scope, commission_ids: &[&str]) -> Result<Statement, DbError> {
-    Ok(Statement::new(
-        "SELECT id, kind, subject, reason, detail, request_id, created_at FROM acts WHERE workspace_id = ? AND mode = ? \
-         AND kind = 'commission.reject' AND subject IN (SELECT value FROM json_each(?)) ORDER BY id",
-    )
-    .bind(scope.workspace_id.as_str())
-    .bind(scope.mode)
-    .bind(super::to_json(&commission_ids)?))
+    let which = "WHERE a.workspace_id = ? AND a.mode = ? AND a.kind = 'commission.reject' \
+         AND a.subject IN (SELECT value FROM json_each(?)) ORDER BY a.id";
+    Ok(Statement::new(COLUMNS)
+        .push(which)
+        .bind(scope.workspace_id.as_str())
+        .bind(scope.mode)
+        .bind(super::to_json(&commission_ids)?))
 }
 
 /// Reads an act.
 pub fn decode(row: &Row) -> Result<Listed, DbError> {
+    let by = match row.text_opt("email_hash")? {
+        Some(hash) => Some((row.text("name")?, Address { hash, sealed: row.text("email")? })),
+        None => None,
+    };
     Ok(Listed {
+        by,
         id: row.text("id")?,
         kind: row.text("kind")?,
         subject: row.text("subject")?,

@@ -1,5 +1,6 @@
 //! `clicks`.
 
+use domain::retention::PURGED_EVERY_MS;
 use domain::time::Instant;
 use serde::{Deserialize, Serialize};
 
@@ -41,10 +42,43 @@ pub struct ClickRecord {
 /// Marks a record that a conversion wrote because the click's own had not come.
 pub const RECOVERED: &str = "recovered";
 
-/// Writes many records in one statement. A record that is there already stays, unless a conversion had to write it: then
-/// the click's own takes its place.
-pub fn insert_all(records: &[ClickRecord]) -> Result<Statement, DbError> {
-    Ok(Statement::new(
+/// What counting needs of a record.
+#[derive(Serialize)]
+struct Counted<'a> {
+    click_id: &'a str,
+    workspace_id: &'a str,
+    mode: &'a str,
+    clicked_at: Instant,
+    human: bool,
+}
+
+/// Writes many records, and counts those that are new, in two statements of one batch. A record that is there already stays,
+/// unless a conversion had to write it: then the click's own takes its place. One from before the last purge is written, but was
+/// counted when it came first.
+pub fn insert_all(records: &[ClickRecord]) -> Result<[Statement; 2], DbError> {
+    let counted: Vec<_> = records
+        .iter()
+        .map(|record| Counted {
+            click_id: &record.click_id,
+            workspace_id: &record.workspace_id,
+            mode: &record.mode,
+            clicked_at: record.clicked_at,
+            human: record.human,
+        })
+        .collect();
+    let count = Statement::new(
+        "INSERT INTO daily_clicks (workspace_id, mode, day, humans, machines) \
+         SELECT r.workspace_id, r.mode, r.clicked_at / 86400000, SUM(r.human), SUM(1 - r.human) FROM \
+         (SELECT value->>'click_id' AS click_id, value->>'workspace_id' AS workspace_id, value->>'mode' AS mode, \
+         CAST(value->>'clicked_at' AS INTEGER) AS clicked_at, CAST(value->>'human' AS INTEGER) AS human \
+         FROM json_each(?) GROUP BY value->>'click_id') r \
+         WHERE NOT EXISTS (SELECT 1 FROM clicks c WHERE c.click_id = r.click_id) \
+         AND r.clicked_at >= (SELECT w.clicks_purged_until FROM workspaces w WHERE w.id = r.workspace_id) GROUP BY 1, 2, 3 \
+         ON CONFLICT (workspace_id, mode, day) \
+         DO UPDATE SET humans = humans + excluded.humans, machines = machines + excluded.machines",
+    )
+    .bind(super::to_json(&counted)?);
+    let write = Statement::new(
         "INSERT INTO clicks (click_id, workspace_id, mode, link_number, clicked_at, url, referrer, human, flags, \
          address_hash, device, browser, country, request_id) \
          SELECT value->>'click_id', value->>'workspace_id', value->>'mode', CAST(value->>'link_number' AS INTEGER), \
@@ -56,7 +90,41 @@ pub fn insert_all(records: &[ClickRecord]) -> Result<Statement, DbError> {
          browser = excluded.browser, country = excluded.country, request_id = excluded.request_id \
          WHERE clicks.flags = '[\"recovered\"]'",
     )
-    .bind(super::to_json(&records)?))
+    .bind(super::to_json(&records)?);
+    Ok([count, write])
+}
+
+/// Which workspaces a purge looks at: those whose turn it is, longest overdue first. Each part of [`purge`] finds the same ones.
+const TO_PURGE: &str =
+    "(SELECT id, clicks_purged_until FROM workspaces WHERE clicks_purge_at <= ? ORDER BY clicks_purge_at, id LIMIT ?)";
+
+/// Purges clicks that were kept long enough, at most `clicks` of them, of at most `workspaces`; whoever has none left has its
+/// turn again a day later. That they are purged is noted before: none of them is ever counted twice.
+pub fn purge(now: Instant, workspaces: i64, clicks: i64) -> Vec<Statement> {
+    let whose = |statement: Statement| statement.push(TO_PURGE).bind(now).bind(workspaces);
+    let note = Statement::new(
+        "UPDATE workspaces SET clicks_purged_until = max(clicks_purged_until, CAST(? AS INTEGER) - clicks_kept_days * 86400000) \
+         WHERE id IN (SELECT id FROM ",
+    )
+    .bind(now);
+    let delete = whose(Statement::new(
+        "DELETE FROM clicks WHERE click_id IN (SELECT c.click_id FROM ",
+    ))
+    .push(
+        " w CROSS JOIN (SELECT 'test' AS mode UNION ALL SELECT 'live') m CROSS JOIN clicks c ON c.workspace_id = w.id \
+         AND c.mode = m.mode AND c.clicked_at < w.clicks_purged_until LIMIT ?)",
+    )
+    .bind(clicks);
+    let settle = whose(
+        Statement::new("UPDATE workspaces SET clicks_purge_at = ? WHERE id IN (SELECT w.id FROM ")
+            .bind(now.plus_ms(PURGED_EVERY_MS)),
+    )
+    .push(
+        " w WHERE NOT EXISTS (SELECT 1 FROM clicks c WHERE c.workspace_id = w.id AND c.mode = 'test' \
+         AND c.clicked_at < w.clicks_purged_until) AND NOT EXISTS (SELECT 1 FROM clicks c WHERE c.workspace_id = w.id \
+         AND c.mode = 'live' AND c.clicked_at < w.clicks_purged_until))",
+    );
+    vec![whose(note).push(")"), delete, settle]
 }
 
 /// A click as it is listed.

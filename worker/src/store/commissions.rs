@@ -211,7 +211,8 @@ pub struct Commission {
     pub created_at: Instant,
 }
 
-const COLUMNS: &str = "SELECT id, workspace_id, mode, conversion_id, participant_id, program_id, currency, state, needs_review, disputed, \
+/// All of what is shown, and from where.
+pub(super) const COLUMNS: &str = "SELECT id, workspace_id, mode, conversion_id, participant_id, program_id, currency, state, needs_review, disputed, \
      hold_until, reward_version, created_at, (SELECT json_group_array(json_object('amount_cents', e.amount_cents, 'kind', e.kind, \
      'cause', e.cause, 'created_at', e.created_at)) FROM (SELECT * FROM entries WHERE commission_id = commissions.id \
      ORDER BY created_at, rowid) e) AS entries FROM commissions ";
@@ -239,7 +240,7 @@ pub struct Filter {
 /// A page of commissions.
 pub fn list(scope: &Scope, filter: &Filter, page: &Page) -> Statement {
     let statement = scope
-        .bound(Statement::new(COLUMNS))
+        .bound_unless(filter.conversion_id.is_some(), Statement::new(COLUMNS))
         .push_if(" AND state = ?", filter.state.as_ref())
         .push_if(" AND participant_id = ?", filter.participant_id.as_ref())
         .push_if(" AND program_id = ?", filter.program_id.as_ref())

@@ -347,23 +347,32 @@ pub struct AuditFilter {
     pub to: Option<Instant>,
 }
 
-/// A page of decisions.
+/// A page of decisions. Those of a transaction are found first: whatever order a page goes by, the index of all is not gone through.
 pub fn audit(scope: &Scope, filter: &AuditFilter, page: &Page) -> Statement {
-    let statement = scope
-        .bound(Statement::new("SELECT * FROM decisions "))
+    let mut statement = scope
+        .bound_unless(filter.conversion_id.is_some(), Statement::new("SELECT * FROM decisions "))
         .push_if(" AND conversion_id = ?", filter.conversion_id.as_ref())
-        .push_if(" AND external_transaction_id = ?", filter.external_transaction_id.as_ref())
         .push_if(" AND participant_id = ?", filter.participant_id.as_ref())
         .push_if(" AND reason = ?", filter.reason.as_ref())
         .push_if(" AND created_at >= ?", filter.from)
         .push_if(" AND created_at < ?", filter.to);
+    if let Some(transaction) = &filter.external_transaction_id {
+        statement = statement
+            .push(
+                " AND id IN (SELECT d.id FROM decisions d WHERE d.workspace_id = ? AND d.mode = ? \
+                 AND d.external_transaction_id = ?)",
+            )
+            .bind(scope.workspace_id.as_str())
+            .bind(scope.mode)
+            .bind(transaction);
+    }
     page.bound(statement)
 }
 
 /// All decisions of one conversion: the one in force, then those before it, newest first.
 pub fn decisions_of(scope: &Scope, conversion_id: &str) -> Statement {
     Statement::new(
-        "SELECT d.* FROM decisions d JOIN conversions c ON c.id = d.conversion_id WHERE d.workspace_id = ? AND d.mode = ? \
+        "SELECT d.* FROM decisions d JOIN conversions c ON c.id = d.conversion_id WHERE +d.workspace_id = ? AND +d.mode = ? \
          AND d.conversion_id = ? ORDER BY d.id = c.decision_id DESC, d.id DESC LIMIT 100",
     )
     .bind(scope.workspace_id.as_str())

@@ -33,6 +33,16 @@ impl Database for D1 {
             results.iter().map(rows_of).collect()
         }))
     }
+
+    /// Every result says how large the database is after it.
+    fn size_bytes(&self) -> BoxFuture<'_, Result<i64, DbError>> {
+        Box::pin(SendFuture::new(async move {
+            let result = self.prepare(&Statement::new("SELECT 1"))?.all().await.map_err(sorted)?;
+            let size = result.meta().map_err(sorted)?.and_then(|meta| meta.size_after);
+            size.and_then(|size| i64::try_from(size).ok())
+                .ok_or_else(|| DbError::Failed("a result did not tell the database's size".to_owned()))
+        }))
+    }
 }
 
 /// Numbers are bound as doubles because D1 knows no others; they are exact below 2^53.

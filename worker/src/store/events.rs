@@ -24,7 +24,7 @@ pub struct Event {
 pub fn insert(scope: &Scope, event: &Event, now: Instant) -> Result<Statement, DbError> {
     Ok(Statement::new(
         "INSERT INTO events (id, workspace_id, mode, type, subject, sequence, data, created_at) \
-         SELECT ?1, ?2, ?3, ?4, ?5, COALESCE(MAX(sequence), 0) + 1, ?6, ?7 FROM events WHERE subject = ?5",
+         SELECT ?1, ?2, ?3, ?4, ?5, COALESCE(MAX(sequence), 0) + 1, ?6, ?7 FROM events WHERE subject = CAST(?5 AS TEXT)",
     )
     .bind(event.id.as_str())
     .bind(scope.workspace_id.as_str())
@@ -64,7 +64,10 @@ pub fn insert_all(scope: &Scope, events: &[Event], now: Instant) -> Result<Vec<S
 /// A page of events.
 pub fn list(scope: &Scope, kind: Option<&String>, subject: Option<&String>, page: &Page) -> Statement {
     let statement = scope
-        .bound(Statement::new("SELECT id, mode, type, subject, sequence, data, created_at FROM events "))
+        .bound_unless(
+            subject.is_some(),
+            Statement::new("SELECT id, mode, type, subject, sequence, data, created_at FROM events "),
+        )
         .push_if(" AND type = ?", kind)
         .push_if(" AND subject = ?", subject);
     page.bound(statement)

@@ -58,7 +58,7 @@ pub struct Mentions {
 /// The families that any of these keys names. `?1` the workspace, `?2` the mode, `?3` the keys as a JSON list.
 macro_rules! roots {
     () => {
-        "(SELECT family_id FROM family_keys WHERE workspace_id = ?1 AND mode = ?2 AND key IN \
+        "(SELECT family_id FROM family_keys WHERE workspace_id = CAST(?1 AS TEXT) AND mode = CAST(?2 AS TEXT) AND key IN \
          (SELECT value FROM json_each(?3)))"
     };
 }
@@ -80,7 +80,7 @@ macro_rules! all {
 macro_rules! waiting {
     () => {
         "(SELECT COALESCE(w.merged_into, w.id) FROM families w JOIN awaited_codes a ON a.family_id = w.id \
-         WHERE a.workspace_id = ?1 AND a.mode = ?2 AND a.key IN (SELECT value FROM json_each(?3)))"
+         WHERE a.workspace_id = CAST(?1 AS TEXT) AND a.mode = CAST(?2 AS TEXT) AND a.key IN (SELECT value FROM json_each(?3)))"
     };
 }
 
@@ -112,15 +112,15 @@ macro_rules! discounts {
 macro_rules! codes {
     () => {
         concat!(
-            "c.id IN (SELECT c.id FROM promo_codes c WHERE c.workspace_id = ?1 AND c.mode IN ('test', 'live') \
+            "c.id IN (SELECT c.id FROM promo_codes c WHERE c.workspace_id = CAST(?1 AS TEXT) AND c.mode IN ('test', 'live') \
              AND c.code_folded IN (SELECT value FROM json_each(?4, '$.codes') UNION \
              SELECT j.value FROM facts f, json_each(f.mentions, '$.codes') j WHERE f.family_id IN ",
             all!(),
-            ") UNION ALL SELECT c.id FROM promo_codes c WHERE c.workspace_id = ?1 AND c.mode IN ('test', 'live') \
+            ") UNION ALL SELECT c.id FROM promo_codes c WHERE c.workspace_id = CAST(?1 AS TEXT) AND c.mode IN ('test', 'live') \
              AND c.stripe_promotion_code_id IN (SELECT value FROM json_each(?4, '$.promotion_codes') UNION \
              SELECT j.value FROM facts f, json_each(f.mentions, '$.promotion_codes') j WHERE f.family_id IN ",
             all!(),
-            " UNION SELECT d.promotion_code FROM stripe_discounts d WHERE d.workspace_id = ?1 AND d.mode = ?2 \
+            " UNION SELECT d.promotion_code FROM stripe_discounts d WHERE d.workspace_id = CAST(?1 AS TEXT) AND d.mode = CAST(?2 AS TEXT) \
              AND d.discount IN ",
             discounts!(),
             "))"
@@ -149,7 +149,7 @@ macro_rules! people {
             " UNION SELECT c.participant_id FROM promo_codes c WHERE ",
             codes!(),
             " UNION SELECT u.participant_id FROM customer_keys k JOIN customers u ON u.id = k.customer_id \
-             WHERE k.workspace_id = ?1 AND k.mode = ?2 AND k.key IN ",
+             WHERE k.workspace_id = CAST(?1 AS TEXT) AND k.mode = CAST(?2 AS TEXT) AND k.key IN ",
             customers!(),
             " UNION SELECT v.participant_id FROM conversions v WHERE v.family_id IN ",
             all!(),
@@ -161,7 +161,7 @@ macro_rules! people {
 /// The participant's newest conversions that a refund rate is taken of, as a scalar query's source.
 macro_rules! newest {
     () => {
-        "(SELECT v.status FROM conversions v WHERE v.workspace_id = ?1 AND v.mode = ?2 AND v.participant_id = p.id \
+        "(SELECT v.status FROM conversions v WHERE v.workspace_id = CAST(?1 AS TEXT) AND v.mode = CAST(?2 AS TEXT) AND v.participant_id = p.id \
          ORDER BY v.id DESC LIMIT 50)"
     };
 }
@@ -222,13 +222,13 @@ pub fn load(scope: &Scope, keys: &[String], mentions: &Mentions, people: &[&str]
             codes!()
         )),
         with_mentions(concat!(
-            "SELECT d.discount, d.promotion_code FROM stripe_discounts d WHERE d.workspace_id = ?1 AND d.mode = ?2 \
+            "SELECT d.discount, d.promotion_code FROM stripe_discounts d WHERE d.workspace_id = CAST(?1 AS TEXT) AND d.mode = CAST(?2 AS TEXT) \
              AND d.discount IN ",
             discounts!()
         )),
         with_mentions(concat!(
             "SELECT k.key, u.id, u.participant_id, u.bound_by, u.purchases FROM customer_keys k JOIN customers u ON u.id = k.customer_id \
-             WHERE k.workspace_id = ?1 AND k.mode = ?2 AND k.key IN ",
+             WHERE k.workspace_id = CAST(?1 AS TEXT) AND k.mode = CAST(?2 AS TEXT) AND k.key IN ",
             customers!(),
             " ORDER BY u.id"
         )),
@@ -241,19 +241,19 @@ pub fn load(scope: &Scope, keys: &[String], mentions: &Mentions, people: &[&str]
             newest!(),
             " WHERE status = 'refunded') AS refunded \
              FROM participants p JOIN programs g ON g.id = p.program_id JOIN partners a ON a.id = p.partner_id \
-             WHERE p.workspace_id = ?1 AND p.mode = ?2 AND p.id IN ",
+             WHERE p.workspace_id = CAST(?1 AS TEXT) AND p.mode = CAST(?2 AS TEXT) AND p.id IN ",
             people!()
         )),
         of_scope(
-            "SELECT c.click_id, (SELECT COUNT(*) FROM (SELECT o.address_hash FROM clicks o WHERE o.workspace_id = ?1 \
-             AND o.mode = ?2 AND o.clicked_at BETWEEN c.clicked_at - 3600000 AND c.clicked_at \
+            "SELECT c.click_id, (SELECT COUNT(*) FROM (SELECT o.address_hash FROM clicks o WHERE o.workspace_id = CAST(?1 AS TEXT) \
+             AND o.mode = CAST(?2 AS TEXT) AND o.clicked_at BETWEEN c.clicked_at - 3600000 AND c.clicked_at \
              ORDER BY o.clicked_at DESC LIMIT 1000) WHERE address_hash = c.address_hash) AS clicks \
-             FROM clicks c WHERE +c.workspace_id = ?1 AND +c.mode = ?2 AND c.address_hash IS NOT NULL \
+             FROM clicks c WHERE +c.workspace_id = CAST(?1 AS TEXT) AND +c.mode = CAST(?2 AS TEXT) AND c.address_hash IS NOT NULL \
              AND c.click_id IN (SELECT value FROM json_each(?3))",
         )
         .bind(clicks),
         with_people(concat!(
-            "SELECT v.body FROM reward_versions v WHERE +v.workspace_id = ?1 AND +v.mode = ?2 AND v.program_id IN \
+            "SELECT v.body FROM reward_versions v WHERE +v.workspace_id = CAST(?1 AS TEXT) AND +v.mode = CAST(?2 AS TEXT) AND v.program_id IN \
              (SELECT p.program_id FROM participants p WHERE p.id IN ",
             people!(),
             ") AND (v.body->>'participant_id' IS NULL OR v.body->>'participant_id' IN ",

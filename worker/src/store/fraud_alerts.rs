@@ -53,7 +53,9 @@ pub struct Listed {
     pub created_at: Instant,
 }
 
-const COLUMNS: &str = "SELECT id, conversion_id, participant_id, rule, response, status, created_at FROM fraud_alerts ";
+/// All of what is shown, and from where.
+pub(super) const COLUMNS: &str =
+    "SELECT id, conversion_id, participant_id, rule, response, status, created_at FROM fraud_alerts ";
 
 /// One alert.
 pub fn by_id(scope: &Scope, id: &str) -> Statement {
@@ -76,7 +78,7 @@ pub struct Filter {
 /// A page of alerts.
 pub fn list(scope: &Scope, filter: &Filter, page: &Page) -> Statement {
     let statement = scope
-        .bound(Statement::new(COLUMNS))
+        .bound_unless(filter.conversion_id.is_some(), Statement::new(COLUMNS))
         .push_if(" AND conversion_id = ?", filter.conversion_id.as_ref())
         .push_if(" AND participant_id = ?", filter.participant_id.as_ref())
         .push_if(" AND rule = ?", filter.rule.as_ref())

@@ -1,7 +1,7 @@
 //! `api_keys`, with their workspace's limits.
 
 use domain::ids::{Id, KeyId, WorkspaceId};
-use domain::key::{ApiKey, KeyKind};
+use domain::key::{ApiKey, KeyKind, KeyScope};
 use domain::mode::Mode;
 use domain::time::Instant;
 
@@ -19,6 +19,8 @@ pub struct KeyRow {
     pub mode: Mode,
     /// Public or secret.
     pub kind: KeyKind,
+    /// What a secret key is for.
+    pub scopes: Vec<KeyScope>,
     /// The workspace's limit of clicks.
     pub clicks_per_minute: u32,
     /// The workspace's limit of reported conversions.
@@ -30,7 +32,7 @@ pub struct KeyRow {
 /// The key with this digest.
 pub fn by_digest(digest: &str) -> Statement {
     Statement::new(
-        "SELECT k.id, k.workspace_id, k.mode, k.kind, w.clicks_per_minute, w.conversions_per_minute, w.other_per_minute \
+        "SELECT k.id, k.workspace_id, k.mode, k.kind, k.scopes, w.clicks_per_minute, w.conversions_per_minute, w.other_per_minute \
          FROM api_keys k JOIN workspaces w ON w.id = k.workspace_id WHERE k.digest = ? AND k.revoked_at IS NULL",
     )
     .bind(digest)
@@ -44,16 +46,30 @@ pub fn decode(row: &Row) -> Result<KeyRow, DbError> {
         workspace_id: row.parsed("workspace_id", Id::parse, "a workspace id")?,
         mode: row.mode("mode")?,
         kind: row.parsed("kind", KeyKind::parse, "public or secret")?,
+        scopes: scopes(row)?,
         clicks_per_minute: limit("clicks_per_minute")?,
         conversions_per_minute: limit("conversions_per_minute")?,
         other_per_minute: limit("other_per_minute")?,
     })
 }
 
+fn scopes(row: &Row) -> Result<Vec<KeyScope>, DbError> {
+    let words: Vec<String> = row.json("scopes")?;
+    // A scope that is not known yet lets nobody in.
+    Ok(words.iter().filter_map(|word| KeyScope::parse(word)).collect())
+}
+
 /// A new key.
-pub fn insert(id: &KeyId, workspace: &WorkspaceId, key: &ApiKey, now: Instant) -> Statement {
-    Statement::new(
-        "INSERT INTO api_keys (id, workspace_id, mode, kind, digest, shown, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+pub fn insert(
+    id: &KeyId,
+    workspace: &WorkspaceId,
+    key: &ApiKey,
+    scopes: &[KeyScope],
+    now: Instant,
+) -> Result<Statement, DbError> {
+    let words: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
+    Ok(Statement::new(
+        "INSERT INTO api_keys (id, workspace_id, mode, kind, digest, shown, scopes, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(id.as_str())
     .bind(workspace.as_str())
@@ -61,7 +77,8 @@ pub fn insert(id: &KeyId, workspace: &WorkspaceId, key: &ApiKey, now: Instant) -
     .bind(key.kind().as_str())
     .bind(key.digest())
     .bind(key.shown())
-    .bind(now)
+    .bind(super::to_json(&words)?)
+    .bind(now))
 }
 
 /// The newest public key that is not revoked. Public keys are no secret, and are stored whole.
@@ -83,6 +100,8 @@ pub struct Listed {
     pub id: KeyId,
     /// Public or secret.
     pub kind: KeyKind,
+    /// What a secret key is for.
+    pub scopes: Vec<KeyScope>,
     /// What may be shown of it.
     pub shown: String,
     /// When it was made.
@@ -93,7 +112,7 @@ pub struct Listed {
 
 /// A page of keys.
 pub fn list(scope: &Scope, page: &Page) -> Statement {
-    page.bound(scope.bound(Statement::new("SELECT id, kind, shown, created_at, revoked_at FROM api_keys ")))
+    page.bound(scope.bound(Statement::new("SELECT id, kind, scopes, shown, created_at, revoked_at FROM api_keys ")))
 }
 
 /// Reads a row of [`list`].
@@ -101,6 +120,7 @@ pub fn decode_listed(row: &Row) -> Result<Listed, DbError> {
     Ok(Listed {
         id: row.parsed("id", Id::parse, "a key id")?,
         kind: row.parsed("kind", KeyKind::parse, "public or secret")?,
+        scopes: scopes(row)?,
         shown: row.text("shown")?,
         created_at: row.instant("created_at")?,
         revoked_at: row.instant_opt("revoked_at")?,

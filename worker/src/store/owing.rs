@@ -62,4 +62,8 @@ impl Database for Noticing {
             rows
         })
     }
+
+    fn size_bytes(&self) -> BoxFuture<'_, Result<i64, DbError>> {
+        self.db.size_bytes()
+    }
 }

@@ -9,7 +9,7 @@ use domain::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::page::Page;
-use super::{DbError, Row, Scope, Statement};
+use super::{DbError, Row, Scope, Statement, search};
 
 /// A partner.
 #[derive(Clone, Debug)]
@@ -44,9 +44,13 @@ pub fn by_id(scope: &Scope, id: &str) -> Statement {
     scope.bound(Statement::new(PARTNER)).push(" AND id = ?").bind(id)
 }
 
-/// A page of partners.
-pub fn list(scope: &Scope, page: &Page) -> Statement {
-    page.bound(scope.bound(Statement::new(PARTNER)))
+/// A page of partners; of those whose name or address begins so, whatever its case.
+pub fn list(scope: &Scope, beginning: Option<&String>, page: &Page) -> Statement {
+    let statement = scope.bound(Statement::new(PARTNER));
+    page.bound(match beginning {
+        Some(prefix) => search::partners_beginning(statement, scope, prefix),
+        None => statement,
+    })
 }
 
 /// The partner with this address.

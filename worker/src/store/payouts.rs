@@ -261,12 +261,17 @@ pub struct Line {
     pub created_at: Instant,
 }
 
+/// The first entries of a payout, oldest first.
+pub fn first_lines(scope: &Scope, id: &str, limit: i64) -> Statement {
+    lines(scope, id).push(" LIMIT ?").bind(limit)
+}
+
 /// The entries of a payout, oldest first.
 pub fn lines(scope: &Scope, id: &str) -> Statement {
     Statement::new(
         "SELECT e.id, e.commission_id, m.conversion_id, e.kind, e.amount_cents, e.created_at FROM payout_entries s \
          JOIN entries e ON e.id = s.entry_id JOIN commissions m ON m.id = e.commission_id \
-         WHERE m.workspace_id = ? AND m.mode = ? AND s.payout_id = ? ORDER BY e.id",
+         WHERE +m.workspace_id = ? AND +m.mode = ? AND s.payout_id = ? ORDER BY e.id",
     )
     .bind(scope.workspace_id.as_str())
     .bind(scope.mode)
@@ -301,6 +306,57 @@ pub fn participants(
              AND m.mode = participants.mode AND m.participant_id = participants.id)",
         );
     page.bound(statement)
+}
+
+/// What a program owes in one currency.
+#[derive(Clone, Debug)]
+pub struct Total {
+    /// The program.
+    pub program_id: String,
+    /// The currency.
+    pub currency: Currency,
+    /// Of participants who would get a payout now.
+    pub due_cents: i64,
+    /// How many they are.
+    pub due_participants: i64,
+    /// Of the others; negative after refunds of what was paid.
+    pub carried_cents: i64,
+    /// In payouts that are not paid yet.
+    pub drafted_cents: i64,
+}
+
+/// What is due, carried and drafted in each program and currency. It goes through whatever is unsettled. Who is due is told as in
+/// [`due`]; a draft decides it by [`domain::payout::balance`].
+pub fn totals(scope: &Scope) -> Statement {
+    Statement::new(concat!(
+        "SELECT t.program_id, t.currency, SUM(t.due) AS due, SUM(t.people) AS people, SUM(t.carried) AS carried, \
+         SUM(t.drafted) AS drafted FROM (SELECT u.program_id, u.currency, \
+         iif(u.amount_cents > 0 AND u.amount_cents >= g.minimum_payout_cents, u.amount_cents, 0) AS due, \
+         iif(u.amount_cents > 0 AND u.amount_cents >= g.minimum_payout_cents, 1, 0) AS people, \
+         iif(u.amount_cents > 0 AND u.amount_cents >= g.minimum_payout_cents, 0, u.amount_cents) AS carried, 0 AS drafted \
+         FROM (SELECT m.program_id, m.currency, SUM(e.amount_cents) AS amount_cents FROM commissions m \
+         JOIN entries e ON e.commission_id = m.id WHERE ",
+        unsettled!(),
+        " GROUP BY m.participant_id, m.currency) u JOIN programs g ON g.id = u.program_id UNION ALL \
+         SELECT o.program_id, o.currency, 0, 0, 0, o.amount_cents FROM payouts o WHERE o.workspace_id = ? AND o.mode = ? \
+         AND o.status = 'draft') t GROUP BY t.program_id, t.currency ORDER BY t.program_id DESC, t.currency LIMIT 100"
+    ))
+    .bind(scope.workspace_id.as_str())
+    .bind(scope.mode)
+    .bind(scope.workspace_id.as_str())
+    .bind(scope.mode)
+}
+
+/// Reads a row of [`totals`].
+pub fn decode_total(row: &Row) -> Result<Total, DbError> {
+    Ok(Total {
+        program_id: row.text("program_id")?,
+        currency: currency(row)?,
+        due_cents: row.integer("due")?,
+        due_participants: row.integer("people")?,
+        carried_cents: row.integer("carried")?,
+        drafted_cents: row.integer("drafted")?,
+    })
 }
 
 /// What a participant has in one currency.

@@ -63,7 +63,8 @@ pub struct Refund {
     pub created_at: Instant,
 }
 
-const COLUMNS: &str = "SELECT id, kind, source, conversion_id, external_refund_id, sale_key, amount_cents, currency, status, \
+/// All of what is shown, and from where.
+pub(super) const COLUMNS: &str = "SELECT id, kind, source, conversion_id, external_refund_id, sale_key, amount_cents, currency, status, \
      created_at FROM refunds ";
 
 /// What a list is narrowed to.
@@ -85,7 +86,7 @@ pub fn by_id(scope: &Scope, id: &str) -> Statement {
 /// A page of refunds.
 pub fn list(scope: &Scope, filter: &Filter, page: &Page) -> Statement {
     let statement = scope
-        .bound(Statement::new(COLUMNS))
+        .bound_unless(filter.conversion_id.is_some(), Statement::new(COLUMNS))
         .push_if(" AND conversion_id = ?", filter.conversion_id.as_ref())
         .push_if(" AND (conversion_id IS NOT NULL) = ?", filter.matched)
         .push_if(" AND kind = ?", filter.kind.as_ref());

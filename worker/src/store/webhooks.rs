@@ -131,11 +131,11 @@ pub fn switch(scope: &Scope, id: &EndpointId) -> Statement {
 
 /// The endpoints of a workspace and mode that are owed something that is due: at most ten, whatever others are owed.
 pub fn due_endpoints_of(scope: &Scope, now: Instant) -> Statement {
-    Statement::new("SELECT id FROM webhook_endpoints e WHERE workspace_id = ? AND mode = ? AND deleted_at IS NULL")
+    Statement::new("SELECT id FROM webhook_endpoints e WHERE workspace_id = CAST(? AS TEXT) AND mode = CAST(? AS TEXT)")
         .bind(scope.workspace_id.as_str())
         .bind(scope.mode)
         .push(
-            " AND EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.endpoint_id = e.id AND d.status = 'pending' \
+            " AND deleted_at IS NULL AND EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.endpoint_id = e.id AND d.status = 'pending' \
              AND d.next_attempt_at <= ?)",
         )
         .bind(now)
@@ -179,8 +179,8 @@ pub struct Owed {
 pub fn due(endpoint: &str, now: Instant, limit: i64) -> Statement {
     Statement::new(
         "SELECT d.id AS delivery_id, d.attempts, d.run_attempts, e.id, e.type, e.subject, e.sequence, e.data, e.created_at \
-         FROM webhook_deliveries d JOIN events e ON e.id = d.event_id WHERE d.endpoint_id = ? AND d.status = 'pending' \
-         AND d.next_attempt_at <= ? ORDER BY d.next_attempt_at, d.id LIMIT ?",
+         FROM webhook_deliveries d JOIN events e ON e.id = d.event_id WHERE d.endpoint_id = CAST(? AS TEXT) \
+         AND d.status = 'pending' AND d.next_attempt_at <= ? ORDER BY d.next_attempt_at, d.id LIMIT CAST(? AS INTEGER)",
     )
     .bind(endpoint)
     .bind(now)
@@ -200,7 +200,7 @@ pub fn decode_owed(row: &Row) -> Result<Owed, DbError> {
 /// When an endpoint is owed the next thing; no row where it is owed nothing.
 pub fn next_due(endpoint: &str) -> Statement {
     Statement::new(
-        "SELECT next_attempt_at FROM webhook_deliveries WHERE endpoint_id = ? AND status = 'pending' \
+        "SELECT next_attempt_at FROM webhook_deliveries WHERE endpoint_id = CAST(? AS TEXT) AND status = 'pending' \
          ORDER BY next_attempt_at LIMIT 1",
     )
     .bind(endpoint)

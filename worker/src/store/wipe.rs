@@ -1,7 +1,7 @@
 //! Wiping test mode's data. [`OF_FAMILIES`], [`LOOSE`] and [`KEPT`] name every table of the schema: one that a migration
 //! adds belongs into one of them (a test says which is missing). Each statement confines itself to test mode, whoever calls.
 
-use domain::ids::{ActId, WorkspaceId};
+use domain::ids::{ActId, PersonId, WorkspaceId};
 use domain::time::Instant;
 
 use super::{DbError, Row, Statement};
@@ -101,6 +101,20 @@ pub const LOOSE: &[Step] = &[
         "id IN (SELECT id FROM decisions WHERE workspace_id = ? AND mode = 'test' AND conversion_id IS NULL LIMIT ?)",
     ),
     step("clicks", "click_id IN (SELECT click_id FROM clicks WHERE workspace_id = ? AND mode = 'test' LIMIT ?)"),
+    step(
+        "daily_clicks",
+        "(workspace_id, mode, day) IN (SELECT workspace_id, mode, day FROM daily_clicks WHERE workspace_id = ? AND mode = 'test' LIMIT ?)",
+    ),
+    step(
+        "daily_conversions",
+        "(workspace_id, mode, day) IN (SELECT workspace_id, mode, day FROM daily_conversions WHERE workspace_id = ? \
+         AND mode = 'test' LIMIT ?)",
+    ),
+    step(
+        "daily_commissions",
+        "(workspace_id, mode, day, currency) IN (SELECT workspace_id, mode, day, currency FROM daily_commissions \
+         WHERE workspace_id = ? AND mode = 'test' LIMIT ?)",
+    ),
     step(
         "click_days",
         "(workspace_id, mode, link_number, day) IN (SELECT workspace_id, mode, link_number, day FROM click_days \
@@ -202,6 +216,8 @@ pub const KEPT: &[(&str, &str)] = &[
     ("stripe_connections", "set-up"),
     ("webhook_endpoints", "set-up"),
     ("acts", "what people did stays on record, the wipe itself too"),
+    ("milestones", "that something was done once stays known; what it was is wiped"),
+    ("sweeps", "are of no workspace"),
     ("payouts", "of live mode only"),
     ("payout_entries", "of live mode only"),
 ];
@@ -277,7 +293,13 @@ impl Target<'_> {
     }
 
     /// One batch: the act with what is deleted of each table, the deletions, and what the act says.
-    pub fn batch(&self, selected: &Selected, act: &ActId, request_id: &str, now: Instant) -> Vec<Statement> {
+    pub fn batch(
+        &self,
+        selected: &Selected,
+        (act, person): (&ActId, Option<&PersonId>),
+        request_id: &str,
+        now: Instant,
+    ) -> Vec<Statement> {
         let steps = match selected {
             Selected::Families(_) => OF_FAMILIES,
             Selected::Rest => self.rest(),
@@ -288,13 +310,14 @@ impl Target<'_> {
         };
         // JSON put together as text: D1's functions take few arguments.
         let mut recorded = Statement::new(
-            "INSERT INTO acts (id, workspace_id, mode, kind, subject, request_id, created_at, reason) \
-             SELECT ?, ?, 'test', 'workspace.wipe_test_data', ?, ?, ?, '{' || ",
+            "INSERT INTO acts (id, workspace_id, mode, kind, subject, request_id, person_id, created_at, reason) \
+             SELECT ?, ?, 'test', 'workspace.wipe_test_data', ?, ?, ?, ?, '{' || ",
         )
         .bind(act.as_str())
         .bind(self.workspace_id.as_str())
         .bind(self.key())
         .bind(request_id)
+        .bind(person.map(PersonId::as_str))
         .bind(now);
         for (place, step) in steps.iter().enumerate() {
             recorded = recorded.push(if place == 0 { "'\"" } else { "',\"" }).push(step.table);

@@ -3,6 +3,7 @@
 use domain::ids::WorkspaceId;
 use domain::time::Instant;
 
+use super::page::Page;
 use super::{DbError, Row, Statement};
 
 /// Requests per aligned minute.
@@ -49,8 +50,26 @@ pub fn decode_id(row: &Row) -> Result<WorkspaceId, DbError> {
 
 /// One workspace.
 pub fn by_id(id: &str) -> Statement {
-    Statement::new("SELECT id, name, clicks_per_minute, conversions_per_minute, other_per_minute, created_at FROM workspaces WHERE id = ?")
-        .bind(id)
+    Statement::new(COLUMNS).push(" WHERE id = ?").bind(id)
+}
+
+const COLUMNS: &str = "SELECT id, name, clicks_per_minute, conversions_per_minute, other_per_minute, clicks_kept_days, created_at \
+     FROM workspaces";
+
+/// A page of all workspaces: of every customer of this deployment, for its operator.
+pub fn list(page: &Page) -> Statement {
+    page.bound(Statement::new(COLUMNS).push(" WHERE true"))
+}
+
+/// Changes what is given of a workspace; the time for which clicks are kept from the next purge on, which is soon.
+pub fn change(id: &WorkspaceId, name: Option<&str>, clicks_kept_days: Option<i64>) -> Statement {
+    Statement::new(
+        "UPDATE workspaces SET name = COALESCE(?, name), clicks_kept_days = COALESCE(?, clicks_kept_days), \
+         clicks_purge_at = 0 WHERE id = ?",
+    )
+    .bind(name)
+    .bind(clicks_kept_days)
+    .bind(id.as_str())
 }
 
 /// A workspace, as it is shown.
@@ -62,6 +81,8 @@ pub struct Workspace {
     pub name: String,
     /// Its limits.
     pub limits: Limits,
+    /// For how many days raw clicks are kept.
+    pub clicks_kept_days: i64,
     /// When it was made.
     pub created_at: Instant,
 }
@@ -76,6 +97,7 @@ pub fn decode(row: &Row) -> Result<Workspace, DbError> {
             conversions: row.integer("conversions_per_minute")?,
             other: row.integer("other_per_minute")?,
         },
+        clicks_kept_days: row.integer("clicks_kept_days")?,
         created_at: row.instant("created_at")?,
     })
 }

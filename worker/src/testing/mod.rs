@@ -8,6 +8,7 @@ pub mod shop;
 mod sqlite;
 mod stripe;
 mod stripe_api;
+mod totals;
 
 use std::sync::{Arc, Mutex};
 
@@ -39,6 +40,9 @@ use crate::webhooks::lane;
 
 /// The operator's token in tests.
 pub const OPERATOR_TOKEN: &str = "operator-token-of-the-tests";
+
+/// Whoever sees the operator's page in tests.
+pub const OPERATOR_EMAIL: &str = "operator@selgeo.test";
 
 /// One answer.
 pub struct Answer {
@@ -131,6 +135,7 @@ impl World {
                 dev,
                 public_url: Some(ORIGIN.to_owned()),
                 loopback_webhooks: dev,
+                operator_emails: vec![OPERATOR_EMAIL.to_owned()],
             },
         });
         let none = String::new;

@@ -22,7 +22,7 @@ use crate::error::ApiError;
 use crate::mail::{Disabled, Waiting};
 use crate::shapes;
 use crate::store::webhooks::{self as table, After, Attempt, DisablesItself, Endpoint, Owed};
-use crate::store::{Statement, mails};
+use crate::store::{Row, Statement, mails};
 
 /// Requests under way at once: of the six connections that the platform allows, one is left for the database.
 const AT_ONCE: usize = 5;
@@ -44,35 +44,66 @@ pub fn secret_purpose(endpoint: &domain::ids::EndpointId) -> String {
     format!("webhook secret {endpoint}")
 }
 
+/// What a round begins with.
+struct Read {
+    now: Instant,
+    endpoint: Option<Endpoint>,
+    /// Due by now; not decoded, since a disabled endpoint's are not sent.
+    owed: Vec<Row>,
+    /// When it is owed the next thing, due or not.
+    next: Option<Instant>,
+}
+
+impl Read {
+    fn statements(endpoint_id: &str, now: Instant) -> [Statement; 3] {
+        [table::of_lane(endpoint_id), table::due(endpoint_id, now, READ_AT_ONCE), table::next_due(endpoint_id)]
+    }
+
+    /// Of the last rows of a batch that ends with these statements.
+    fn of(mut results: Vec<Vec<Row>>, now: Instant) -> Result<Self, ApiError> {
+        let [.., endpoint, owed, next] = results.as_mut_slice() else {
+            return Err(ApiError::Internal("a batch gave fewer results than it has statements".to_owned()));
+        };
+        Ok(Self {
+            now,
+            endpoint: endpoint.first().map(table::decode).transpose()?,
+            owed: std::mem::take(owed),
+            next: next.first().map(|row| row.instant("next_attempt_at")).transpose()?,
+        })
+    }
+}
+
 /// Sends what the endpoint is owed and due. Gives when it is owed the next thing, if it is: now, if there is more.
 pub async fn run(app: &App, endpoint_id: &str) -> Result<Option<Instant>, ApiError> {
+    let mut read = None;
     for _ in 0..ROUNDS_MAX {
-        let now = app.clock.now();
-        let reads =
-            vec![table::of_lane(endpoint_id), table::due(endpoint_id, now, READ_AT_ONCE), table::next_due(endpoint_id)];
-        let mut read = app.db.batch(reads).await?.into_iter();
-        let (endpoint, owed, next) =
-            (read.next().unwrap_or_default(), read.next().unwrap_or_default(), read.next().unwrap_or_default());
-        let Some(endpoint) = endpoint.first().map(table::decode).transpose()? else { return Ok(None) };
+        let round = match read.take() {
+            Some(read) => read,
+            None => {
+                let now = app.clock.now();
+                Read::of(app.db.batch(Read::statements(endpoint_id, now).into()).await?, now)?
+            }
+        };
+        let Some(endpoint) = round.endpoint else { return Ok(None) };
         if endpoint.status == EndpointStatus::Disabled {
-            let given_up = app.db.rows(table::give_up(&endpoint.id, now, GIVEN_UP_AT_ONCE)).await?;
+            let given_up = app.db.rows(table::give_up(&endpoint.id, round.now, GIVEN_UP_AT_ONCE)).await?;
             if given_up.is_empty() {
                 return Ok(None);
             }
-            continue;
+        } else if round.owed.is_empty() {
+            return Ok(round.next);
+        } else {
+            let owed: Vec<Owed> = round.owed.iter().map(table::decode_owed).collect::<Result<_, _>>()?;
+            read = send_all(app, &endpoint, &owed).await?;
         }
-        let owed: Vec<Owed> = owed.iter().map(table::decode_owed).collect::<Result<_, _>>()?;
-        if owed.is_empty() {
-            return Ok(next.first().map(|row| row.instant("next_attempt_at")).transpose()?);
-        }
-        send_all(app, &endpoint, &owed).await?;
     }
     Ok(Some(app.clock.now()))
 }
 
 /// Sends these, a few at once, and notes each outcome as soon as it is there. What has not begun when a slow receiver has used
-/// up the round's time, or when the endpoint is seen to be changed, is left to the next round.
-async fn send_all(app: &App, endpoint: &Endpoint, owed: &[Owed]) -> Result<(), ApiError> {
+/// up the round's time, or when the endpoint is seen to be changed, is left to the next round. Whatever was noted last has read
+/// what that one begins with.
+async fn send_all(app: &App, endpoint: &Endpoint, owed: &[Owed]) -> Result<Option<Read>, ApiError> {
     let round = &Round { app, endpoint, signer: Signer::of(app, endpoint)?, is_led_well: Cell::new(false) };
     let end = app.clock.now().plus_ms(ROUND_MS);
     let is_changed = &Cell::new(false);
@@ -82,15 +113,17 @@ async fn send_all(app: &App, endpoint: &Endpoint, owed: &[Owed]) -> Result<(), A
     let mut ended: Vec<(&Owed, Outcome)> = Vec::new();
     // While the database notes some, the next ones are sent.
     let mut noting = None;
+    let (mut unnoted, mut read) = (owed.len(), None);
     loop {
         if noting.is_none() && !ended.is_empty() {
-            let some = ended.drain(..ended.len().min(NOTED_AT_ONCE)).collect();
-            noting = Some(Box::pin(note(app, endpoint, is_changed, some)));
+            let some: Vec<_> = ended.drain(..ended.len().min(NOTED_AT_ONCE)).collect();
+            unnoted -= some.len();
+            noting = Some(Box::pin(note(app, endpoint, is_changed, some, unnoted == 0)));
         }
         let Some(under_way) = noting.take() else {
             match outcomes.next().await {
                 Some(some) => ended.extend(some),
-                None => return Ok(()),
+                None => return Ok(read),
             }
             continue;
         };
@@ -99,19 +132,21 @@ async fn send_all(app: &App, endpoint: &Endpoint, owed: &[Owed]) -> Result<(), A
                 ended.extend(some);
                 noting = Some(under_way);
             }
-            Either::Left((None, under_way)) => under_way.await?,
-            Either::Right((noted, _)) => noted?,
+            Either::Left((None, under_way)) => read = under_way.await?,
+            Either::Right((noted, _)) => read = noted?,
         }
     }
 }
 
-/// Notes how some deliveries ended, in one batch, and whether the endpoint is another than it was.
+/// Notes how some deliveries ended, in one batch, and whether the endpoint is another than it was. Where nothing of the round is
+/// under way any more, it reads in the same batch what the next one begins with.
 async fn note(
     app: &App,
     endpoint: &Endpoint,
     is_changed: &Cell<bool>,
     some: Vec<(&Owed, Outcome)>,
-) -> Result<(), ApiError> {
+    is_last: bool,
+) -> Result<Option<Read>, ApiError> {
     let now = app.clock.now();
     let mut batch = Vec::new();
     for (one, outcome) in &some {
@@ -126,13 +161,17 @@ async fn note(
         batch.extend(disable(app, endpoint, DisablesItself::FailingSince(too_long), now)?);
     }
     batch.push(if has_succeeded { table::succeeded(&endpoint.id) } else { table::failed(&endpoint.id, now) });
+    if is_last {
+        batch.extend(Read::statements(endpoint.id.as_str(), now));
+        return Read::of(app.db.batch(batch).await?, now).map(Some);
+    }
     // Whoever has switched, disabled or moved it meanwhile wants that to count from now on.
     batch.push(table::of_lane(endpoint.id.as_str()));
     let rows = app.db.batch(batch).await?;
     let seen = rows.last().and_then(|rows| rows.first()).map(table::decode).transpose()?;
     let is_same = seen.is_some_and(|seen| Endpoint { failing_since: endpoint.failing_since, ..seen } == *endpoint);
     is_changed.set(!is_same);
-    Ok(())
+    Ok(None)
 }
 
 const GONE: i64 = 410;

@@ -33,6 +33,7 @@ impl Writer<'_> {
             reason: Some(&by_hand.reason),
             detail: Some(crate::store::to_json(&detail)?),
             request_id: self.booking.request_id.as_deref().unwrap_or_default(),
+            person_id: by_hand.person_id.as_ref(),
         };
         Ok(Some(acts::insert(&self.booking.scope, &act, self.booking.now)))
     }
@@ -135,7 +136,7 @@ impl Writer<'_> {
     }
 
     /// The clicks named, should their own records not have come yet, or have been purged or lost.
-    pub(super) fn recovered(&self, decided: &DecidedConversion) -> Result<Option<Statement>, ApiError> {
+    pub(super) fn recovered(&self, decided: &DecidedConversion) -> Result<Vec<Statement>, ApiError> {
         let Booking { scope, request_id, .. } = self.booking;
         let records: Vec<ClickRecord> = decided
             .inputs
@@ -160,6 +161,6 @@ impl Writer<'_> {
                 request_id: request_id.clone(),
             })
             .collect();
-        Ok(if records.is_empty() { None } else { Some(clicks::insert_all(&records)?) })
+        Ok(if records.is_empty() { Vec::new() } else { clicks::insert_all(&records)?.into() })
     }
 }

@@ -8,16 +8,17 @@ use http::{Method, StatusCode};
 use serde_json::Value as Json;
 
 use super::desk::Desk;
-use super::form::{Form, Shown, value_of};
+use super::form::{Field, Form, Offers, Shown, Takes, value_of};
 use super::frame::{Frame, Notice};
+use super::names::Names;
 use super::object::segment;
 use super::resource::{Act, Resource};
 use super::resources;
 use crate::error::ApiError;
 use crate::pages::{field, own_form, query, see};
 
-/// Programs that a form offers.
-const PROGRAMS_MAX: usize = 100;
+/// Programs, or participants, that a form offers.
+const OFFERED_MAX: usize = 100;
 
 #[derive(Template)]
 #[template(path = "dashboard/form.html")]
@@ -48,8 +49,8 @@ pub async fn ask_new(
 ) -> Result<Response, ApiError> {
     let resource = resources::find(&page)?;
     let form = resource.create.ok_or(ApiError::NotFound("page"))?;
-    let programs = programs(&desk, form).await?;
-    let fields = form.filled(|field| query(&request, field.name).unwrap_or_default(), &programs);
+    let offers = offers(&desk, form).await?;
+    let fields = form.filled(|field| query(&request, field.name).unwrap_or_default(), &offers);
     let action = desk.href(&format!("{}/new", resource.path));
     page_of(&desk, resource, form, fields, Vec::new(), StatusCode::OK, (action, desk.href(resource.path)), false)
 }
@@ -81,7 +82,7 @@ pub async fn ask_edit(
     let resource = resources::find(&page)?;
     let form = resource.edit.ok_or(ApiError::NotFound("page"))?;
     let object = desk.get(&format!("{}/{}", resource.api_path(), segment(&id))).await?;
-    let fields = form.filled(|field| value_of(&object, field), &programs(&desk, form).await?);
+    let fields = form.filled(|field| value_of(&object, field), &offers(&desk, form).await?);
     let own = desk.href(&format!("{}/{}", resource.path, segment(&id)));
     page_of(&desk, resource, form, fields, Vec::new(), StatusCode::OK, (format!("{own}/edit"), own), false)
 }
@@ -114,12 +115,19 @@ pub async fn ask_act(
 ) -> Result<Response, ApiError> {
     let resource = resources::find(&page)?;
     let (act, form) = resource.act(&verb).and_then(|act| Some((act, act.form?))).ok_or(ApiError::NotFound("page"))?;
-    // A foreign id is none here either. Some lists have no reading of one object.
-    if !resource.facts.is_empty() {
-        desk.get(&format!("{}/{}", resource.api_path(), segment(&id))).await?;
-    }
-    let programs = programs(&desk, form).await?;
-    let fields = form.filled(|field| query(&request, field.name).unwrap_or_default(), &programs);
+    // A foreign id is none here either. Some lists have no reading of one object. What a form asks for that the object has is
+    // shown as it is.
+    let object = match resource.facts.is_empty() {
+        true => Json::Null,
+        false => desk.get(&format!("{}/{}", resource.api_path(), segment(&id))).await?,
+    };
+    let offers = offers(&desk, form).await?;
+    let first = |field: &Field| match query(&request, field.name) {
+        Some(given) => given,
+        None if act.fills => value_of(&object, field),
+        None => String::new(),
+    };
+    let fields = form.filled(first, &offers);
     let own = desk.href(&format!("{}/{}", resource.path, segment(&id)));
     let back = back(query(&request, "back"), &desk, resource, &id);
     page_of(&desk, resource, form, fields, Vec::new(), StatusCode::OK, (format!("{own}/{verb}"), back), act.is_grave)
@@ -170,7 +178,8 @@ fn done(
     of: Option<(&str, String)>,
 ) -> Result<Response, ApiError> {
     let id = answer["id"].as_str().or(of.as_ref().map(|(id, _)| *id)).unwrap_or_default();
-    let own = match resource.facts.is_empty() {
+    // What was made many at once has no page.
+    let own = match resource.facts.is_empty() || id.is_empty() {
         true => desk.href(resource.path),
         false => desk.href(&format!("{}/{}", resource.path, segment(id))),
     };
@@ -185,10 +194,14 @@ fn done(
         None => own,
     };
     let (path, given) = to.split_once('?').unwrap_or((&to, ""));
-    let kept =
-        url::form_urlencoded::parse(given.as_bytes()).filter(|(key, _)| !matches!(&**key, "done" | "of" | "kind"));
+    let kept = url::form_urlencoded::parse(given.as_bytes())
+        .filter(|(key, _)| !matches!(&**key, "done" | "of" | "kind" | "made" | "left"));
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(kept).append_pair("done", verb).append_pair("of", id).append_pair("kind", resource.path);
+    if let Some(made) = answer["data"].as_array() {
+        let left = answer["left"].as_i64().unwrap_or(0);
+        query.append_pair("made", &made.len().to_string()).append_pair("left", &left.to_string());
+    }
     Ok(desk.answer(see(&format!("{path}?{}", query.finish()))?))
 }
 
@@ -197,7 +210,10 @@ pub fn notice(desk: &Desk, on: &'static Resource, request: &Request) -> Option<N
     let verb = query(request, "done")?;
     let resource = query(request, "kind").and_then(|kind| resources::find(&kind).ok()).unwrap_or(on);
     let text = match verb.as_str() {
-        "new" => format!("{} added.", resource.one),
+        "new" => match number(request, "made") {
+            Some(made) => many_made(made, number(request, "left").unwrap_or(0)),
+            None => format!("{} added.", resource.one),
+        },
         "edit" => "Saved.".to_owned(),
         verb => resource.act(verb)?.done.to_owned(),
     };
@@ -208,6 +224,23 @@ pub fn notice(desk: &Desk, on: &'static Resource, request: &Request) -> Option<N
         (href, request.uri().path().to_owned())
     });
     Some(Notice { text, undo })
+}
+
+fn number(request: &Request, name: &str) -> Option<u32> {
+    query(request, name).and_then(|text| text.parse().ok())
+}
+
+/// How many were made at once, and whether there is more to make.
+fn many_made(made: u32, left: u32) -> String {
+    let made = match made {
+        0 => "Nothing is due: what there is is carried to the next payout.".to_owned(),
+        1 => "One was drafted.".to_owned(),
+        made => format!("{made} were drafted."),
+    };
+    match left {
+        0 => made,
+        left => format!("{made} {left} more are due: draft once more."),
+    }
 }
 
 async fn again(
@@ -222,7 +255,7 @@ async fn again(
     if error.log_detail().is_some() {
         return Err(error);
     }
-    let (fields, problems) = form.again(body, &error, &programs(desk, form).await?);
+    let (fields, problems) = form.again(body, &error, &offers(desk, form).await?);
     page_of(desk, resource, form, fields, problems, error.status(), places, is_grave)
 }
 
@@ -244,15 +277,31 @@ fn page_of(
     super::shown_with(desk, status, &FormPage { frame, form, fields, problems, action, back, is_grave })
 }
 
-/// The programs that a form offers, if it does.
-async fn programs(desk: &Desk, form: &Form) -> Result<Vec<(String, String)>, ApiError> {
-    if !form.fields.iter().any(|field| matches!(field.takes, super::form::Takes::Program)) {
-        return Ok(Vec::new());
-    }
-    let page = desk.get(&format!("/programs?limit={PROGRAMS_MAX}")).await?;
+/// What a form offers to choose from.
+async fn offers(desk: &Desk, form: &Form) -> Result<Offers, ApiError> {
+    let takes = |wanted: fn(&Takes) -> bool| form.fields.iter().any(|field| wanted(&field.takes));
     let text = |object: &Json, name: &str| object[name].as_str().unwrap_or_default().to_owned();
-    let programs = page["data"].as_array().into_iter().flatten();
-    Ok(programs.map(|program| (text(program, "id"), text(program, "name"))).collect())
+    let mut offers = Offers::default();
+    if takes(|takes| matches!(takes, Takes::Program)) {
+        let page = desk.get(&format!("/programs?limit={OFFERED_MAX}")).await?;
+        let programs = page["data"].as_array().into_iter().flatten();
+        offers.programs = programs.map(|program| (text(program, "id"), text(program, "name"))).collect();
+    }
+    if takes(|takes| matches!(takes, Takes::Participant)) {
+        let page = desk.get(&format!("/participants?status=approved&limit={OFFERED_MAX}")).await?;
+        if page["next_cursor"].is_null() {
+            let ids = page["data"].as_array().into_iter().flatten().map(|one| text(one, "id"));
+            let named: Vec<Json> = ids.map(|id| serde_json::json!({ "participant_id": id })).collect();
+            let names = Names::of(desk, &named).await?;
+            let named = named.iter().filter_map(|one| {
+                let id = text(one, "participant_id");
+                let name = names.participant(&id)?;
+                Some((id, format!("{}, {}", name.partner, name.program)))
+            });
+            offers.participants = named.collect();
+        }
+    }
+    Ok(offers)
 }
 
 /// Whether an act needs a page of its own before it is done.

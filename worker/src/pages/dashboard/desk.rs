@@ -75,6 +75,11 @@ impl Desk {
         Scope { workspace_id: self.membership.workspace_id.clone(), mode: self.mode }
     }
 
+    /// The same desk in a mode.
+    pub fn in_mode(&self, mode: Mode) -> Self {
+        Self { mode, ..self.clone() }
+    }
+
     /// Whether a role may change anything here.
     pub fn may_change(&self) -> bool {
         self.membership.role.may(Permission::Change)

@@ -52,14 +52,29 @@ pub enum Takes {
     Choice(&'static [(&'static str, &'static str)]),
     /// Some of these words.
     Several(&'static [&'static str]),
+    /// Some of these words; with none, nothing is said.
+    AnyOf(&'static [&'static str]),
     /// Yes, or no.
     Flag,
+    /// Yes, or no; yes where nothing is said.
+    Ticked,
     /// A moment in UTC.
     Moment,
     /// One of the workspace's programs.
     Program,
+    /// An approved participant: one of a list where they are few, else an id.
+    Participant,
     /// What the address of the form says, such as whom it is for.
     Given,
+}
+
+/// What the workspace has to choose from: ids, and what they are called.
+#[derive(Default)]
+pub struct Offers {
+    /// Programs.
+    pub programs: Vec<(String, String)>,
+    /// Approved participants; none where they are too many for a list.
+    pub participants: Vec<(String, String)>,
 }
 
 /// A field, as a template shows it.
@@ -78,7 +93,7 @@ impl Shown {
     /// The `type` of its input; empty where it is none.
     pub fn input(&self) -> &'static str {
         match self.field.takes {
-            Takes::Line(_) | Takes::Percent | Takes::Amount(_) | Takes::Number => "text",
+            Takes::Line(_) | Takes::Percent | Takes::Amount(_) | Takes::Number | Takes::Participant => "text",
             Takes::Email => "email",
             Takes::Url(_) => "url",
             Takes::Moment => "datetime-local",
@@ -110,17 +125,26 @@ impl Shown {
 
     /// Whether one of its choices is.
     pub fn is_choice(&self) -> bool {
-        matches!(self.field.takes, Takes::Choice(_) | Takes::Program)
+        match self.field.takes {
+            Takes::Choice(_) | Takes::Program => true,
+            // One that is not among them is typed.
+            Takes::Participant => self.value.is_empty() && !self.choices.is_empty() || self.is_offered(),
+            _ => false,
+        }
     }
 
     /// Whether some of its choices are.
     pub fn is_several(&self) -> bool {
-        matches!(self.field.takes, Takes::Several(_))
+        matches!(self.field.takes, Takes::Several(_) | Takes::AnyOf(_))
     }
 
     /// Whether it is a box to tick.
     pub fn is_flag(&self) -> bool {
-        matches!(self.field.takes, Takes::Flag)
+        matches!(self.field.takes, Takes::Flag | Takes::Ticked)
+    }
+
+    fn is_offered(&self) -> bool {
+        self.choices.iter().any(|(_, _, chosen)| *chosen)
     }
 
     /// Whether it is only shown.
@@ -131,12 +155,16 @@ impl Shown {
 
 impl Form {
     /// As it is shown first: filled from an object, or with what the address says.
-    pub fn filled(&self, from: impl Fn(&Field) -> String, programs: &[(String, String)]) -> Vec<Shown> {
-        self.fields.iter().map(|field| shown(field, from(field), None, programs)).collect()
+    pub fn filled(&self, from: impl Fn(&Field) -> String, offers: &Offers) -> Vec<Shown> {
+        let first = |field: &Field| match (&field.takes, from(field)) {
+            (Takes::Ticked, value) if value.is_empty() => "true".to_owned(),
+            (_, value) => value,
+        };
+        self.fields.iter().map(|field| shown(field, first(field), None, offers)).collect()
     }
 
     /// As it is shown again: with what was typed and what is wrong. Complaints about no field of this form are given beside.
-    pub fn again(&self, form: &[u8], error: &ApiError, programs: &[(String, String)]) -> (Vec<Shown>, Vec<String>) {
+    pub fn again(&self, form: &[u8], error: &ApiError, offers: &Offers) -> (Vec<Shown>, Vec<String>) {
         let details: &[FieldError] = match error {
             ApiError::Validation { details, .. } => details,
             _ => &[],
@@ -153,7 +181,7 @@ impl Form {
         let fields = self.fields.iter().map(|field| {
             let problem =
                 details.iter().find(|detail| concerns(field, &detail.field)).map(|detail| detail.message.clone());
-            shown(field, typed(form, field), problem, programs)
+            shown(field, typed(form, field), problem, offers)
         });
         (fields.collect(), beside)
     }
@@ -164,9 +192,10 @@ impl Form {
         for field in self.fields {
             let text = typed(form, field);
             let value = match &field.takes {
-                Takes::Flag => json!(text == "true"),
+                Takes::Flag | Takes::Ticked => json!(text == "true"),
                 Takes::Several(_) => json!(text.split(',').filter(|word| !word.is_empty()).collect::<Vec<_>>()),
                 _ if text.is_empty() => Json::Null,
+                Takes::AnyOf(_) => json!(text.split(',').collect::<Vec<_>>()),
                 Takes::Number => text.trim().parse::<i64>().map_or_else(|_| json!(text), |number| json!(number)),
                 Takes::Percent => text::basis_points(&text).map_or_else(|| json!(text), |bps| json!(bps)),
                 Takes::Amount(currency) => {
@@ -213,7 +242,7 @@ fn put(object: &mut Json, name: &str, value: Json) {
 /// What was typed into a field; of several ticks, all with commas between.
 fn typed(form: &[u8], of: &Field) -> String {
     match of.takes {
-        Takes::Several(_) => {
+        Takes::Several(_) | Takes::AnyOf(_) => {
             let ticked = url::form_urlencoded::parse(form).filter(|(key, _)| key == of.name);
             ticked.map(|(_, value)| value.into_owned()).collect::<Vec<_>>().join(",")
         }
@@ -221,19 +250,24 @@ fn typed(form: &[u8], of: &Field) -> String {
     }
 }
 
-fn shown(field: &'static Field, value: String, problem: Option<String>, programs: &[(String, String)]) -> Shown {
+fn shown(field: &'static Field, value: String, problem: Option<String>, offers: &Offers) -> Shown {
     let choices = match &field.takes {
         Takes::Choice(choices) => {
             choices.iter().map(|(word, says)| ((*word).to_owned(), (*says).to_owned(), *word == value)).collect()
         }
-        Takes::Several(words) => {
+        Takes::Several(words) | Takes::AnyOf(words) => {
             let ticked: Vec<&str> = value.split(',').collect();
             words.iter().map(|word| ((*word).to_owned(), words_of(word), ticked.contains(word))).collect()
         }
-        Takes::Program => programs.iter().map(|(id, name)| (id.clone(), name.clone(), *id == value)).collect(),
+        Takes::Program => chosen(&offers.programs, &value),
+        Takes::Participant => chosen(&offers.participants, &value),
         _ => Vec::new(),
     };
     Shown { field, value, problem, choices }
+}
+
+fn chosen(offered: &[(String, String)], value: &str) -> Vec<(String, String, bool)> {
+    offered.iter().map(|(id, name)| (id.clone(), name.clone(), id == value)).collect()
 }
 
 /// What an object holds at a field's place, as it is typed.
@@ -247,7 +281,9 @@ pub fn value_of(object: &Json, of: &Field) -> String {
             let currency = code.as_str().and_then(|code| Currency::parse(code).ok());
             value.as_i64().zip(currency).map(|(amount, currency)| currency.decimal(amount)).unwrap_or_default()
         }
-        (Takes::Several(_), Json::Array(words)) => words.iter().filter_map(Json::as_str).collect::<Vec<_>>().join(","),
+        (Takes::Several(_) | Takes::AnyOf(_), Json::Array(words)) => {
+            words.iter().filter_map(Json::as_str).collect::<Vec<_>>().join(",")
+        }
         (_, Json::String(text)) => text.clone(),
         (_, other) => other.to_string(),
     }

@@ -53,7 +53,12 @@ pub const GROUPS: &[Group] = &[
     },
     Group {
         name: "Money",
-        entries: &[entry("commissions", "Commissions"), entry("review", "Review queue"), entry("payouts", "Payouts")],
+        entries: &[
+            entry("commissions", "Commissions"),
+            entry("review", "Review queue"),
+            entry("payouts", "Payouts"),
+            entry("payouts/balances", "What is due"),
+        ],
     },
     Group {
         name: "Connections",
@@ -86,6 +91,8 @@ pub struct Frame {
     pub here: &'static str,
     /// Whether the member may change anything.
     pub may_change: bool,
+    /// What is looked for in the search; mostly nothing.
+    pub sought: String,
     /// Something was done: what, and how it can be undone.
     pub notice: Option<Notice>,
     base: String,
@@ -112,6 +119,7 @@ impl Frame {
             title: title.into(),
             here,
             may_change: desk.may_change(),
+            sought: String::new(),
             notice: None,
             base: desk.href(""),
             other_base: desk.href_in(desk.mode.other(), ""),
@@ -122,6 +130,12 @@ impl Frame {
     /// With the notice that something was done.
     pub fn with_notice(mut self, notice: Option<Notice>) -> Self {
         self.notice = notice;
+        self
+    }
+
+    /// With what is looked for.
+    pub fn seeking(mut self, sought: String) -> Self {
+        self.sought = sought;
         self
     }
 

@@ -76,6 +76,10 @@ pub struct RowShown {
     pub cells: Vec<(&'static Column, Cell)>,
     /// What can be done.
     pub acts: Vec<ActShown>,
+    /// The form that changes it, where no page of its own leads there.
+    pub edit_href: Option<String>,
+    /// Whose, for those who do not see the row.
+    pub of: String,
 }
 
 /// Something that can be done to an object.
@@ -105,11 +109,21 @@ impl Table {
                     .into_iter()
                     .filter(|shown| resource.in_list.contains(&shown.act.verb))
                     .collect(),
+                edit_href: resource.edit.filter(|_| resource.facts.is_empty() && desk.may_change()).map(|_| {
+                    desk.href(&format!("{}/{}/edit", resource.path, object["id"].as_str().unwrap_or_default()))
+                }),
+                of: called(object),
             })
             .collect();
-        let has_acts = rows.iter().any(|row| !row.acts.is_empty());
+        let has_acts = rows.iter().any(|row| !row.acts.is_empty() || row.edit_href.is_some());
         Self { resource, rows, has_acts, caption: resource.title.to_owned() }
     }
+}
+
+/// What an object is called: by its name or address, else its id.
+fn called(object: &Json) -> String {
+    let mut names = ["name", "email", "id"].iter().filter_map(|name| object[*name].as_str());
+    names.find(|name| !name.is_empty()).unwrap_or_default().to_owned()
 }
 
 /// What a member may do to an object as it is now.
@@ -124,7 +138,7 @@ pub fn acts(desk: &Desk, resource: &'static Resource, object: &Json, back: &str)
             act,
             href: desk.href(&format!("{}/{id}/{}", resource.path, act.verb)),
             back: back.to_owned(),
-            of: object["name"].as_str().unwrap_or(id).to_owned(),
+            of: called(object),
         })
         .collect()
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Router;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use http::StatusCode;
 
 use super::private;
@@ -18,15 +18,26 @@ use crate::error::ApiError;
 
 mod cell;
 mod change;
+mod chart;
+mod checklist;
+mod commission;
+mod delivery;
 mod desk;
 mod file;
 mod form;
 mod frame;
 mod list;
+mod live;
 mod names;
 mod object;
+mod overview;
+mod payee;
+mod payout;
 mod resource;
 mod resources;
+mod search;
+mod settings;
+mod story;
 #[cfg(test)]
 mod tests;
 
@@ -34,10 +45,21 @@ mod tests;
 pub fn router() -> Router<Arc<App>> {
     let at = |page: &str| format!("/app/{{workspace_id}}/{{mode}}{page}");
     Router::new()
+        .route(&at(""), get(overview::show))
+        .route(&at("/"), get(overview::show))
+        .route(&at("/live"), get(live::show))
+        .route(&at("/checklist"), get(checklist::show))
+        .route(&at("/checklist/rewards-reviewed"), post(checklist::note_review))
+        .route(&at("/settings"), get(settings::show).post(settings::change))
+        .route(&at("/settings/wipe"), get(settings::ask_wipe).post(settings::wipe))
         .route(&at("/{page}"), get(list::show))
         .route(&at("/{page}/csv"), get(file::csv))
+        .route(&at("/search"), get(search::show))
+        .route(&at("/payouts/balances"), get(payout::balances))
+        .route(&at("/payouts/{id}/csv"), get(payout::csv_of_one))
         .route(&at("/{page}/new"), get(change::ask_new).post(change::make))
         .route(&at("/{page}/{id}"), get(object::show))
+        .route(&at("/partners/{id}/payout-details"), get(payee::show))
         .route(&at("/{page}/{id}/edit"), get(change::ask_edit).post(change::edit))
         .route(&at("/{page}/{id}/{verb}"), get(change::ask_act).post(change::act))
 }

@@ -12,7 +12,7 @@ use super::frame::Frame;
 use super::list::{self, ActShown, Table};
 use super::names::Names;
 use super::resource::Resource;
-use super::resources;
+use super::{commission, delivery, payout, resources, story};
 use crate::error::ApiError;
 
 /// Rows of a list that belongs to an object.
@@ -54,18 +54,30 @@ pub async fn show(
     request: Request,
 ) -> Result<Response, ApiError> {
     let resource = resources::find(&page)?;
+    // Those that tell a story of their own.
+    let notice = change::notice(&desk, resource, &request);
+    match resource.path {
+        "conversions" => return story::show(desk, &id, notice).await,
+        "commissions" | "review" => return commission::show(desk, &id, notice).await,
+        "payouts" => return payout::show(desk, &id, notice).await,
+        "webhook-deliveries" => return delivery::show(desk, &id, notice).await,
+        _ => {}
+    }
     if resource.facts.is_empty() {
         return Err(ApiError::NotFound("page"));
     }
     let object = desk.get(&format!("{}/{}", resource.api_path(), segment(&id))).await?;
-    let (belonging, links) = related(&desk, resource, &object).await?;
+    let (belonging, mut links) = related(&desk, resource, &object).await?;
+    if resource.path == "partners" && desk.may_change() {
+        links.push(("Payout details", desk.href(&format!("partners/{}/payout-details", segment(&id)))));
+    }
     let named: Vec<Json> =
         std::iter::once(&object).chain(belonging.iter().flat_map(|one| &one.objects)).cloned().collect();
     let names = Names::of(&desk, &named).await?;
     let back = desk.href(&format!("{}/{id}", resource.path));
     let title = title(&names, resource, &object);
     let shown = Object {
-        frame: Frame::of(&desk, resource.nav, title).with_notice(change::notice(&desk, resource, &request)),
+        frame: Frame::of(&desk, resource.nav, title).with_notice(notice),
         resource,
         facts: resource
             .facts

@@ -144,6 +144,8 @@ pub struct Act {
     pub when: fn(&Json) -> bool,
     /// What is asked for before, with what it does; with none, a button does it.
     pub form: Option<&'static Form>,
+    /// Whether the form begins with what the object has.
+    pub fills: bool,
     /// That it is done, in a sentence.
     pub done: &'static str,
     /// What undoes it.

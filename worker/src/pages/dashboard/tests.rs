@@ -1,9 +1,18 @@
 //! The dashboard through the real router and SQL, as a browser without scripts uses it.
 
+mod checklist;
+mod overview;
+mod settings;
+
 use serde_json::json;
 
 use super::frame::GROUPS;
 use crate::testing::{Answer, OPERATOR_TOKEN, Program, Visitor, World};
+
+mod costs;
+mod forms;
+mod search;
+mod story;
 
 const OWNER: &str = "owner@shop.test";
 
@@ -35,8 +44,16 @@ impl Shop {
         format!("/app/{}/test/{page}", self.workspace).trim_end_matches('/').to_owned()
     }
 
+    /// A person's click on a link.
+    fn visit(&self, pk: &str, link_ref: &str) -> String {
+        let headers = [("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/126.0 Safari/537.36")];
+        let clicked = self.world.send("POST /v1/clicks", &headers, json!({"merchant": pk, "ref": link_ref}));
+        assert_eq!(clicked.status, 201, "{}", clicked.raw);
+        clicked.text("/click_id")
+    }
+
     fn sale(&self, transaction: &str) -> Answer {
-        let click = self.world.click(&self.world.keys.pk_test, "anna");
+        let click = self.visit(&self.world.keys.pk_test, "anna");
         let body = json!({"click_id": click, "external_transaction_id": transaction, "event_type": "purchase",
             "amount_cents": 10_000, "currency": "EUR"});
         self.world.api("POST /api/v1/conversions", body)

@@ -238,7 +238,7 @@ fn partners_participants_links_codes_hosts_and_connections_refuse_what_is_wrong(
         "stripe-connections",
         &json!({}),
         &[
-            (json!({}), BAD),
+            (json!({}), "201"),
             (json!({"signing_secret": "sk_live_0123456789abcdef"}), BAD),
             (json!({"signing_secret": "whsec_"}), BAD),
             (json!({"signing_secret": 7}), BAD),

@@ -92,6 +92,7 @@ fn wipe(world: &World, body: &Json) -> Vec<Json> {
         let answer = world.api(WIPE, body.clone());
         assert_eq!(answer.status, 200, "{}", answer.body);
         let done = answer.body["done"] == true;
+        assert_eq!(world.totals_that_differ(), if done { vec![] } else { world.totals_that_differ() });
         answers.push(answer.body);
         if done {
             return answers;

@@ -1,5 +1,6 @@
 //! What is connected: Stripe, webhooks, hosts, keys; and who works here.
 
+use domain::key::KeyScope;
 use domain::status::{DeliveryStatus, StripeOutcome};
 use serde_json::Value as Json;
 
@@ -71,7 +72,7 @@ static STRIPE: Resource = Resource {
             Field {
                 name: "signing_secret",
                 label: "Signing secret",
-                hint: "Of the endpoint in Stripe, whsec_…",
+                hint: "Of the endpoint in Stripe, whsec_…, if you have it already. Until it is set, what Stripe sends is refused.",
                 takes: Takes::Line("whsec_…"),
             },
             KEY_FIELD,
@@ -82,11 +83,11 @@ static STRIPE: Resource = Resource {
     acts: &[
         Act {
             verb: "signing-secret",
-            label: "Change the signing secret",
+            label: "Set the signing secret",
             when: always,
             form: Some(&Form {
-                title: "Change the signing secret",
-                lead: "After rolling it in Stripe. The old one is accepted for the overlap.",
+                title: "Set the signing secret",
+                lead: "Stripe shows it with the endpoint. After rolling it there, the old one is accepted for the overlap.",
                 fields: &[
                     Field {
                         name: "signing_secret",
@@ -101,9 +102,10 @@ static STRIPE: Resource = Resource {
                         takes: Takes::Number,
                     },
                 ],
-                submit: "Change",
+                submit: "Set",
             }),
-            done: "The signing secret is changed.",
+            fills: false,
+            done: "The signing secret is set.",
             undo: None,
             is_grave: false,
         },
@@ -117,6 +119,7 @@ static STRIPE: Resource = Resource {
                 fields: &[KEY_FIELD],
                 submit: "Set",
             }),
+            fills: false,
             done: "The restricted key is set.",
             undo: None,
             is_grave: false,
@@ -126,6 +129,7 @@ static STRIPE: Resource = Resource {
             label: "Reconcile",
             when: |connection| connection["has_restricted_key"] == true,
             form: None,
+            fills: false,
             done: "Stripe is being asked for events that it could not deliver. Look again in a minute.",
             undo: None,
             is_grave: false,
@@ -140,6 +144,7 @@ static STRIPE: Resource = Resource {
                 fields: &[],
                 submit: "Delete",
             }),
+            fills: false,
             done: "The connection is deleted.",
             undo: None,
             is_grave: true,
@@ -188,6 +193,7 @@ static STRIPE_EVENTS: Resource = Resource {
         label: "Replay",
         when: |event| event["outcome"] == "failed" || event["outcome"] == "parked",
         form: None,
+        fills: false,
         done: "The event is processed once more.",
         undo: None,
         is_grave: false,
@@ -267,6 +273,7 @@ static ENDPOINTS: Resource = Resource {
             label: "Send a ping",
             when: |endpoint| endpoint["status"] == "enabled",
             form: None,
+            fills: false,
             done: "A ping is on its way; its delivery shows how it went.",
             undo: None,
             is_grave: false,
@@ -286,6 +293,7 @@ static ENDPOINTS: Resource = Resource {
                 }],
                 submit: "Rotate",
             }),
+            fills: false,
             done: "The secret is rotated.",
             undo: None,
             is_grave: false,
@@ -295,6 +303,7 @@ static ENDPOINTS: Resource = Resource {
             label: "Switch to the new secret",
             when: |endpoint| !endpoint["previous_secret_until"].is_null(),
             form: None,
+            fills: false,
             done: "From now on everything is signed with the new secret alone.",
             undo: None,
             is_grave: false,
@@ -309,6 +318,7 @@ static ENDPOINTS: Resource = Resource {
                 fields: &[Field { name: "since", label: "Since, in UTC", hint: "", takes: Takes::Moment }],
                 submit: "Resend",
             }),
+            fills: false,
             done: "What was given up is on its way again.",
             undo: None,
             is_grave: false,
@@ -318,6 +328,7 @@ static ENDPOINTS: Resource = Resource {
             label: "Enable",
             when: |endpoint| endpoint["status"] == "disabled",
             form: None,
+            fills: false,
             done: "The endpoint is told again.",
             undo: Some("disable"),
             is_grave: false,
@@ -332,6 +343,7 @@ static ENDPOINTS: Resource = Resource {
                 fields: &[],
                 submit: "Disable",
             }),
+            fills: false,
             done: "The endpoint is disabled.",
             undo: Some("enable"),
             is_grave: true,
@@ -346,6 +358,7 @@ static ENDPOINTS: Resource = Resource {
                 fields: &[],
                 submit: "Delete",
             }),
+            fills: false,
             done: "The endpoint is deleted.",
             undo: None,
             is_grave: true,
@@ -391,6 +404,7 @@ static DELIVERIES: Resource = Resource {
         label: "Resend",
         when: |delivery| delivery["status"] != "pending",
         form: None,
+        fills: false,
         done: "The event is on its way once more.",
         undo: None,
         is_grave: false,
@@ -469,6 +483,7 @@ static HOSTS: Resource = Resource {
             fields: &[],
             submit: "Remove",
         }),
+        fills: false,
         done: "The host is removed.",
         undo: None,
         is_grave: true,
@@ -488,6 +503,7 @@ static KEYS: Resource = Resource {
     columns: &[
         column("Key", "/shown", Kind::Id),
         column("Kind", "/kind", Kind::State),
+        column("For", "/scopes", Kind::Words),
         column("Made", "/created_at", Kind::Moment),
         column("Revoked", "/revoked_at", Kind::Moment),
     ],
@@ -497,12 +513,20 @@ static KEYS: Resource = Resource {
     create: Some(&Form {
         title: "Make a key",
         lead: "It is of the mode that you are in.",
-        fields: &[Field {
-            name: "kind",
-            label: "Kind",
-            hint: "",
-            takes: Takes::Choice(&[("public", "public: for your pages"), ("secret", "secret: for your server")]),
-        }],
+        fields: &[
+            Field {
+                name: "kind",
+                label: "Kind",
+                hint: "",
+                takes: Takes::Choice(&[("public", "public: for your pages"), ("secret", "secret: for your server")]),
+            },
+            Field {
+                name: "scopes",
+                label: "What a secret key is for",
+                hint: "conversions reports sales and refunds; read sees everything; manage does all that a key may. None ticked: all.",
+                takes: Takes::AnyOf(KeyScope::WORDS),
+            },
+        ],
         submit: "Make",
     }),
     edit: None,
@@ -516,6 +540,7 @@ static KEYS: Resource = Resource {
             fields: &[],
             submit: "Revoke for good",
         }),
+        fills: false,
         done: "The key is revoked.",
         undo: None,
         is_grave: true,
@@ -586,6 +611,7 @@ static MEMBERS: Resource = Resource {
             fields: &[],
             submit: "Take out",
         }),
+        fills: false,
         done: "The member is out.",
         undo: None,
         is_grave: true,

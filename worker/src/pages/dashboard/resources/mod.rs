@@ -20,6 +20,12 @@ pub fn find(path: &str) -> Result<&'static Resource, ApiError> {
     all.into_iter().find(|resource| resource.path == path).ok_or(ApiError::NotFound("page"))
 }
 
+/// All of them.
+#[cfg(test)]
+pub fn every() -> impl Iterator<Item = &'static Resource> {
+    ALL.iter().copied().flatten().copied()
+}
+
 /// What an answer holds that is shown once, and what it is called.
 pub fn secret_in(resource: &Resource, answer: &Json) -> Option<(&'static str, String)> {
     let (name, what) = match resource.path {

@@ -2,7 +2,6 @@
 
 use domain::payout::PayoutStatus;
 use domain::status::CommissionState;
-use serde_json::Value as Json;
 
 use super::super::cell::Kind;
 use super::super::form::{Field, Form, Takes};
@@ -16,6 +15,7 @@ const ACTS: &[Act] = &[
         label: "Approve",
         when: |one| one["state"] == "pending" || one["state"] == "rejected",
         form: None,
+        fills: false,
         done: "The commission is approved and will be part of the next payout.",
         undo: None,
         is_grave: false,
@@ -30,6 +30,7 @@ const ACTS: &[Act] = &[
             fields: &[Field { name: "reason", label: "Reason", hint: "The partner reads it.", takes: Takes::Lines }],
             submit: "Reject",
         }),
+        fills: false,
         done: "The commission is rejected.",
         undo: Some("approve"),
         is_grave: true,
@@ -52,6 +53,7 @@ const ACTS: &[Act] = &[
             ],
             submit: "Add the bonus",
         }),
+        fills: false,
         done: "The bonus is added.",
         undo: None,
         is_grave: false,
@@ -76,6 +78,7 @@ const COLUMNS: &[of::Column] = &[
     column("Held until", "/hold_until", Kind::Moment),
 ];
 
+// The page of a commission is one of its own; these are the columns of its file.
 const FACTS: &[of::Column] = &[
     column("Participant", "/participant_id", Kind::Participant),
     column("Program", "/program_id", Kind::Program),
@@ -86,20 +89,9 @@ const FACTS: &[of::Column] = &[
     column("Disputed", "/disputed", Kind::Flag("disputed")),
     column("Held until", "/hold_until", Kind::Moment),
     column("Reward version", "/reward_version", Kind::Text),
-    column("Entries", "/entries", Kind::Made(entries)),
+    column("Entries", "/entries", Kind::Text),
     column("Made", "/created_at", Kind::Moment),
 ];
-
-/// Each entry: when, what and how much.
-fn entries(commission: &Json) -> String {
-    let entries = commission["entries"].as_array().into_iter().flatten();
-    let lines = entries.map(|entry| {
-        let amount = super::super::cell::money(commission, &entry["amount_cents"]).unwrap_or_default();
-        let day = entry["created_at"].as_str().unwrap_or_default().split('T').next().unwrap_or_default();
-        format!("{day} {}: {amount}", entry["kind"].as_str().unwrap_or_default())
-    });
-    lines.collect::<Vec<_>>().join(" · ")
-}
 
 static COMMISSIONS: Resource = Resource {
     path: "commissions",
@@ -195,6 +187,7 @@ static PAYOUTS: Resource = Resource {
                 }],
                 submit: "It is paid",
             }),
+            fills: false,
             done: "The payout is marked as paid.",
             undo: None,
             is_grave: false,
@@ -209,6 +202,7 @@ static PAYOUTS: Resource = Resource {
                 fields: &[Field { name: "reason", label: "Note", hint: "Optional.", takes: Takes::Line("") }],
                 submit: "Cancel the payout",
             }),
+            fills: false,
             done: "The payout is canceled; its entries are free for the next one.",
             undo: None,
             is_grave: true,

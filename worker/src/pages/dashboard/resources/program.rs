@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 
 use super::super::cell::Kind;
 use super::super::form::{Field, Form, Takes};
-use super::super::resource::{Act, Related, Resource, by_id, by_word, column};
+use super::super::resource::{Act, Related, Resource, by_id, by_text, by_word, column};
 use crate::pages::text;
 
 pub const ALL: &[&Resource] = &[&PROGRAMS, &REWARDS, &PARTICIPANTS, &PARTNERS, &LINKS, &PROMO_CODES];
@@ -180,6 +180,7 @@ static PROGRAMS: Resource = Resource {
             label: "Activate",
             when: |program| is(program, "status", "draft") || is(program, "status", "paused"),
             form: None,
+            fills: false,
             done: "The program is active.",
             undo: Some("pause"),
             is_grave: false,
@@ -189,6 +190,7 @@ static PROGRAMS: Resource = Resource {
             label: "Pause",
             when: |program| is(program, "status", "active"),
             form: None,
+            fills: false,
             done: "The program is paused: nobody earns until it is active again.",
             undo: Some("activate"),
             is_grave: false,
@@ -203,6 +205,7 @@ static PROGRAMS: Resource = Resource {
                 fields: &[],
                 submit: "Archive for good",
             }),
+            fills: false,
             done: "The program is archived.",
             undo: None,
             is_grave: true,
@@ -283,7 +286,13 @@ const REWARD_FIELDS: &[Field] = &[
         name: "auto_approve",
         label: "Approve by itself after the hold",
         hint: "Otherwise each commission waits for a person.",
-        takes: Takes::Flag,
+        takes: Takes::Ticked,
+    },
+    Field {
+        name: "event_type",
+        label: "Only for the event",
+        hint: "As your server reports it, such as upgrade. Left empty: for every event that no other reward names.",
+        takes: Takes::Line("upgrade"),
     },
     Field {
         name: "payments_max",
@@ -293,8 +302,8 @@ const REWARD_FIELDS: &[Field] = &[
     },
 ];
 
-const fn reward_fields() -> [Field; 9] {
-    let [percent, currency, flat, basis, hold, approve, payments] = [
+const fn reward_fields() -> [Field; 11] {
+    let [percent, currency, flat, basis, hold, approve, event, payments] = [
         copy(&REWARD_FIELDS[0]),
         copy(&REWARD_FIELDS[1]),
         copy(&REWARD_FIELDS[2]),
@@ -302,6 +311,7 @@ const fn reward_fields() -> [Field; 9] {
         copy(&REWARD_FIELDS[4]),
         copy(&REWARD_FIELDS[5]),
         copy(&REWARD_FIELDS[6]),
+        copy(&REWARD_FIELDS[7]),
     ];
     [
         Field { name: "program_id", label: "Program", hint: "", takes: Takes::Program },
@@ -321,7 +331,14 @@ const fn reward_fields() -> [Field; 9] {
         basis,
         hold,
         approve,
+        event,
         payments,
+        Field {
+            name: "participant_id",
+            label: "Only for one participant",
+            hint: "Their id, ppt_…: for them it stands in place of the program\u{2019}s reward. Left empty: for everybody.",
+            takes: Takes::Line("ppt_…"),
+        },
     ]
 }
 
@@ -329,7 +346,7 @@ const fn copy(field: &Field) -> Field {
     Field { name: field.name, label: field.label, hint: field.hint, takes: field.takes }
 }
 
-static REWARD_CREATE: [Field; 9] = reward_fields();
+static REWARD_CREATE: [Field; 11] = reward_fields();
 
 static REWARDS: Resource = Resource {
     path: "rewards",
@@ -355,6 +372,7 @@ static REWARDS: Resource = Resource {
         column("A share of", "/basis", Kind::State),
         column("Hold, days", "/hold_days", Kind::Text),
         column("Approved by itself", "/auto_approve", Kind::Text),
+        column("Only for the event", "/event_type", Kind::Text),
         column("Payments, at most", "/payments_max", Kind::Text),
         column("Version", "/version", Kind::Text),
         column("Counts since", "/valid_from", Kind::Moment),
@@ -375,10 +393,11 @@ static REWARDS: Resource = Resource {
             when: |reward| reward["retired"] != true,
             form: Some(&Form {
                 title: "Change the reward",
-                lead: "It makes a new version, which counts from now on. Fields that you leave empty stay as they are.",
+                lead: "It makes a new version, which counts from now on. What was decided keeps the old one.",
                 fields: REWARD_FIELDS,
                 submit: "Save the new version",
             }),
+            fills: true,
             done: "The new version counts from now on.",
             undo: None,
             is_grave: false,
@@ -393,6 +412,7 @@ static REWARDS: Resource = Resource {
                 fields: &[],
                 submit: "Retire for good",
             }),
+            fills: false,
             done: "The reward is retired.",
             undo: None,
             is_grave: true,
@@ -470,6 +490,7 @@ static PARTICIPANTS: Resource = Resource {
             label: "Approve",
             when: |one| !is(one, "status", "approved"),
             form: None,
+            fills: false,
             done: "The participant is approved and earns from now on.",
             undo: Some("suspend"),
             is_grave: false,
@@ -479,6 +500,7 @@ static PARTICIPANTS: Resource = Resource {
             label: "Reject",
             when: |one| is(one, "status", "pending"),
             form: None,
+            fills: false,
             done: "The application is rejected.",
             undo: Some("approve"),
             is_grave: true,
@@ -488,6 +510,7 @@ static PARTICIPANTS: Resource = Resource {
             label: "Suspend",
             when: |one| is(one, "status", "pending") || is(one, "status", "approved"),
             form: None,
+            fills: false,
             done: "The participant is suspended: what their links and codes bring earns nothing.",
             undo: Some("approve"),
             is_grave: true,
@@ -504,7 +527,7 @@ static PARTNERS: Resource = Resource {
     title: "Partners",
     one: "Partner",
     lead: "The people who promote you. Each signs in to the portal with their own e-mail address.",
-    filters: &[],
+    filters: &[by_text("q", "Name or e-mail begins with", "anna")],
     columns: &[
         column("Name", "/name", Kind::Own),
         column("E-mail", "/email", Kind::Text),
@@ -545,6 +568,7 @@ static PARTNERS: Resource = Resource {
         done: "The partner is erased.",
         undo: None,
         is_grave: true,
+        fills: false,
     }],
     in_list: &[],
     csv: true,
@@ -583,8 +607,8 @@ static LINKS: Resource = Resource {
             Field {
                 name: "participant_id",
                 label: "Participant",
-                hint: "The participant\u{2019}s id, ppt_…",
-                takes: Takes::Given,
+                hint: "Who is approved. Of very many, their id, ppt_…: the search finds them by name.",
+                takes: Takes::Participant,
             },
             Field {
                 name: "landing_url",
@@ -628,6 +652,7 @@ static LINKS: Resource = Resource {
             label: "Pause",
             when: |link| is(link, "status", "active"),
             form: None,
+            fills: false,
             done: "The link is paused: it takes no clicks for now.",
             undo: Some("activate"),
             is_grave: false,
@@ -637,6 +662,7 @@ static LINKS: Resource = Resource {
             label: "Activate",
             when: |link| !is(link, "status", "active"),
             form: None,
+            fills: false,
             done: "The link takes clicks.",
             undo: Some("pause"),
             is_grave: false,
@@ -646,6 +672,7 @@ static LINKS: Resource = Resource {
             label: "Archive",
             when: |link| !is(link, "status", "archived"),
             form: None,
+            fills: false,
             done: "The link is archived. Clicks that it had still count.",
             undo: Some("activate"),
             is_grave: true,
@@ -683,8 +710,8 @@ static PROMO_CODES: Resource = Resource {
             Field {
                 name: "participant_id",
                 label: "Participant",
-                hint: "The participant\u{2019}s id, ppt_…",
-                takes: Takes::Given,
+                hint: "Who is approved. Of very many, their id, ppt_…: the search finds them by name.",
+                takes: Takes::Participant,
             },
             Field { name: "code", label: "Code", hint: "Compared without case.", takes: Takes::Line("ANNA20") },
             Field {

@@ -1,0 +1,227 @@
+//! Payouts: what is due in all programs, the page of one payout, and both as files.
+
+use askama::Template;
+use axum::extract::{Path, Request};
+use axum::response::Response;
+use domain::mode::Mode;
+use domain::money::Currency;
+use domain::payout::PayoutStatus;
+use http::Method;
+use serde_json::{Value as Json, json};
+
+use super::cell::{Cell, Kind, cell, words_of};
+use super::desk::Desk;
+use super::frame::{Frame, Notice};
+use super::list::{self, ActShown};
+use super::names::Names;
+use super::object::segment;
+use super::resource::column;
+use super::resources;
+use super::story::{acts, line};
+use crate::error::ApiError;
+use crate::pages::text::{self, Moment};
+use crate::shapes;
+use crate::store::acts as acts_table;
+use crate::store::payouts as table;
+
+/// Entries that the page shows; its file has them all.
+const LINES_MAX: i64 = 200;
+/// Participants whose balances a page shows.
+const BALANCES: usize = 25;
+
+#[derive(Template)]
+#[template(path = "dashboard/payout.html")]
+struct One {
+    frame: Frame,
+    id: String,
+    list_href: String,
+    csv_href: String,
+    facts: Vec<(&'static str, Cell)>,
+    acts: Vec<ActShown>,
+    lines: Vec<Line>,
+    has_more: bool,
+    sum: String,
+    done: Vec<(Moment, &'static str, Vec<(&'static str, Cell)>)>,
+}
+
+struct Line {
+    moment: Moment,
+    kind: String,
+    commission: Cell,
+    conversion: Cell,
+    amount: String,
+}
+
+/// One payout: whom it goes to, and each entry that it settles.
+pub async fn show(desk: Desk, id: &str, notice: Option<Notice>) -> Result<Response, ApiError> {
+    let resource = resources::find("payouts")?;
+    let scope = desk.scope();
+    let reads = vec![
+        table::by_id(&scope, id),
+        table::first_lines(&scope, id, LINES_MAX + 1),
+        acts_table::of_subject(&scope, id),
+    ];
+    let mut results = desk.app.db.batch(reads).await?.into_iter();
+    let found = results.next().unwrap_or_default();
+    let row = found.first().ok_or(ApiError::NotFound("payout"))?;
+    let (payout, (name, email)) = (table::decode(row)?, table::decode_payee(row)?);
+    let settled = results.next().unwrap_or_default();
+    let settled = settled.iter().map(table::decode_line).collect::<Result<Vec<_>, _>>()?;
+    let mut done = Vec::new();
+    for row in &results.next().unwrap_or_default() {
+        let act = acts_table::decode(row)?;
+        done.push((Moment::of(act.created_at), acts::title(&act.kind), acts::lines(&desk, &act)?));
+    }
+    let shape = shapes::payouts::payout(&payout, scope.mode);
+    let names = Names::of(&desk, std::slice::from_ref(&shape)).await?;
+    let sum = text::money(payout.amount_cents, payout.currency);
+    let shown = usize::try_from(LINES_MAX).unwrap_or(usize::MAX);
+    let own = desk.href(&format!("{}/{}", resource.path, payout.id));
+    let page = One {
+        frame: Frame::of(&desk, resource.nav, format!("Payout of {sum} to {name}")).with_notice(notice),
+        id: payout.id.to_string(),
+        list_href: desk.href(resource.path),
+        csv_href: format!("{own}/csv"),
+        facts: facts(&desk, &names, &shape, email),
+        acts: list::acts(&desk, resource, &shape, &own),
+        has_more: settled.len() > shown,
+        lines: settled.into_iter().take(shown).map(|line| shown_line(&desk, line, payout.currency)).collect(),
+        sum,
+        done,
+    };
+    super::shown(&desk, &page)
+}
+
+fn facts(desk: &Desk, names: &Names, shape: &Json, email: String) -> Vec<(&'static str, Cell)> {
+    let columns = [
+        column("To", "/participant_id", Kind::Participant),
+        column("Status", "/status", Kind::State),
+        column("Amount", "/amount_cents", Kind::Money),
+        column("Program", "/program_id", Kind::Program),
+        column("Entries", "/entries", Kind::Text),
+        column("Drafted", "/created_at", Kind::Moment),
+        column("Paid", "/paid_at", Kind::Moment),
+        column("Canceled", "/canceled_at", Kind::Moment),
+    ];
+    let mut facts: Vec<(&'static str, Cell)> = columns
+        .iter()
+        .map(|column| (column.head, cell(desk, names, "payouts", shape, column.at, column.kind)))
+        .filter(|(_, cell)| !matches!(cell, Cell::Empty))
+        .collect();
+    facts.insert(1, ("E-mail", Cell::Text(email)));
+    facts
+}
+
+fn shown_line(desk: &Desk, of: table::Line, currency: Currency) -> Line {
+    let link = |page: &str, id: String| Cell::Link {
+        href: desk.href(&format!("{page}/{id}")),
+        text: id,
+        sub: String::new(),
+        is_id: true,
+    };
+    Line {
+        moment: Moment::of(of.created_at),
+        kind: words_of(&of.kind),
+        commission: link("commissions", of.commission_id),
+        conversion: link("conversions", of.conversion_id),
+        amount: line::signed(of.amount_cents, currency),
+    }
+}
+
+/// `GET …/payouts/{id}/csv`: a line for each entry, as the API writes it.
+pub async fn csv_of_one(desk: Desk, Path((_, _, id)): Path<(String, String, String)>) -> Result<Response, ApiError> {
+    desk.fetch(Method::GET, &format!("/payouts/{}/csv", segment(&id)), None).await
+}
+
+/// A line for each payout with whom it goes to, as the API writes it: for a bank, the drafts.
+pub async fn csv_of_all(desk: Desk, query: &str) -> Result<Response, ApiError> {
+    desk.fetch(Method::GET, &format!("/payouts/csv?{query}"), None).await
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/balances.html")]
+struct Balances {
+    frame: Frame,
+    is_live: bool,
+    list_href: String,
+    drafts_csv_href: String,
+    totals: Vec<Total>,
+    people: Vec<Balance>,
+    next_href: Option<String>,
+}
+
+/// What a program owes in one currency.
+struct Total {
+    program: Cell,
+    due: String,
+    due_participants: i64,
+    carried: String,
+    drafted: String,
+    draft_href: Option<String>,
+}
+
+/// What one participant has in one currency.
+struct Balance {
+    of: Cell,
+    status: (String, String),
+    unsettled: String,
+    drafted: String,
+    paid: String,
+    minimum: String,
+}
+
+/// `GET …/payouts/balances`: what is due and what is carried, per program and currency, then per participant. It reads whatever is
+/// unsettled, so that it is a page of its own.
+pub async fn balances(desk: Desk, request: Request) -> Result<Response, ApiError> {
+    let resource = resources::find("payouts")?;
+    let cursor = crate::pages::query(&request, "cursor");
+    let rows = desk.app.db.rows(table::totals(&desk.scope())).await?;
+    let totals = rows.iter().map(table::decode_total).collect::<Result<Vec<_>, _>>()?;
+    let from = cursor.map(|cursor| format!("&cursor={}", segment(&cursor))).unwrap_or_default();
+    let page = desk.get(&format!("/payouts/balances?limit={BALANCES}{from}")).await?;
+    let people: Vec<Json> = page["data"].as_array().cloned().unwrap_or_default();
+    let mut named = people.clone();
+    named.extend(totals.iter().map(|total| json!({ "program_id": total.program_id })));
+    let names = Names::of(&desk, &named).await?;
+    let may_draft = desk.may_change() && desk.mode == Mode::Live;
+    let shown = Balances {
+        frame: Frame::of(&desk, resource.nav, "What is due"),
+        is_live: desk.mode == Mode::Live,
+        list_href: desk.href(resource.path),
+        drafts_csv_href: desk.href(&format!("payouts/csv?status={}", PayoutStatus::Draft.as_str())),
+        totals: totals
+            .into_iter()
+            .map(|total| Total {
+                program: cell(&desk, &names, "", &json!({ "id": total.program_id }), "/id", Kind::Program),
+                due: text::money(total.due_cents, total.currency),
+                due_participants: total.due_participants,
+                carried: text::money(total.carried_cents, total.currency),
+                drafted: text::money(total.drafted_cents, total.currency),
+                draft_href: (may_draft && total.due_cents > 0)
+                    .then(|| desk.href(&format!("payouts/new?program_id={}", total.program_id))),
+            })
+            .collect(),
+        people: people.iter().flat_map(|one| of_participant(&desk, &names, one)).collect(),
+        next_href: page["next_cursor"]
+            .as_str()
+            .map(|cursor| desk.href(&format!("payouts/balances?cursor={}", segment(cursor)))),
+    };
+    super::shown(&desk, &shown)
+}
+
+fn of_participant(desk: &Desk, names: &Names, one: &Json) -> Vec<Balance> {
+    let balances = one["balances"].as_array().into_iter().flatten();
+    let shown = balances.map(|balance| {
+        let money = |name: &str| super::cell::money(balance, &balance[name]).unwrap_or_default();
+        let status = balance["status"].as_str().unwrap_or_default();
+        Balance {
+            of: cell(desk, names, "", one, "/participant_id", Kind::Participant),
+            status: (status.to_owned(), words_of(status)),
+            unsettled: money("unsettled_cents"),
+            drafted: money("drafted_cents"),
+            paid: money("paid_cents"),
+            minimum: money("minimum_payout_cents"),
+        }
+    });
+    shown.collect()
+}
