@@ -59,16 +59,17 @@ fn every_page_of_the_dashboard_holds_up(house: &mut House) -> Result<()> {
 
 fn every_page_of_the_portal_holds_up(house: &mut House) -> Result<()> {
     house.sign_in("/partner_sign_in_url")?;
-    let own = format!("/partner/commissions?in={}", house.server.text("/participant_id")?);
-    let paths = crawl(&house.looker.browser, &house.server.url(), &[own, "/partner".to_owned()], "/partner")?;
-    ensure!(paths.len() > 10, "only {} pages were found: {paths:?}", paths.len());
+    // In test mode, where there is something to see.
+    let first = format!("/partner?in={}", house.server.text("/participant_id")?);
+    let paths = crawl(&house.looker.browser, &house.server.url(), &[first], "/partner")?;
+    ensure!(paths.iter().any(|path| path.starts_with("/partner/commissions/")), "no commission's story: {paths:?}");
     look_at_all(house, "partner", &paths)
 }
 
 fn every_page_of_a_stranger_holds_up(house: &mut House) -> Result<()> {
     house.looker.browser.devtools("Network.clearBrowserCookies", &serde_json::json!({}))?;
     let paths =
-        ["/join/demo", "/join/unknown", "/sign-in", "/sign-in/unknown", "/dev/mailbox", "/demo"].map(str::to_owned);
+        ["/sign-in", "/sign-in/unknown", "/join/demo", "/join/unknown", "/dev/mailbox", "/demo"].map(str::to_owned);
     look_at_all(house, "stranger", &paths)
 }
 
