@@ -23,7 +23,7 @@ mod tests {
 
     #[test]
     fn by_default_a_click_is_kept_as_long_as_it_can_attribute() {
-        assert!(CLICKS_KEPT_DAYS_DEFAULT > WINDOW_DAYS_MAX);
+        const { assert!(CLICKS_KEPT_DAYS_DEFAULT > WINDOW_DAYS_MAX) };
         let now = Instant::parse("2026-06-01T00:00:00Z").unwrap();
         assert_eq!(clicks_kept_since(now, 396).to_string(), "2025-05-01T00:00:00.000Z");
     }

@@ -73,6 +73,12 @@ fn grow(state: &Path, workspace: &str, clicks: u64) -> Result<()> {
         [workspace],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
+    // Everybody's in turn.
+    let participant = format!(
+        "iif(participant_id IS NULL, NULL, substr(participant_id, 1, 14) || printf('%016x', 1 + n.n % {}))",
+        clicks / 100
+    );
+    let participant = participant.as_str();
     let copies = [
         (
             "partners",
@@ -109,6 +115,7 @@ fn grow(state: &Path, workspace: &str, clicks: u64) -> Result<()> {
                 ("family_id", "substr(family_id, 1, 14) || printf('%016x', n.n)"),
                 ("external_transaction_id", "'grown-' || n.n"),
                 ("occurred_at", "occurred_at - n.n * 600000"),
+                ("participant_id", participant),
             ],
         ),
         (
@@ -128,6 +135,7 @@ fn grow(state: &Path, workspace: &str, clicks: u64) -> Result<()> {
             &[
                 ("id", ID),
                 ("conversion_id", "substr(conversion_id, 1, 15) || printf('%016x', n.n)"),
+                ("participant_id", participant),
                 ("needs_review", "iif(n.n % 10, needs_review, '[\"no_auto_approval\"]')"),
                 ("state", "iif(n.n % 10, state, 'pending')"),
                 ("hold_until", "hold_until + 86400000"),
@@ -143,7 +151,11 @@ fn grow(state: &Path, workspace: &str, clicks: u64) -> Result<()> {
             "events",
             clicks / 10,
             "subject = :sale AND sequence = 1",
-            &[("id", ID), ("subject", "substr(subject, 1, 15) || printf('%016x', n.n)")],
+            &[
+                // A delivery's id is made of this one's beginning.
+                ("id", "substr(id, 1, 14) || printf('%06x', n.n) || substr(id, 21)"),
+                ("subject", "substr(subject, 1, 15) || printf('%016x', n.n)"),
+            ],
         ),
     ];
     database.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA synchronous = OFF; BEGIN")?;

@@ -1,4 +1,5 @@
-//! What the things behind ids are called, many at once: for pages, which show names.
+//! What the things behind ids are called, many at once: for pages, which show names. `CROSS JOIN` keeps SQLite at the order in
+//! which they are written: it would rather go through the whole workspace than believe that the list of ids is short.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +20,8 @@ pub struct ParticipantName {
 pub fn participants(scope: &Scope, ids: &BTreeSet<String>) -> Result<Statement, DbError> {
     Ok(Statement::new(
         "SELECT p.id, a.name AS partner, a.id AS partner_id, g.name AS program FROM json_each(?) j \
-         JOIN participants p ON p.id = j.value JOIN partners a ON a.id = p.partner_id JOIN programs g ON g.id = p.program_id \
+         CROSS JOIN participants p ON p.id = j.value CROSS JOIN partners a ON a.id = p.partner_id \
+         CROSS JOIN programs g ON g.id = p.program_id \
          WHERE p.workspace_id = ? AND p.mode = ?",
     )
     .bind(to_json(ids)?)
@@ -30,7 +32,7 @@ pub fn participants(scope: &Scope, ids: &BTreeSet<String>) -> Result<Statement, 
 /// The names of programs.
 pub fn programs(scope: &Scope, ids: &BTreeSet<String>) -> Result<Statement, DbError> {
     Ok(Statement::new(
-        "SELECT p.id, p.name FROM json_each(?) j JOIN programs p ON p.id = j.value WHERE p.workspace_id = ? AND p.mode = ?",
+        "SELECT p.id, p.name FROM json_each(?) j CROSS JOIN programs p ON p.id = j.value WHERE p.workspace_id = ? AND p.mode = ?",
     )
     .bind(to_json(ids)?)
     .bind(scope.workspace_id.as_str())
@@ -40,7 +42,7 @@ pub fn programs(scope: &Scope, ids: &BTreeSet<String>) -> Result<Statement, DbEr
 /// The names of partners.
 pub fn partners(scope: &Scope, ids: &BTreeSet<String>) -> Result<Statement, DbError> {
     Ok(Statement::new(
-        "SELECT p.id, p.name FROM json_each(?) j JOIN partners p ON p.id = j.value WHERE p.workspace_id = ? AND p.mode = ?",
+        "SELECT p.id, p.name FROM json_each(?) j CROSS JOIN partners p ON p.id = j.value WHERE p.workspace_id = ? AND p.mode = ?",
     )
     .bind(to_json(ids)?)
     .bind(scope.workspace_id.as_str())
