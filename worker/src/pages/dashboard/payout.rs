@@ -27,7 +27,7 @@ use crate::store::payouts as table;
 /// Entries that the page shows; its file has them all.
 const LINES_MAX: i64 = 200;
 /// Participants whose balances a page shows.
-const BALANCES: usize = 25;
+const BALANCES: usize = 10;
 
 #[derive(Template)]
 #[template(path = "dashboard/payout.html")]
@@ -142,6 +142,8 @@ pub async fn csv_of_all(desk: Desk, query: &str) -> Result<Response, ApiError> {
 struct Balances {
     frame: Frame,
     is_live: bool,
+    /// Adds up what is due by program, where that is not done yet.
+    totals_href: Option<String>,
     list_href: String,
     drafts_csv_href: String,
     totals: Vec<Total>,
@@ -169,12 +171,13 @@ struct Balance {
     minimum: String,
 }
 
-/// `GET …/payouts/balances`: what is due and what is carried, per program and currency, then per participant. It reads whatever is
-/// unsettled, so that it is a page of its own.
+/// `GET …/payouts/balances`: what is due and what is carried, per participant; with `?totals=1` also per program and currency, which
+/// goes through everything that is unsettled, and is therefore asked for.
 pub async fn balances(desk: Desk, request: Request) -> Result<Response, ApiError> {
     let resource = resources::find("payouts")?;
     let cursor = crate::pages::query(&request, "cursor");
-    let rows = desk.app.db.rows(table::totals(&desk.scope())).await?;
+    let is_summed = crate::pages::query(&request, "totals").is_some();
+    let rows = if is_summed { desk.app.db.rows(table::totals(&desk.scope())).await? } else { Vec::new() };
     let totals = rows.iter().map(table::decode_total).collect::<Result<Vec<_>, _>>()?;
     let from = cursor.map(|cursor| format!("&cursor={}", segment(&cursor))).unwrap_or_default();
     let page = desk.get(&format!("/payouts/balances?limit={BALANCES}{from}")).await?;
@@ -186,6 +189,7 @@ pub async fn balances(desk: Desk, request: Request) -> Result<Response, ApiError
     let shown = Balances {
         frame: Frame::of(&desk, "payouts/balances", "What is due"),
         is_live: desk.mode == Mode::Live,
+        totals_href: (!is_summed).then(|| desk.href("payouts/balances?totals=1")),
         list_href: desk.href(resource.path),
         drafts_csv_href: desk.href(&format!("payouts/csv?status={}", PayoutStatus::Draft.as_str())),
         totals: totals
