@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::Browser;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::json;
 
 /// Pages at most: a crawler that finds no end is itself what is wrong.
@@ -18,10 +18,13 @@ pub fn crawl(browser: &Browser, origin: &str, first: &[String], below: &str) -> 
     let mut waiting: VecDeque<String> = first.iter().cloned().collect();
     while let Some(path) = waiting.pop_front() {
         let kind = kind(&path);
-        if found.contains_key(&kind) || found.len() >= PAGES_MAX {
+        if found.contains_key(&kind) {
             continue;
         }
+        ensure!(found.len() < PAGES_MAX, "links lead to more than {PAGES_MAX} kinds of page");
         browser.go(&format!("{origin}{path}"))?;
+        let status = browser.run("return performance.getEntriesByType('navigation')[0].responseStatus", &json!([]))?;
+        ensure!(status == 200, "a link leads to {path}, which is answered {status}");
         found.insert(kind, path);
         let links = browser.run(LINKS, &json!([]))?;
         for link in links.as_array().into_iter().flatten().filter_map(|link| link.as_str()) {

@@ -202,7 +202,7 @@ impl Town {
         let mut least = (u64::MAX, u64::MAX);
         for _ in 0..TIMES {
             let answer = self.browser.run_async(script, &json!([format!("{}{path}", self.server.url())]))?;
-            ensure!(answer[0] == 200 || answer[0] == 404 || answer[0] == 403, "{path}: {answer}");
+            ensure!(answer[0] == 200, "{path}: {answer}");
             let numbers: Vec<u64> = answer[1]
                 .as_str()
                 .unwrap_or_default()

@@ -21,3 +21,5 @@ CREATE INDEX partners_by_name ON partners (workspace_id, mode, name COLLATE NOCA
 -- What a secret key may do, a JSON list of 'conversions', 'read' and 'manage'. Keys from before this may do all. A public key has
 -- no scopes to tell of.
 ALTER TABLE api_keys ADD COLUMN scopes TEXT NOT NULL DEFAULT '["conversions","read","manage"]' CHECK (json_valid(scopes));
+-- Whether somebody ever acted: asked when they are erased.
+CREATE INDEX acts_by_person ON acts (person_id) WHERE person_id IS NOT NULL;

@@ -19,7 +19,7 @@ use crate::error::ApiError;
 use crate::shapes;
 use crate::store::events::{self, Event};
 use crate::store::partners::{self as table, Participant, ParticipantFilter};
-use crate::store::{DbError, Scope, programs};
+use crate::store::{DbError, Scope, invites, programs};
 
 /// Puts a partner into a program, `pending` unless the merchant says otherwise.
 pub async fn create(
@@ -157,8 +157,12 @@ pub async fn act(
         return Err(ApiError::Conflict(format!("A participant who is {} cannot be changed so.", from.as_str())));
     };
     participant.status = to;
-    let moved = table::move_participant(&scope, &id, from, to);
-    match app.db.batch(vec![moved, event(&app, &call, &scope, kind, &participant)?]).await {
+    let mut batch =
+        vec![table::move_participant(&scope, &id, from, to), event(&app, &call, &scope, kind, &participant)?];
+    if act != ParticipantAct::Approve {
+        batch.push(invites::revoke_of(&scope, &participant.id, call.now));
+    }
+    match app.db.batch(batch).await {
         Ok(_) => Ok(call::json(StatusCode::OK, &shown(&participant, scope.mode))),
         Err(DbError::Constraint(_)) => {
             Err(ApiError::Conflict("The participant was changed at the same time; look again.".to_owned()))

@@ -7,6 +7,7 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use domain::account::Permission;
 use domain::ids;
+use domain::key::Need;
 use http::StatusCode;
 use serde_json::json;
 
@@ -93,7 +94,7 @@ pub async fn payout_details(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (actor, scope) = management::enter_as(&app, &call, request.headers()).await?;
+    let (actor, scope) = management::enter_for(&app, &call, request.headers(), Need::Change).await?;
     if let Actor::Member { membership, .. } = &actor {
         people::allow(membership.role, Permission::Change)?;
     }

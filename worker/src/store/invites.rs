@@ -100,6 +100,18 @@ pub fn revoke(scope: &Scope, id: &str, now: Instant) -> Statement {
     scope.bound(update).push(" AND id = ? AND status = 'pending' AND expires_at > ? RETURNING id").bind(id).bind(now)
 }
 
+/// Revokes what a participant was invited by and has not used: whoever is turned down or stopped does not come back by it.
+pub fn revoke_of(scope: &Scope, participant: &ParticipantId, now: Instant) -> Statement {
+    let update = Statement::new("UPDATE invites SET status = 'revoked', settled_at = ? ").bind(now);
+    scope
+        .bound(update)
+        .push(
+            " AND status = 'pending' AND (program_id, email) IN (SELECT p.program_id, a.email FROM participants p \
+             JOIN partners a ON a.id = p.partner_id WHERE p.id = ?)",
+        )
+        .bind(participant.as_str())
+}
+
 /// Spends an invite on whoever joins by it. If it is not open any more, the CHECK fails, and the batch with it.
 pub fn accept(id: &InviteId, participant: &ParticipantId, now: Instant) -> Statement {
     Statement::new(

@@ -171,11 +171,15 @@ pub fn list_participants(scope: &Scope, filter: &ParticipantFilter, page: &Page)
     page.bound(statement)
 }
 
-/// Moves a participant on from where it was seen. If it stands elsewhere by now, the CHECK fails, and the batch with it.
+/// Moves a participant on from where it was seen. If it stands elsewhere by now, or the partner to be
+/// approved is erased, the CHECK fails, and the batch with it.
 pub fn move_participant(scope: &Scope, id: &str, from: ParticipantStatus, to: ParticipantStatus) -> Statement {
-    let update = Statement::new("UPDATE participants SET status = CASE WHEN status = ? THEN ? ELSE 'raced' END ")
-        .bind(from.as_str())
-        .bind(to.as_str());
+    let update = Statement::new(
+        "UPDATE participants SET status = CASE WHEN status = ?1 AND (?2 <> 'approved' OR NOT EXISTS (SELECT 1 FROM partners a \
+         WHERE a.id = partner_id AND a.erased_at IS NOT NULL)) THEN ?2 ELSE 'raced' END ",
+    )
+    .bind(from.as_str())
+    .bind(to.as_str());
     scope.bound(update).push(" AND id = ?").bind(id)
 }
 

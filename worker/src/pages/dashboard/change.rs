@@ -81,7 +81,7 @@ pub async fn ask_edit(
 ) -> Result<Response, ApiError> {
     let resource = resources::find(&page)?;
     let form = resource.edit.ok_or(ApiError::NotFound("page"))?;
-    let object = desk.get(&format!("{}/{}", resource.api_path(), segment(&id))).await?;
+    let object = own(&desk, resource, &id).await?;
     let fields = form.filled(|field| value_of(&object, field), &offers(&desk, form).await?);
     let own = desk.href(&format!("{}/{}", resource.path, segment(&id)));
     page_of(&desk, resource, form, fields, Vec::new(), StatusCode::OK, (format!("{own}/edit"), own), false)
@@ -119,7 +119,7 @@ pub async fn ask_act(
     // shown as it is.
     let object = match resource.facts.is_empty() {
         true => Json::Null,
-        false => desk.get(&format!("{}/{}", resource.api_path(), segment(&id))).await?,
+        false => own(&desk, resource, &id).await?,
     };
     let offers = offers(&desk, form).await?;
     let first = |field: &Field| match query(&request, field.name) {
@@ -158,6 +158,14 @@ pub async fn act(
         }
         (Err(error), None) => Err(error),
     }
+}
+
+/// The object of an id: 404 also for a word that stands for another path of the API.
+async fn own(desk: &Desk, resource: &Resource, id: &str) -> Result<Json, ApiError> {
+    if matches!(id, "csv" | "balances") {
+        return Err(ApiError::NotFound("page"));
+    }
+    desk.get(&format!("{}/{}", resource.api_path(), segment(id))).await
 }
 
 /// Where one comes back to: a page of this desk, else the object's own, else its list.

@@ -42,6 +42,10 @@ pub enum Takes {
     Url(&'static str),
     /// Some lines of text.
     Lines,
+    /// The same, which can be emptied.
+    LinesOrNone,
+    /// A secret, with an example: never shown again, not even to be corrected.
+    Secret(&'static str),
     /// A whole number.
     Number,
     /// A share, typed in percent; the API takes basis points.
@@ -95,6 +99,7 @@ impl Shown {
         match self.field.takes {
             Takes::Line(_) | Takes::Percent | Takes::Amount(_) | Takes::Number | Takes::Participant => "text",
             Takes::Email => "email",
+            Takes::Secret(_) => "password",
             Takes::Url(_) => "url",
             Takes::Moment => "datetime-local",
             _ => "",
@@ -113,14 +118,14 @@ impl Shown {
     /// An example.
     pub fn example(&self) -> &'static str {
         match self.field.takes {
-            Takes::Line(example) | Takes::Url(example) => example,
+            Takes::Line(example) | Takes::Url(example) | Takes::Secret(example) => example,
             _ => "",
         }
     }
 
     /// Whether several lines are asked for.
     pub fn is_lines(&self) -> bool {
-        matches!(self.field.takes, Takes::Lines)
+        matches!(self.field.takes, Takes::Lines | Takes::LinesOrNone)
     }
 
     /// Whether one of its choices is.
@@ -145,6 +150,13 @@ impl Shown {
 
     fn is_offered(&self) -> bool {
         self.choices.iter().any(|(_, _, chosen)| *chosen)
+    }
+
+    /// What describes it: its hint and its problem, as far as it has them.
+    pub fn described_by(&self) -> String {
+        let hint = (!self.field.hint.is_empty()).then(|| format!("hint-{}", self.field.name));
+        let problem = self.problem.as_ref().map(|_| format!("problem-{}", self.field.name));
+        hint.into_iter().chain(problem).collect::<Vec<_>>().join(" ")
     }
 
     /// Whether it is only shown.
@@ -194,6 +206,7 @@ impl Form {
             let value = match &field.takes {
                 Takes::Flag | Takes::Ticked => json!(text == "true"),
                 Takes::Several(_) => json!(text.split(',').filter(|word| !word.is_empty()).collect::<Vec<_>>()),
+                Takes::LinesOrNone => json!(text),
                 _ if text.is_empty() => Json::Null,
                 Takes::AnyOf(_) => json!(text.split(',').collect::<Vec<_>>()),
                 Takes::Number => text.trim().parse::<i64>().map_or_else(|_| json!(text), |number| json!(number)),
@@ -251,6 +264,7 @@ fn typed(form: &[u8], of: &Field) -> String {
 }
 
 fn shown(field: &'static Field, value: String, problem: Option<String>, offers: &Offers) -> Shown {
+    let value = if matches!(field.takes, Takes::Secret(_)) { String::new() } else { value };
     let choices = match &field.takes {
         Takes::Choice(choices) => {
             choices.iter().map(|(word, says)| ((*word).to_owned(), (*says).to_owned(), *word == value)).collect()

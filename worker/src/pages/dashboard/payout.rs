@@ -1,12 +1,14 @@
 //! Payouts: what is due in all programs, the page of one payout, and both as files.
 
 use askama::Template;
+use axum::body::Body;
 use axum::extract::{Path, Request};
 use axum::response::Response;
 use domain::mode::Mode;
 use domain::money::Currency;
 use domain::payout::PayoutStatus;
 use http::Method;
+use http_body_util::BodyExt;
 use serde_json::{Value as Json, json};
 
 use super::cell::{Cell, Kind, cell, words_of};
@@ -26,6 +28,8 @@ use crate::store::payouts as table;
 
 /// Entries that the page shows; its file has them all.
 const LINES_MAX: i64 = 200;
+/// Parts of the API's file that are put together: each is 5,000 payouts.
+const CSV_PARTS_MAX: usize = 10;
 /// Participants whose balances a page shows.
 const BALANCES: usize = 10;
 
@@ -132,9 +136,31 @@ pub async fn csv_of_one(desk: Desk, Path((_, _, id)): Path<(String, String, Stri
     desk.fetch(Method::GET, &format!("/payouts/{}/csv", segment(&id)), None).await
 }
 
-/// A line for each payout with whom it goes to, as the API writes it: for a bank, the drafts.
+/// A line for each payout with whom it goes to, as the API writes it: for a bank, the drafts. The API's parts are put together;
+/// what is over after the last one is said in the last line.
 pub async fn csv_of_all(desk: Desk, query: &str) -> Result<Response, ApiError> {
-    desk.fetch(Method::GET, &format!("/payouts/csv?{query}"), None).await
+    let (mut text, mut cursor) = (String::new(), None::<String>);
+    for part in 0..CSV_PARTS_MAX {
+        let from = cursor.map(|cursor| format!("&cursor={}", segment(&cursor))).unwrap_or_default();
+        let response = desk.fetch(Method::GET, &format!("/payouts/csv?{query}{from}"), None).await?;
+        let next = response.headers().get("x-next-cursor").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let (head, body) = response.into_parts();
+        let bytes =
+            body.collect().await.map_err(|error| ApiError::Internal(format!("a file could not be read: {error}")))?;
+        let lines = String::from_utf8_lossy(&bytes.to_bytes()).into_owned();
+        // Each part begins with the names of the columns.
+        text.push_str(if part == 0 { &lines } else { lines.split_once("\r\n").map_or("", |(_, rest)| rest) });
+        cursor = next;
+        if cursor.is_none() || part + 1 == CSV_PARTS_MAX {
+            if cursor.is_some() {
+                text.push_str("\"there are more payouts: narrow the list and export it in parts\"\r\n");
+            }
+            let mut whole = Response::from_parts(head, Body::from(text));
+            whole.headers_mut().remove("x-next-cursor");
+            return Ok(whole);
+        }
+    }
+    Err(ApiError::Internal("a file has no part".to_owned()))
 }
 
 #[derive(Template)]

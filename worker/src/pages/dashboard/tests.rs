@@ -136,7 +136,16 @@ fn an_act_is_done_undone_and_never_by_a_viewer_or_another_origin() {
     let done = owner.post(&suspend, "");
     assert_eq!((done.status.as_u16(), status().as_str()), (303, "suspended"), "{}", done.raw);
     let page = owner.get(done.header("location"));
-    assert!(page.raw.contains("is suspended") && page.raw.contains("Undo"), "{}", page.raw);
+    // To approve an applicant who was turned down, or a commission that waited, is more than to take that back.
+    assert!(page.raw.contains("is suspended") && !page.raw.contains("Undo"), "{}", page.raw);
+    let paused = owner.post(&shop.at(&format!("programs/{}/pause", shop.program.program_id)), "");
+    let page = owner.get(paused.header("location"));
+    assert!(
+        page.raw.contains(&format!("/programs/{}/activate\"", shop.program.program_id)) && page.raw.contains("Undo"),
+        "{}",
+        page.raw
+    );
+    assert_eq!(owner.post(&shop.at(&format!("programs/{}/activate", shop.program.program_id)), "").status, 303);
     assert_eq!(owner.post(&shop.at(&format!("participants/{}/approve", shop.program.participant_id)), "").status, 303);
     assert_eq!(status(), "approved");
     // What is asked twice is refused, as a page.
@@ -203,4 +212,54 @@ fn a_list_is_narrowed_by_its_address_and_goes_on_where_it_ended() {
     assert!(refused.status == 200 && refused.raw.contains("role=\"alert\""), "{}", refused.raw);
     assert_eq!(owner.get(&shop.at("conversions/csv?external_transaction_id=txn_7")).raw.lines().count(), 2);
     assert_eq!(owner.get(&shop.at("conversions/csv")).raw.lines().count(), 31);
+}
+
+#[test]
+fn whoever_acted_as_a_member_can_be_erased_as_a_partner() {
+    let shop = Shop::new();
+    let owner = shop.owner();
+    let invited = owner.post(&shop.at("members/new"), "email=both%40shop.test&role=admin");
+    assert_eq!(invited.status, 303, "{}", invited.raw);
+    let both = Visitor::signed_in(&shop.world, "both@shop.test");
+    let commission = shop.sale("t").text("/commission_id");
+    assert_eq!(both.post(&shop.at(&format!("commissions/{commission}/reject")), "reason=Mine").status, 303);
+    let members = owner.api(&shop.workspace, "GET /api/v1/members", json!(null));
+    let member = members.body["data"].as_array().unwrap().iter().find(|one| one["email"] == "both@shop.test").unwrap();
+    let id = member["id"].as_str().unwrap();
+    assert_eq!(owner.post(&shop.at(&format!("members/{id}/delete")), "").status, 303);
+    let partner = json!({"name": "Both", "email": "both@shop.test"});
+    let partner = shop.world.make(&shop.world.keys.sk_test, "partners", partner);
+    let erased = owner.post(&shop.at(&format!("partners/{partner}/erase")), "");
+    assert_eq!(erased.status, 303, "{}", erased.raw);
+}
+
+#[test]
+fn where_money_goes_is_not_for_a_key_that_only_reads() {
+    let shop = Shop::new();
+    let owner = shop.owner();
+    let key = owner.api(&shop.workspace, "POST /api/v1/api-keys", json!({"kind": "secret", "scopes": ["read"]}));
+    assert_eq!(key.status, 201, "{}", key.raw);
+    let partner = shop.world.api("GET /api/v1/partners", json!(null)).text("/data/0/id");
+    let ask = |path: &str| shop.world.api_as(&key.text("/key"), &format!("GET /api/v1/{path}"), json!(null)).summary();
+    assert_eq!(ask(&format!("partners/{partner}")), "200");
+    assert_eq!(ask(&format!("partners/{partner}/payout-details")), "403 FORBIDDEN");
+}
+
+#[test]
+fn terms_can_be_taken_away_and_a_typed_secret_never_comes_back() {
+    let shop = Shop::new();
+    let owner = shop.owner();
+    let edit = shop.at(&format!("programs/{}/edit", shop.program.program_id));
+    let terms =
+        || shop.world.api(&format!("GET /api/v1/programs/{}", shop.program.program_id), json!(null)).text("/terms");
+    assert_eq!(owner.post(&edit, "name=Friends&terms=Be+kind.").status, 303);
+    assert_eq!(terms(), "Be kind.");
+    assert_eq!(owner.post(&edit, "name=Friends&terms=").status, 303);
+    assert_eq!(terms(), "");
+    let refused = owner.post(&shop.at("stripe-connections/new"), "signing_secret=sk_mistyped");
+    assert_eq!(refused.status, 400, "{}", refused.raw);
+    assert!(!refused.raw.contains("sk_mistyped") && refused.raw.contains("type=\"password\""), "{}", refused.raw);
+    for page in ["payouts/csv/pay", "payouts/balances/pay"] {
+        assert_eq!(owner.get(&shop.at(page)).status, 404, "{page}");
+    }
 }

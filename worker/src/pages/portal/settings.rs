@@ -116,7 +116,7 @@ async fn page(
 /// What a payout must reach: the same number in each currency, as the program says it.
 fn minimum(membership: Option<&Membership>) -> Option<String> {
     let cents = membership.map(|one| one.minimum_payout_cents).filter(|cents| *cents > 0)?;
-    Some(Currency::EUR.decimal(cents))
+    Some(format!("{} EUR, or {cents} JPY,", Currency::EUR.decimal(cents)))
 }
 
 /// `POST /partner/settings/name`.

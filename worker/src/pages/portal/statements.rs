@@ -105,10 +105,12 @@ pub async fn show(
     let owner = portal::owner_of_payout(&id);
     let portal = enter!(find(&app, &call, &Asked::of(&request), At::OwnerOf(owner)).await?);
     let scope = &portal.place()?.scope;
-    let mut read = app.db.batch(vec![table::by_id(scope, &id), table::lines(scope, &id)]).await?.into_iter();
+    let lines_max = i64::try_from(LINES_SHOWN_MAX).unwrap_or(i64::MAX);
+    let mut read =
+        app.db.batch(vec![table::by_id(scope, &id), table::first_lines(scope, &id, lines_max)]).await?.into_iter();
     let Some(payout) = decoded(read.next(), table::decode)?.into_iter().next() else { return missing(&portal) };
     let lines = decoded(read.next(), table::decode_line)?;
-    let left_out = lines.len().saturating_sub(LINES_SHOWN_MAX);
+    let left_out = usize::try_from(payout.entries).unwrap_or_default().saturating_sub(lines.len());
     let line = |line: table::Line| Line {
         at: Moment::of(line.created_at),
         amount: money(line.amount_cents, payout.currency),

@@ -118,3 +118,18 @@ fn only_an_active_program_of_ones_own_takes_invites_and_only_of_who_is_not_in_it
         assert_eq!(answer.summary(), expected, "{}", answer.raw);
     }
 }
+
+#[test]
+fn whoever_is_stopped_does_not_come_back_by_an_old_invite() {
+    let world = World::new();
+    let program_id = active_program(&world, &world.keys.sk_test);
+    let invite = world.api("POST /api/v1/invites", json!({"program_id": program_id, "email": "anna@partner.test"}));
+    let partner = json!({"name": "Anna", "email": "anna@partner.test"});
+    let partner_id = world.make(&world.keys.sk_test, "partners", partner);
+    let participant = json!({"program_id": program_id, "partner_id": partner_id, "status": "approved"});
+    let id = world.make(&world.keys.sk_test, "participants", participant);
+    let state = || world.api(&format!("GET /api/v1/invites/{}", invite.text("/id")), NOTHING).text("/status");
+    assert_eq!(state(), "pending");
+    assert_eq!(world.api(&format!("POST /api/v1/participants/{id}/suspend"), json!({})).status, 200);
+    assert_eq!(state(), "revoked");
+}

@@ -34,7 +34,7 @@ const KEY_FIELD: Field = Field {
     name: "restricted_key",
     label: "Restricted key",
     hint: "Of Stripe, rk_…, that may read charges, payment intents, invoices and events. Optional: it tells fees and finds what was missed.",
-    takes: Takes::Line("rk_…"),
+    takes: Takes::Secret("rk_…"),
 };
 
 static STRIPE: Resource = Resource {
@@ -73,7 +73,7 @@ static STRIPE: Resource = Resource {
                 name: "signing_secret",
                 label: "Signing secret",
                 hint: "Of the endpoint in Stripe, whsec_…, if you have it already. Until it is set, what Stripe sends is refused.",
-                takes: Takes::Line("whsec_…"),
+                takes: Takes::Secret("whsec_…"),
             },
             KEY_FIELD,
         ],
@@ -93,7 +93,7 @@ static STRIPE: Resource = Resource {
                         name: "signing_secret",
                         label: "New signing secret",
                         hint: "whsec_…",
-                        takes: Takes::Line("whsec_…"),
+                        takes: Takes::Secret("whsec_…"),
                     },
                     Field {
                         name: "overlap_hours",

@@ -32,7 +32,8 @@ const ACTS: &[Act] = &[
         }),
         fills: false,
         done: "The commission is rejected.",
-        undo: Some("approve"),
+        // To approve it would end its hold and its review, which is more than to take this back.
+        undo: None,
         is_grave: true,
     },
     Act {

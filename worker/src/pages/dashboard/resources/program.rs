@@ -121,7 +121,7 @@ static PROGRAMS: Resource = Resource {
                 name: "terms",
                 label: "Terms",
                 hint: "Partners accept them when they join. At most 20,000 characters.",
-                takes: Takes::Lines,
+                takes: Takes::LinesOrNone,
             },
             Field {
                 name: "minimum_payout_cents",
@@ -393,7 +393,8 @@ static REWARDS: Resource = Resource {
             when: |reward| reward["retired"] != true,
             form: Some(&Form {
                 title: "Change the reward",
-                lead: "It makes a new version, which counts from now on. What was decided keeps the old one.",
+                lead: "It makes a new version, which counts from now on. What was decided keeps the old one. A field that you empty stays as \
+                    it was: to lift a limit, retire the reward and add another.",
                 fields: REWARD_FIELDS,
                 submit: "Save the new version",
             }),
@@ -492,7 +493,7 @@ static PARTICIPANTS: Resource = Resource {
             form: None,
             fills: false,
             done: "The participant is approved and earns from now on.",
-            undo: Some("suspend"),
+            undo: None,
             is_grave: false,
         },
         Act {
@@ -502,7 +503,7 @@ static PARTICIPANTS: Resource = Resource {
             form: None,
             fills: false,
             done: "The application is rejected.",
-            undo: Some("approve"),
+            undo: None,
             is_grave: true,
         },
         Act {
@@ -512,7 +513,7 @@ static PARTICIPANTS: Resource = Resource {
             form: None,
             fills: false,
             done: "The participant is suspended: what their links and codes bring earns nothing.",
-            undo: Some("approve"),
+            undo: None,
             is_grave: true,
         },
     ],
