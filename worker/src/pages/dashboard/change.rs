@@ -84,7 +84,16 @@ pub async fn ask_edit(
     let object = own(&desk, resource, &id).await?;
     let fields = form.filled(|field| value_of(&object, field), &offers(&desk, form).await?);
     let own = desk.href(&format!("{}/{}", resource.path, segment(&id)));
-    page_of(&desk, resource, form, fields, Vec::new(), StatusCode::OK, (format!("{own}/edit"), own), false)
+    page_of(
+        &desk,
+        resource,
+        form,
+        fields,
+        Vec::new(),
+        StatusCode::OK,
+        (format!("{own}/edit"), back(None, &desk, resource, &id)),
+        false,
+    )
 }
 
 /// `POST …/{page}/{id}/edit`.
@@ -102,7 +111,8 @@ pub async fn edit(
         Err(error @ ApiError::NotFound(_)) => Err(error),
         Err(error) => {
             let own = desk.href(&format!("{}/{}", resource.path, segment(&id)));
-            again(&desk, resource, form, &body, error, (format!("{own}/edit"), own), false).await
+            again(&desk, resource, form, &body, error, (format!("{own}/edit"), back(None, &desk, resource, &id)), false)
+                .await
         }
     }
 }
