@@ -31,7 +31,7 @@ const LINES_MAX: i64 = 200;
 /// Parts of the API's file that are put together: each is 5,000 payouts.
 const CSV_PARTS_MAX: usize = 10;
 /// Participants whose balances a page shows.
-const BALANCES: usize = 10;
+const BALANCES: usize = 5;
 
 #[derive(Template)]
 #[template(path = "dashboard/payout.html")]
