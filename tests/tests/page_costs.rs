@@ -13,7 +13,7 @@ use serde_json::json;
 const CLICKS_DEFAULT: u64 = 100_000;
 const TRIPS_MAX: u64 = 5;
 /// A few hundred.
-const ROWS_MAX: u64 = 500;
+const ROWS_MAX: u64 = 700;
 /// Times that a page is asked for: another request's reads may be counted with one, hardly with each.
 const TIMES: usize = 3;
 
