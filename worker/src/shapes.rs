@@ -277,7 +277,7 @@ pub fn link(link: &Link, mode: Mode, origin: &str) -> Json {
     json!({
         "id": link.id, "mode": mode, "participant_id": link.participant_id, "ref": link.link_ref, "slug": link.slug,
         "landing_url": link.landing_url, "name": link.name, "status": link.status.as_str(),
-        "short_url": format!("{origin}/r/{}", link.slug), "created_at": link.created_at.to_string(),
+        "clicks": link.clicks, "short_url": format!("{origin}/r/{}", link.slug), "created_at": link.created_at.to_string(),
     })
 }
 

@@ -58,6 +58,7 @@ pub async fn create(
         landing_url,
         name,
         status: LinkStatus::Active,
+        clicks: 0,
         created_at: call.now,
     };
     match app.db.batch(vec![table::insert(&scope, &link)]).await {

@@ -161,13 +161,18 @@ pub fn first<T>(
 
 /// A page of rows that were read one too many: the surplus one only says that there is a next page.
 pub fn answer(rows: Vec<(String, Json)>, limit: i64) -> Response {
+    call::json(StatusCode::OK, &shape(rows, limit))
+}
+
+/// The same, to be added to.
+pub fn shape(rows: Vec<(String, Json)>, limit: i64) -> Json {
     let limit = usize::try_from(limit).unwrap_or(0);
     let next_cursor = match rows.get(limit.saturating_sub(1)) {
         Some((place, _)) if rows.len() > limit => Some(cursor(place)),
         _ => None,
     };
     let data: Vec<Json> = rows.into_iter().take(limit).map(|(_, shape)| shape).collect();
-    call::json(StatusCode::OK, &json!({ "data": data, "next_cursor": next_cursor }))
+    json!({ "data": data, "next_cursor": next_cursor })
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ pub struct Link {
     pub name: String,
     /// Its status.
     pub status: LinkStatus,
+    /// Clicks on it that count, whatever became of their records.
+    pub clicks: i64,
     /// When it was made.
     pub created_at: Instant,
 }
@@ -64,7 +66,8 @@ pub fn insert_own(scope: &Scope, link: &Link, max: i64) -> Statement {
     .bind(max)
 }
 
-const COLUMNS: &str = "SELECT id, participant_id, ref, slug, landing_url, name, status, created_at FROM links ";
+const COLUMNS: &str =
+    "SELECT id, participant_id, ref, slug, landing_url, name, status, human_clicks, created_at FROM links ";
 
 /// One link.
 pub fn by_id(scope: &Scope, id: &str) -> Statement {
@@ -104,6 +107,7 @@ pub fn decode(row: &Row) -> Result<Link, DbError> {
         landing_url: row.text("landing_url")?,
         name: row.text("name")?,
         status: row.parsed("status", LinkStatus::parse, "a link's status")?,
+        clicks: row.integer("human_clicks")?,
         created_at: row.instant("created_at")?,
     })
 }

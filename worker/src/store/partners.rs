@@ -44,13 +44,15 @@ pub fn by_id(scope: &Scope, id: &str) -> Statement {
     scope.bound(Statement::new(PARTNER)).push(" AND id = ?").bind(id)
 }
 
-/// A page of partners; of those whose name or address begins so, whatever its case.
-pub fn list(scope: &Scope, beginning: Option<&String>, page: &Page) -> Statement {
-    let statement = scope.bound(Statement::new(PARTNER));
-    page.bound(match beginning {
-        Some(prefix) => search::partners_beginning(statement, scope, prefix),
-        None => statement,
-    })
+/// A page of partners.
+pub fn list(scope: &Scope, page: &Page) -> Statement {
+    page.bound(scope.bound(Statement::new(PARTNER)))
+}
+
+/// A page of those whose name or address begins so, whatever its case; each row's `is_cut` tells whether more begin so than are
+/// looked at.
+pub fn list_beginning(scope: &Scope, prefix: &str, page: &Page) -> Statement {
+    page.bound(search::partners_beginning(scope, prefix))
 }
 
 /// The partner with this address.

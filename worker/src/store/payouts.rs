@@ -29,18 +29,14 @@ pub struct DuePair {
 /// Who is due, of one program or of all; each row tells also how many there are. Narrows down only: what is due is decided
 /// by [`domain::payout::balance`].
 pub fn due(scope: &Scope, program_id: Option<&str>, limit: i64) -> Statement {
-    Statement::new(concat!(
-        "SELECT u.participant_id, u.currency, count(*) OVER () AS due FROM (SELECT m.participant_id, m.program_id, \
-         m.currency, SUM(e.amount_cents) AS amount_cents FROM commissions m JOIN entries e ON e.commission_id = m.id WHERE ",
-        unsettled!()
-    ))
+    Statement::new(
+        "SELECT b.participant_id, b.currency, count(*) OVER () AS due FROM balances b JOIN programs g ON g.id = b.program_id \
+         WHERE b.workspace_id = ? AND b.mode = ? AND b.due_cents > 0 AND b.due_cents >= g.minimum_payout_cents",
+    )
     .bind(scope.workspace_id.as_str())
     .bind(scope.mode)
-    .push_if(" AND m.program_id = ?", program_id)
-    .push(
-        " GROUP BY m.participant_id, m.currency) u JOIN programs g ON g.id = u.program_id WHERE u.amount_cents > 0 \
-         AND u.amount_cents >= g.minimum_payout_cents ORDER BY u.participant_id, u.currency LIMIT ?",
-    )
+    .push_if(" AND b.program_id = ?", program_id)
+    .push(" ORDER BY b.participant_id, b.currency LIMIT ?")
     .bind(limit)
 }
 
@@ -290,61 +286,49 @@ pub fn decode_line(row: &Row) -> Result<Line, DbError> {
     })
 }
 
-/// Participants who have commissions, for the view of balances.
+/// Participants who have commissions, for the view of balances: newest first.
 pub fn participants(
     scope: &Scope,
     program_id: Option<&String>,
     participant_id: Option<&String>,
     page: &Page,
 ) -> Statement {
-    let statement = scope
-        .bound(Statement::new("SELECT id, program_id FROM participants "))
+    scope
+        .bound(Statement::new("SELECT DISTINCT participant_id AS id, program_id FROM balances "))
         .push_if(" AND program_id = ?", program_id)
-        .push_if(" AND id = ?", participant_id)
-        .push(
-            " AND EXISTS (SELECT 1 FROM commissions m WHERE m.workspace_id = participants.workspace_id \
-             AND m.mode = participants.mode AND m.participant_id = participants.id)",
-        );
-    page.bound(statement)
+        .push_if(" AND participant_id = ?", participant_id)
+        .push_if(" AND participant_id < ?", page.after.as_ref())
+        .push(" ORDER BY participant_id DESC LIMIT ?")
+        .bind(page.limit + 1)
 }
 
-/// What a program owes in one currency.
+/// What is earned in a program, in one currency, in the minor unit.
 #[derive(Clone, Debug)]
 pub struct Total {
     /// The program.
     pub program_id: String,
     /// The currency.
     pub currency: Currency,
-    /// Of participants who would get a payout now.
+    /// Not approved yet.
+    pub pending_cents: i64,
+    /// Approved, and in no payout; negative after refunds of what was paid.
     pub due_cents: i64,
-    /// How many they are.
-    pub due_participants: i64,
-    /// Of the others; negative after refunds of what was paid.
-    pub carried_cents: i64,
+    /// Stopped by a dispute.
+    pub disputed_cents: i64,
     /// In payouts that are not paid yet.
     pub drafted_cents: i64,
+    /// In paid payouts.
+    pub paid_cents: i64,
 }
 
-/// What is due, carried and drafted in each program and currency. It goes through whatever is unsettled. Who is due is told as in
-/// [`due`]; a draft decides it by [`domain::payout::balance`].
+/// Programs and currencies that [`totals`] shows, at most.
+const TOTALS_MAX: i64 = 100;
+
+/// What is earned in each program and currency, the newest program first.
 pub fn totals(scope: &Scope) -> Statement {
-    Statement::new(concat!(
-        "SELECT t.program_id, t.currency, SUM(t.due) AS due, SUM(t.people) AS people, SUM(t.carried) AS carried, \
-         SUM(t.drafted) AS drafted FROM (SELECT u.program_id, u.currency, \
-         iif(u.amount_cents > 0 AND u.amount_cents >= g.minimum_payout_cents, u.amount_cents, 0) AS due, \
-         iif(u.amount_cents > 0 AND u.amount_cents >= g.minimum_payout_cents, 1, 0) AS people, \
-         iif(u.amount_cents > 0 AND u.amount_cents >= g.minimum_payout_cents, 0, u.amount_cents) AS carried, 0 AS drafted \
-         FROM (SELECT m.program_id, m.currency, SUM(e.amount_cents) AS amount_cents FROM commissions m \
-         JOIN entries e ON e.commission_id = m.id WHERE ",
-        unsettled!(),
-        " GROUP BY m.participant_id, m.currency) u JOIN programs g ON g.id = u.program_id UNION ALL \
-         SELECT o.program_id, o.currency, 0, 0, 0, o.amount_cents FROM payouts o WHERE o.workspace_id = ? AND o.mode = ? \
-         AND o.status = 'draft') t GROUP BY t.program_id, t.currency ORDER BY t.program_id DESC, t.currency LIMIT 100"
-    ))
-    .bind(scope.workspace_id.as_str())
-    .bind(scope.mode)
-    .bind(scope.workspace_id.as_str())
-    .bind(scope.mode)
+    let columns = "SELECT program_id, currency, pending_cents, due_cents, disputed_cents, drafted_cents, paid_cents \
+         FROM program_balances ";
+    scope.bound(Statement::new(columns)).push(" ORDER BY program_id DESC, currency LIMIT ?").bind(TOTALS_MAX)
 }
 
 /// Reads a row of [`totals`].
@@ -352,10 +336,11 @@ pub fn decode_total(row: &Row) -> Result<Total, DbError> {
     Ok(Total {
         program_id: row.text("program_id")?,
         currency: currency(row)?,
-        due_cents: row.integer("due")?,
-        due_participants: row.integer("people")?,
-        carried_cents: row.integer("carried")?,
-        drafted_cents: row.integer("drafted")?,
+        pending_cents: row.integer("pending_cents")?,
+        due_cents: row.integer("due_cents")?,
+        disputed_cents: row.integer("disputed_cents")?,
+        drafted_cents: row.integer("drafted_cents")?,
+        paid_cents: row.integer("paid_cents")?,
     })
 }
 
@@ -379,14 +364,9 @@ pub struct Sums {
 /// The sums of these participants: a row per participant and currency.
 pub fn sums(scope: &Scope, participant_ids: &[String]) -> Result<Statement, DbError> {
     Ok(Statement::new(
-        "SELECT m.participant_id, m.currency, g.minimum_payout_cents, \
-         SUM(CASE WHEN o.id IS NULL AND m.state IN ('approved', 'paid') AND m.disputed = 0 THEN e.amount_cents ELSE 0 END) \
-         AS unsettled, SUM(CASE WHEN o.status = 'draft' THEN e.amount_cents ELSE 0 END) AS drafted, \
-         SUM(CASE WHEN o.status = 'paid' THEN e.amount_cents ELSE 0 END) AS paid \
-         FROM commissions m JOIN entries e ON e.commission_id = m.id JOIN programs g ON g.id = m.program_id \
-         LEFT JOIN payout_entries s ON s.entry_id = e.id AND s.released = 0 LEFT JOIN payouts o ON o.id = s.payout_id \
-         WHERE m.workspace_id = ? AND m.mode = ? AND m.participant_id IN (SELECT value FROM json_each(?)) \
-         GROUP BY m.participant_id, m.currency ORDER BY m.participant_id, m.currency",
+        "SELECT b.participant_id, b.currency, g.minimum_payout_cents, b.due_cents AS unsettled, b.drafted_cents AS drafted, \
+         b.paid_cents AS paid FROM balances b JOIN programs g ON g.id = b.program_id WHERE b.workspace_id = ? AND b.mode = ? \
+         AND b.participant_id IN (SELECT value FROM json_each(?)) ORDER BY b.participant_id, b.currency",
     )
     .bind(scope.workspace_id.as_str())
     .bind(scope.mode)

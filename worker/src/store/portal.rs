@@ -118,16 +118,9 @@ pub fn sums(places: &[Place]) -> Result<Statement, DbError> {
         })
         .collect();
     Ok(Statement::new(
-        "SELECT m.participant_id, m.currency, \
-         SUM(iif(m.state = 'pending', e.amount_cents, 0)) AS pending, \
-         SUM(iif(o.id IS NULL AND m.state IN ('approved', 'paid') AND m.disputed = 0, e.amount_cents, 0)) AS due, \
-         SUM(iif(o.id IS NULL AND m.state IN ('approved', 'paid') AND m.disputed = 1, e.amount_cents, 0)) AS disputed, \
-         SUM(iif(o.status = 'draft', e.amount_cents, 0)) AS drafted, \
-         SUM(iif(o.status = 'paid', e.amount_cents, 0)) AS paid \
-         FROM json_each(?) j JOIN commissions m ON m.workspace_id = j.value ->> 0 AND m.mode = j.value ->> 1 \
-         AND m.participant_id = j.value ->> 2 JOIN entries e ON e.commission_id = m.id \
-         LEFT JOIN payout_entries s ON s.entry_id = e.id AND s.released = 0 LEFT JOIN payouts o ON o.id = s.payout_id \
-         GROUP BY m.participant_id, m.currency ORDER BY m.participant_id, m.currency",
+        "SELECT b.participant_id, b.currency, b.pending_cents AS pending, b.due_cents AS due, b.disputed_cents AS disputed, \
+         b.drafted_cents AS drafted, b.paid_cents AS paid FROM json_each(?) j CROSS JOIN balances b ON b.workspace_id = j.value ->> 0 \
+         AND b.mode = j.value ->> 1 AND b.participant_id = j.value ->> 2 ORDER BY b.participant_id, b.currency",
     )
     .bind(super::to_json(&whose)?))
 }
@@ -159,9 +152,8 @@ pub struct ClickDay {
 /// A participant's clicks by day, the newest first.
 pub fn click_days(scope: &Scope, participant_id: &str) -> Statement {
     Statement::new(
-        "SELECT d.day * 86400000 AS day, SUM(d.humans) AS humans, SUM(d.machines) AS machines FROM links l JOIN click_days d \
-         ON d.workspace_id = l.workspace_id AND d.mode = l.mode AND d.link_number = l.number \
-         WHERE l.workspace_id = ? AND l.mode = ? AND l.participant_id = ? GROUP BY d.day ORDER BY d.day DESC LIMIT ?",
+        "SELECT day * 86400000 AS day, humans, machines FROM participant_clicks WHERE workspace_id = ? AND mode = ? \
+         AND participant_id = ? ORDER BY participant_clicks.day DESC LIMIT ?",
     )
     .bind(scope.workspace_id.as_str())
     .bind(scope.mode)
@@ -172,18 +164,6 @@ pub fn click_days(scope: &Scope, participant_id: &str) -> Statement {
 /// Reads a row of [`click_days`].
 pub fn decode_click_day(row: &Row) -> Result<ClickDay, DbError> {
     Ok(ClickDay { day: row.instant("day")?, humans: row.integer("humans")?, machines: row.integer("machines")? })
-}
-
-/// The counted clicks of each of a participant's links, for good.
-pub fn clicks_by_link(scope: &Scope, participant_id: &str) -> Statement {
-    Statement::new(
-        "SELECT l.id, SUM(d.humans) AS humans FROM links l JOIN click_days d ON d.workspace_id = l.workspace_id \
-         AND d.mode = l.mode AND d.link_number = l.number WHERE l.workspace_id = ? AND l.mode = ? AND l.participant_id = ? \
-         GROUP BY l.id",
-    )
-    .bind(scope.workspace_id.as_str())
-    .bind(scope.mode)
-    .bind(participant_id)
 }
 
 /// A program's page for whoever wants to join.

@@ -256,27 +256,40 @@ fn by_beginnings(scope: &Scope, text: &str) -> Vec<Statement> {
     ]
 }
 
-/// Continues a list of partners with the condition that name or address begins so.
-pub fn partners_beginning(statement: Statement, scope: &Scope, prefix: &str) -> Statement {
+/// Partners that [`partners_beginning`] looks at by name, and as many by address.
+pub const BEGINNINGS_MAX: i64 = 100;
+
+/// Partners whose name or address begins so, to be continued by a page's bounds: of each the first [`BEGINNINGS_MAX`] and one; each
+/// row's `is_cut` tells whether there are more.
+pub fn partners_beginning(scope: &Scope, prefix: &str) -> Statement {
     let (name_from, name_to) = range(prefix);
     let (email_from, email_to) = range(&prefix.to_lowercase());
     let within = |statement: Statement, from, to| {
-        statement.bind(scope.workspace_id.as_str()).bind(scope.mode).bind(from).bind(to)
+        let bound = statement.bind(scope.workspace_id.as_str()).bind(scope.mode).bind(from).bind(to);
+        bound.bind(BEGINNINGS_MAX + 1)
     };
     let by_name = within(
-        statement.push(
-            " AND +id IN (SELECT id FROM partners WHERE workspace_id = ? AND mode = ? AND name COLLATE NOCASE >= ? \
-             AND name COLLATE NOCASE < ?",
+        Statement::new(
+            "WITH n AS (SELECT rowid AS r FROM partners WHERE workspace_id = ? AND mode = ? AND name COLLATE NOCASE >= ? \
+             AND name COLLATE NOCASE < ? ORDER BY name COLLATE NOCASE LIMIT ?), ",
         ),
         name_from,
         name_to,
     );
     within(
-        by_name.push(" UNION SELECT id FROM partners WHERE workspace_id = ? AND mode = ? AND email >= ? AND email < ?"),
+        by_name.push(
+            "e AS (SELECT rowid AS r FROM partners WHERE workspace_id = ? AND mode = ? AND email >= ? AND email < ? \
+             ORDER BY email LIMIT ?) ",
+        ),
         email_from,
         email_to,
     )
-    .push(")")
+    .push(
+        "SELECT id, name, email, erased_at, created_at, (SELECT count(*) FROM n) > ? OR (SELECT count(*) FROM e) > ? AS is_cut \
+         FROM (SELECT r FROM n UNION SELECT r FROM e) m CROSS JOIN partners ON partners.rowid = m.r WHERE true",
+    )
+    .bind(BEGINNINGS_MAX)
+    .bind(BEGINNINGS_MAX)
 }
 
 /// Reads a hit; what it belongs to may be nothing that has a page.

@@ -120,6 +120,21 @@ pub const LOOSE: &[Step] = &[
         "(workspace_id, mode, link_number, day) IN (SELECT workspace_id, mode, link_number, day FROM click_days \
          WHERE workspace_id = ? AND mode = 'test' LIMIT ?)",
     ),
+    step(
+        "participant_clicks",
+        "(workspace_id, mode, participant_id, day) IN (SELECT workspace_id, mode, participant_id, day FROM participant_clicks \
+         WHERE workspace_id = ? AND mode = 'test' LIMIT ?)",
+    ),
+    step(
+        "balances",
+        "(workspace_id, mode, participant_id, currency) IN (SELECT workspace_id, mode, participant_id, currency FROM balances \
+         WHERE workspace_id = ? AND mode = 'test' LIMIT ?)",
+    ),
+    step(
+        "program_balances",
+        "(workspace_id, mode, program_id, currency) IN (SELECT workspace_id, mode, program_id, currency FROM program_balances \
+         WHERE workspace_id = ? AND mode = 'test' LIMIT ?)",
+    ),
     step("questions", "id IN (SELECT id FROM questions WHERE workspace_id = ? AND mode = 'test' LIMIT ?)"),
     step("notices", "id IN (SELECT id FROM notices WHERE workspace_id = ? AND mode = 'test' LIMIT ?)"),
     // By their events, each of which may be owed to ten endpoints and tried there again and again: hence fewer.
@@ -169,6 +184,24 @@ const OF_PROGRAM: &[Step] = &[
         "(workspace_id, mode, link_number, day) IN (SELECT d.workspace_id, d.mode, d.link_number, d.day FROM participants p \
          JOIN links l ON l.participant_id = p.id JOIN click_days d ON d.workspace_id = l.workspace_id AND d.mode = l.mode \
          AND d.link_number = l.number WHERE p.program_id = ? AND d.mode = 'test' LIMIT ?)",
+    ),
+    step(
+        "participant_clicks",
+        "(workspace_id, mode, participant_id, day) IN (SELECT c.workspace_id, c.mode, c.participant_id, c.day FROM participants p \
+         JOIN participant_clicks c ON c.workspace_id = p.workspace_id AND c.mode = p.mode AND c.participant_id = p.id \
+         WHERE p.program_id = ? AND c.mode = 'test' LIMIT ?)",
+    ),
+    step(
+        "balances",
+        "(workspace_id, mode, participant_id, currency) IN (SELECT b.workspace_id, b.mode, b.participant_id, b.currency \
+         FROM participants p JOIN balances b ON b.workspace_id = p.workspace_id AND b.mode = p.mode AND b.participant_id = p.id \
+         WHERE p.program_id = ? AND b.mode = 'test' LIMIT ?)",
+    ),
+    step(
+        "program_balances",
+        "(workspace_id, mode, program_id, currency) IN (SELECT b.workspace_id, b.mode, b.program_id, b.currency FROM programs g \
+         JOIN program_balances b ON b.workspace_id = g.workspace_id AND b.mode = g.mode AND b.program_id = g.id \
+         WHERE g.id = ? AND b.mode = 'test' LIMIT ?)",
     ),
     step(
         "questions",

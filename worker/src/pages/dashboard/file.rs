@@ -12,7 +12,7 @@ use http::{HeaderValue, header};
 use serde_json::Value as Json;
 
 use super::desk::Desk;
-use super::list::{Narrowed, read};
+use super::list::{Narrowed, Part, read};
 use super::resource::Resource;
 use super::resources;
 use crate::error::ApiError;
@@ -21,6 +21,8 @@ use crate::error::ApiError;
 const ROWS_AT_ONCE: usize = 100;
 /// Objects in a file: the platform lets one request ask the database so often. The last line says that there are more.
 const ROWS_MAX: usize = 20_000;
+/// Ends a file of a list that does not look at all that fits.
+const CUT: &str = "\"more begin so than are here: type more of it\"\r\n";
 
 struct Position {
     desk: Desk,
@@ -46,7 +48,7 @@ pub async fn csv(
         return super::payout::csv_of_all(desk, &narrowed.query(None)).await;
     }
     // Read before the answer begins: a filter that is refused is a refusal and no broken file.
-    let (first, cursor) = read(&desk, resource, &narrowed, None, ROWS_AT_ONCE).await?;
+    let Part { objects: first, next: cursor, is_cut } = read(&desk, resource, &narrowed, None, ROWS_AT_ONCE).await?;
     let mut head: Vec<&str> = resource.facts.iter().chain(resource.columns).map(|column| column.at).collect();
     head.insert(0, "/id");
     let mut seen = std::collections::HashSet::new();
@@ -54,6 +56,9 @@ pub async fn csv(
     let names = head.iter().map(|at| at.trim_start_matches('/').replace('/', "."));
     let mut text = names.collect::<Vec<_>>().join(",") + "\r\n";
     write_rows(&mut text, &head, &first);
+    if is_cut && cursor.is_none() {
+        text.push_str(CUT);
+    }
     let rows = first.len();
     let position = Position { desk, resource, narrowed, is_over: cursor.is_none(), cursor, rows };
     let rest = stream::unfold((position, head), |(mut position, head)| async move {
@@ -84,13 +89,17 @@ impl Position {
             text.push_str("\"there are more rows: narrow the list by time and export it in parts\"\r\n");
             return Ok(Bytes::from(text));
         }
-        let (objects, cursor) = read(&self.desk, self.resource, &self.narrowed, self.cursor.as_deref(), ROWS_AT_ONCE)
-            .await
-            .map_err(|error| std::io::Error::other(error.message()))?;
+        let Part { objects, next: cursor, is_cut } =
+            read(&self.desk, self.resource, &self.narrowed, self.cursor.as_deref(), ROWS_AT_ONCE)
+                .await
+                .map_err(|error| std::io::Error::other(error.message()))?;
         self.rows += objects.len();
         self.is_over = cursor.is_none();
         self.cursor = cursor;
         write_rows(&mut text, head, &objects);
+        if is_cut && self.is_over {
+            text.push_str(CUT);
+        }
         Ok(Bytes::from(text))
     }
 }

@@ -28,6 +28,8 @@ struct List<'a> {
     filters: Vec<FilterShown>,
     is_narrowed: bool,
     problem: Option<String>,
+    /// More fit what the list is narrowed to than were looked at.
+    is_cut: bool,
     table: Table,
     new_href: Option<String>,
     csv_href: Option<String>,
@@ -153,12 +155,13 @@ pub async fn show(
     let narrowed = Narrowed::of(resource, &request);
     let cursor = query(&request, "cursor");
     let back = request.uri().path_and_query().map_or_else(|| desk.href(&page), |path| path.as_str().to_owned());
-    let (objects, next, problem) = match read(&desk, resource, &narrowed, cursor.as_deref(), ROWS).await {
-        Ok((objects, next)) => (objects, next, None),
-        // A filter that the API refuses is the list's to show; whatever else is wrong is not.
-        Err(error @ ApiError::Validation { .. }) => (Vec::new(), None, Some(error.message())),
-        Err(error) => return Err(error),
-    };
+    let (Part { objects, next, is_cut }, problem) =
+        match read(&desk, resource, &narrowed, cursor.as_deref(), ROWS).await {
+            Ok(part) => (part, None),
+            // A filter that the API refuses is the list's to show; whatever else is wrong is not.
+            Err(error @ ApiError::Validation { .. }) => (Part::default(), Some(error.message())),
+            Err(error) => return Err(error),
+        };
     let names = Names::of(&desk, &objects).await?;
     let plain = desk.href(resource.path);
     let address = |cursor: Option<&str>, below: &str| {
@@ -171,6 +174,7 @@ pub async fn show(
         filters: narrowed.shown(resource),
         is_narrowed: !narrowed.0.is_empty(),
         problem,
+        is_cut,
         table: Table::of(&desk, &names, resource, &objects, &back),
         new_href: resource.create.filter(|_| desk.may_change()).map(|_| desk.href(&format!("{}/new", resource.path))),
         csv_href: resource.csv.then(|| address(None, "/csv")),
@@ -223,23 +227,34 @@ impl Narrowed {
     }
 }
 
-/// A page of objects, and where the next one begins.
+/// A part of a list.
+#[derive(Default)]
+pub struct Part {
+    /// The objects.
+    pub objects: Vec<Json>,
+    /// Where the next part begins.
+    pub next: Option<String>,
+    /// More fit what the list is narrowed to than were looked at.
+    pub is_cut: bool,
+}
+
+/// A part of a list, as the API gives it.
 pub async fn read(
     desk: &Desk,
     resource: &'static Resource,
     narrowed: &Narrowed,
     cursor: Option<&str>,
     limit: usize,
-) -> Result<(Vec<Json>, Option<String>), ApiError> {
+) -> Result<Part, ApiError> {
     let joint = if resource.api.contains('?') { '&' } else { '?' };
     let query = narrowed.days_as_instants(resource).query(cursor);
     let mut page = desk.get(&format!("{}{joint}limit={limit}&{query}", resource.api)).await?;
-    let next = page["next_cursor"].as_str().map(str::to_owned);
     let objects = match page["data"].take() {
         Json::Array(objects) => objects,
         _ => Vec::new(),
     };
-    Ok((objects, next))
+    let next = page["next_cursor"].as_str().map(str::to_owned);
+    Ok(Part { objects, next, is_cut: page["is_cut"] == true })
 }
 
 impl Narrowed {

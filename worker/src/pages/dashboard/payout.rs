@@ -31,7 +31,7 @@ const LINES_MAX: i64 = 200;
 /// Parts of the API's file that are put together: each is 5,000 payouts.
 const CSV_PARTS_MAX: usize = 10;
 /// Participants whose balances a page shows.
-const BALANCES: usize = 5;
+const BALANCES: usize = 25;
 
 #[derive(Template)]
 #[template(path = "dashboard/payout.html")]
@@ -168,8 +168,6 @@ pub async fn csv_of_all(desk: Desk, query: &str) -> Result<Response, ApiError> {
 struct Balances {
     frame: Frame,
     is_live: bool,
-    /// Adds up what is due by program, where that is not done yet.
-    totals_href: Option<String>,
     list_href: String,
     drafts_csv_href: String,
     totals: Vec<Total>,
@@ -177,13 +175,14 @@ struct Balances {
     next_href: Option<String>,
 }
 
-/// What a program owes in one currency.
+/// What is earned in a program, in one currency.
 struct Total {
     program: Cell,
+    pending: String,
     due: String,
-    due_participants: i64,
-    carried: String,
+    disputed: String,
     drafted: String,
+    paid: String,
     draft_href: Option<String>,
 }
 
@@ -197,13 +196,11 @@ struct Balance {
     minimum: String,
 }
 
-/// `GET …/payouts/balances`: what is due and what is carried, per participant; with `?totals=1` also per program and currency, which
-/// goes through everything that is unsettled, and is therefore asked for.
+/// `GET …/payouts/balances`: what is earned in each program, and what is due and what is carried of each participant.
 pub async fn balances(desk: Desk, request: Request) -> Result<Response, ApiError> {
     let resource = resources::find("payouts")?;
     let cursor = crate::pages::query(&request, "cursor");
-    let is_summed = crate::pages::query(&request, "totals").is_some();
-    let rows = if is_summed { desk.app.db.rows(table::totals(&desk.scope())).await? } else { Vec::new() };
+    let rows = desk.app.db.rows(table::totals(&desk.scope())).await?;
     let totals = rows.iter().map(table::decode_total).collect::<Result<Vec<_>, _>>()?;
     let from = cursor.map(|cursor| format!("&cursor={}", segment(&cursor))).unwrap_or_default();
     let page = desk.get(&format!("/payouts/balances?limit={BALANCES}{from}")).await?;
@@ -215,17 +212,17 @@ pub async fn balances(desk: Desk, request: Request) -> Result<Response, ApiError
     let shown = Balances {
         frame: Frame::of(&desk, "payouts/balances", "What is due"),
         is_live: desk.mode == Mode::Live,
-        totals_href: (!is_summed).then(|| desk.href("payouts/balances?totals=1")),
         list_href: desk.href(resource.path),
         drafts_csv_href: desk.href(&format!("payouts/csv?status={}", PayoutStatus::Draft.as_str())),
         totals: totals
             .into_iter()
             .map(|total| Total {
                 program: cell(&desk, &names, "", &json!({ "id": total.program_id }), "/id", Kind::Program),
+                pending: text::money(total.pending_cents, total.currency),
                 due: text::money(total.due_cents, total.currency),
-                due_participants: total.due_participants,
-                carried: text::money(total.carried_cents, total.currency),
+                disputed: text::money(total.disputed_cents, total.currency),
                 drafted: text::money(total.drafted_cents, total.currency),
+                paid: text::money(total.paid_cents, total.currency),
                 draft_href: (may_draft && total.due_cents > 0)
                     .then(|| desk.href(&format!("payouts/new?program_id={}", total.program_id))),
             })

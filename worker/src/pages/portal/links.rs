@@ -1,6 +1,5 @@
 //! A partner's own links: listed, made, archived, and as QR codes.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use askama::Template;
@@ -83,15 +82,12 @@ async fn page(
         let id = one.participant_id.to_string();
         let reads = vec![
             table::list(&place.scope, Some(&id), None, &asked_for),
-            portal::clicks_by_link(&place.scope, &id),
             table::list_hosts(&place.scope, &Page { limit: HOSTS_SHOWN_MAX, after: None }),
         ];
         let mut read = app.db.batch(reads).await?.into_iter();
         let links = decoded(read.next(), table::decode)?;
-        let clicks: HashMap<String, i64> =
-            decoded(read.next(), |row| Ok((row.text("id")?, row.integer("humans")?)))?.into_iter().collect();
         let known = decoded(read.next(), |row| row.text("host"))?;
-        found = links.into_iter().map(|link| shown(link, &clicks, &call.origin)).collect();
+        found = links.into_iter().map(|link| shown(link, &call.origin)).collect();
         hosts = may_make_links(one.status, one.program_status).then_some(known);
     }
     let part = cut(found, &asked_for, portal.href("/links")?, |link| link.id.as_str());
@@ -99,9 +95,9 @@ async fn page(
     private(status, &Links { frame, links: part.rows, pager: part.pager, hosts, given, problem })
 }
 
-fn shown(link: Link, clicks: &HashMap<String, i64>, origin: &str) -> Shown {
+fn shown(link: Link, origin: &str) -> Shown {
     Shown {
-        clicks: clicks.get(link.id.as_str()).copied().unwrap_or(0),
+        clicks: link.clicks,
         short_url: format!("{origin}/r/{}", link.slug),
         is_archived: link.status == LinkStatus::Archived,
         status: link.status.as_str(),
@@ -157,6 +153,7 @@ async fn make(app: &App, call: &Call, portal: &Portal, given: &Given) -> Result<
         landing_url: given.landing_url.clone(),
         name: given.name.clone(),
         status: LinkStatus::Active,
+        clicks: 0,
         created_at: call.now,
     };
     match app.db.batch(vec![table::insert_own(&place.scope, &link, OWN_LINKS_MAX)]).await {

@@ -606,12 +606,17 @@ fn what_the_portal_reads_is_found_by_an_index() {
     let program = domain::ids::Id::least(world.now());
     let filter = invites::Filter::default();
     // What an index has found already, put in order.
-    const INSIDE: [&str; 2] = ["SCAN e", "SCAN (subquery-2)"];
+    const INSIDE: [&str; 4] = ["SCAN e", "SCAN n", "SCAN m", "SCAN (subquery-2)"];
     for statement in [
         portal::places(email),
         portal::sums(&[]).unwrap(),
         portal::click_days(&scope, "ppt_x"),
-        portal::clicks_by_link(&scope, "ppt_x"),
+        partners::list_beginning(&scope, "a", &page),
+        payouts::participants(&scope, None, None, &page),
+        payouts::participants(&scope, own.as_ref(), None, &page),
+        payouts::sums(&scope, &[]).unwrap(),
+        payouts::totals(&scope),
+        payouts::due(&scope, None, 10),
         portal::door("friends"),
         portal::owner_of_link("x"),
         portal::owner_of_commission("x"),

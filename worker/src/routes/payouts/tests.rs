@@ -119,6 +119,7 @@ impl Books {
         );
         assert_eq!(payouts + unsettled, all);
         assert_eq!(count("SELECT count(*) FROM payouts WHERE amount_cents <= 0"), 0);
+        assert_eq!(self.world.totals_that_differ(), [""; 0]);
     }
 }
 

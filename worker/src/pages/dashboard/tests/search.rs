@@ -171,6 +171,19 @@ fn partners_are_listed_by_the_beginning_of_their_name_or_address() {
     assert_eq!(names("q=ert"), Vec::<String>::new());
     let first = shop.world.api("GET /api/v1/partners?q=ber&limit=2", json!(null));
     assert_eq!(names(&format!("q=ber&cursor={}", first.text("/next_cursor"))), ["Bert"]);
-    let page = shop.owner().get(&shop.at("partners?q=bert"));
+    let owner = shop.owner();
+    let page = owner.get(&shop.at("partners?q=bert"));
     assert!(page.status == 200 && page.raw.contains("BERTA") && !page.raw.contains(">Anna<"), "{}", page.raw);
+
+    for number in 0..110 {
+        let body = json!({"name": format!("Many {number}"), "email": format!("m{number}@partner.test")});
+        assert_eq!(shop.world.api("POST /api/v1/partners", body).status, 201);
+    }
+    let is_cut =
+        |query: &str| shop.world.api(&format!("GET /api/v1/partners?{query}"), json!(null)).body["is_cut"].clone();
+    assert_eq!((is_cut("q=many"), is_cut("q=many+1"), is_cut("q=nobody")), (json!(true), json!(false), json!(false)));
+    assert!(owner.get(&shop.at("partners?q=many")).raw.contains("Type more of it."));
+    assert!(!owner.get(&shop.at("partners?q=bert")).raw.contains("Type more of it."));
+    let file = owner.get(&shop.at("partners/csv?q=many"));
+    assert!(file.status == 200 && file.raw.contains("more begin so"), "{}", file.raw);
 }
