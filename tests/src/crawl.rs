@@ -12,9 +12,11 @@ const PAGES_MAX: usize = 200;
 const LINKS: &str =
     "return [...document.querySelectorAll('a[href]')].filter(a => !a.hasAttribute('download')).map(a => a.href)";
 
-/// Every page below a path that links lead to from some first ones: paths, one of each kind.
+/// Every page below a path that links lead to from some first ones: paths, one of each kind. The other mode's pages are left out:
+/// they are the same ones.
 pub fn crawl(browser: &Browser, origin: &str, first: &[String], below: &str) -> Result<Vec<String>> {
     let mut found: BTreeMap<String, String> = BTreeMap::new();
+    let other_mode = if below.contains("/live") { "/test" } else { "/live" };
     let mut waiting: VecDeque<String> = first.iter().cloned().collect();
     while let Some(path) = waiting.pop_front() {
         let kind = kind(&path);
@@ -31,8 +33,7 @@ pub fn crawl(browser: &Browser, origin: &str, first: &[String], below: &str) -> 
             let Some(path) = link.strip_prefix(origin).map(|path| path.split('#').next().unwrap_or(path)) else {
                 continue;
             };
-            // The other mode's pages are the same ones.
-            if path.starts_with(below) && !path.contains("/live") && !path.contains("/qr.") {
+            if path.starts_with(below) && !path.contains(other_mode) && !path.contains("/qr.") {
                 waiting.push_back(path.to_owned());
             }
         }

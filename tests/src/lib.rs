@@ -22,7 +22,7 @@ pub use browser::Browser;
 pub use client::{Answer, Client};
 pub use crawl::crawl;
 pub use engine::Engine;
-pub use merchant::furnish;
+pub use merchant::{furnish, live_participant};
 pub use proxy::Proxy;
 pub use random::Random;
 pub use receiver::{Received, Receiver, Reply};

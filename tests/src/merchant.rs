@@ -1,7 +1,7 @@
 //! A demo workspace in which something has happened, so that no list is empty and no page without its story.
 
 use crate::{Client, Server};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 /// A name that no page may take for anything but text.
@@ -43,7 +43,38 @@ pub fn furnish(server: &Server) -> Result<()> {
     )?;
     let click = api.click(pk, "anna")?;
     make("conversions", sale("order-last", json!({"click_id": click})))?;
+    furnish_live(server)
+}
+
+/// What only live mode has: a payout that is paid, one that is not, and something that is still due.
+fn furnish_live(server: &Server) -> Result<()> {
+    let api = Client::new(server.url()).with_key(server.text("/keys/sk_live")?);
+    let participant = live_participant(server)?;
+    let link = json!({"participant_id": participant, "ref": "live-anna", "name": "Newsletter",
+        "landing_url": format!("{}/demo/", server.url())});
+    api.post("/api/v1/links", &link)?.expect(201)?;
+    let sell = |number: u32| {
+        let click = api.click(server.text("/keys/pk_live")?, "live-anna")?;
+        let body = sale(&format!("live-{number}"), json!({"click_id": click}));
+        api.post("/api/v1/conversions", &body)?.expect(201)
+    };
+    let draft = || api.post("/api/v1/payouts", &json!({"participant_id": participant, "currency": "EUR"}))?.expect(201);
+    sell(1)?;
+    let paid = draft()?;
+    let id = paid["id"].as_str().unwrap_or_default();
+    api.post(&format!("/api/v1/payouts/{id}/pay"), &json!({"reason": "SEPA transfer 1"}))?.expect(200)?;
+    sell(2)?;
+    draft()?;
+    sell(3)?;
     Ok(())
+}
+
+/// The demo's participant in live mode.
+pub fn live_participant(server: &Server) -> Result<String> {
+    let api = Client::new(server.url()).with_key(server.text("/keys/sk_live")?);
+    let participants = api.list("participants")?;
+    let id = participants.last().and_then(|one| one["id"].as_str()).context("live mode has no participant")?;
+    Ok(id.to_owned())
 }
 
 fn sale(transaction: &str, signal: Value) -> Value {

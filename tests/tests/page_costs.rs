@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Browser, Engine, Server, Timer, crawl, furnish};
+use e2e::{Browser, Engine, Server, Timer, crawl, furnish, live_participant};
 use rusqlite::Connection;
 use serde_json::json;
 
@@ -26,6 +26,7 @@ e2e::suite! {
     start;
     every_page_of_the_dashboard_costs_little_however_much_there_is,
     every_page_of_the_portal_costs_little_however_much_there_is,
+    payouts_and_statements_cost_little_however_much_there_is,
 }
 
 fn start() -> Result<Town> {
@@ -162,8 +163,49 @@ fn grow(state: &Path, workspace: &str, clicks: u64) -> Result<()> {
     for (table, count, which, changed) in copies {
         copy(&database, table, count, which, changed, &sale).with_context(|| format!("{table} could not be copied"))?;
     }
+    let paid: (String, String) = database.query_row(
+        "SELECT id, family_id FROM conversions WHERE workspace_id = ?1 AND mode = 'live' ORDER BY id LIMIT 1",
+        [workspace],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    for (table, count, which, changed) in payouts(clicks) {
+        copy(&database, table, count, which, changed, &paid).with_context(|| format!("{table} could not be copied"))?;
+    }
     database.execute_batch("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)")?;
     Ok(())
+}
+
+type Copies = (&'static str, u64, &'static str, &'static [(&'static str, &'static str)]);
+
+/// What it takes to have many payouts, and many entries in one.
+fn payouts(clicks: u64) -> [Copies; 5] {
+    [
+        (
+            "conversions",
+            clicks / 100,
+            "id = :sale",
+            &[("id", ID), ("external_transaction_id", "'paid-' || n.n"), ("occurred_at", "occurred_at - n.n * 600000")],
+        ),
+        (
+            "commissions",
+            clicks / 100,
+            "conversion_id = :sale",
+            &[("id", ID), ("conversion_id", "substr(conversion_id, 1, 15) || printf('%016x', n.n)")],
+        ),
+        (
+            "entries",
+            clicks / 100,
+            "commission_id = (SELECT id FROM commissions WHERE conversion_id = :sale)",
+            &[("id", ID), ("commission_id", "substr(commission_id, 1, 14) || printf('%016x', n.n)")],
+        ),
+        (
+            "payout_entries",
+            clicks / 100,
+            "entry_id IN (SELECT id FROM entries WHERE commission_id = (SELECT id FROM commissions WHERE conversion_id = :sale))",
+            &[("entry_id", "substr(entry_id, 1, instr(entry_id, '_') + 10) || printf('%016x', n.n)")],
+        ),
+        ("payouts", clicks / 1_000, "status = 'paid'", &[("id", ID)]),
+    ]
 }
 
 fn copy(
@@ -247,4 +289,11 @@ fn every_page_of_the_dashboard_costs_little_however_much_there_is(town: &mut Tow
 fn every_page_of_the_portal_costs_little_however_much_there_is(town: &mut Town) -> Result<()> {
     let own = format!("/partner/commissions?in={}", town.server.text("/participant_id")?);
     town.check("/partner_sign_in_url", &[own, "/partner".to_owned()], "/partner")
+}
+
+fn payouts_and_statements_cost_little_however_much_there_is(town: &mut Town) -> Result<()> {
+    let payouts = format!("/app/{}/live/payouts", town.server.text("/workspace_id")?);
+    town.check("/sign_in_url", &[payouts.clone()], &payouts)?;
+    let first = format!("/partner/statements?in={}", live_participant(&town.server)?);
+    town.check("/partner_sign_in_url", &[first], "/partner/statements")
 }

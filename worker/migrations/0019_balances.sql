@@ -133,6 +133,10 @@ BEGIN
   WHERE workspace_id = NEW.workspace_id AND mode = NEW.mode AND participant_id = NEW.participant_id AND currency = NEW.currency;
 END;
 
+-- What a payout is of, beside it: a list of payouts need not go through their entries. NULL in payouts from before.
+ALTER TABLE payouts ADD COLUMN entry_count INTEGER;
+ALTER TABLE payouts ADD COLUMN commission_ids TEXT CHECK (json_valid(commission_ids));
+
 -- Clicks of all of a participant's links by day, and of a link for good.
 CREATE TABLE participant_clicks (
   workspace_id TEXT NOT NULL,

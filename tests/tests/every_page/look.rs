@@ -28,6 +28,25 @@ const TOO_WIDE: &str = "const root = document.documentElement;
         && getComputedStyle(e).position !== 'absolute');
     return [`${root.scrollWidth} px wide: ` + wide.slice(0, 3).map(e => e.outerHTML.slice(0, 120)).join(' | ')]";
 
+/// Notes what there is to be reached on a page, and counts it: of buttons of one name the first one has the focus.
+const TO_REACH: &str = "const can = e => e.tabIndex >= 0 && !e.disabled && e.type !== 'hidden' && e.checkVisibility();
+    window.toReach = new Set([...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex]')].filter(can));
+    const radios = new Set();
+    for (const e of [...window.toReach].filter(e => e.type === 'radio')) {
+        if (radios.has(e.name) || (!e.checked && document.querySelector(`input[name='${e.name}']:checked`))) window.toReach.delete(e);
+        radios.add(e.name);
+    }
+    return window.toReach.size";
+
+/// Notes that the element with the focus was reached; tells of it where the focus cannot be seen.
+const REACHED: &str = "const e = document.activeElement, s = getComputedStyle(e);
+    if (e === document.body) return null;
+    window.toReach.delete(e);
+    const seen = s.outlineStyle !== 'none' && s.outlineWidth !== '0px';
+    return seen ? null : `the focus cannot be seen on ${e.outerHTML.slice(0, 160)}`";
+
+const NOT_REACHED: &str = "return [...window.toReach].map(e => `not reached: ${e.outerHTML.slice(0, 160)}`)";
+
 /// A browser that looks at pages.
 pub struct Looker {
     pub browser: Browser,
@@ -89,6 +108,20 @@ impl Looker {
             self.browser.devtools("Input.dispatchKeyEvent", &event)?;
         }
         Ok(())
+    }
+
+    /// Goes by the tab key through a page, and tells what cannot be reached, and where the focus cannot be seen.
+    pub fn tab_through(&self) -> Result<Vec<String>> {
+        let count = self.browser.run(TO_REACH, &json!([]))?.as_u64().unwrap_or_default();
+        let mut wrong = Vec::new();
+        for _ in 0..count {
+            self.press("Tab")?;
+            if let Some(line) = self.browser.run(REACHED, &json!([]))?.as_str() {
+                wrong.push(line.to_owned());
+            }
+        }
+        wrong.extend(lines(&self.browser.run(NOT_REACHED, &json!([]))?).map(str::to_owned));
+        Ok(wrong)
     }
 
     /// Goes by the tab key until the element has the focus, and sees that the focus can be seen wherever it is.

@@ -6,7 +6,7 @@
 mod look;
 
 use anyhow::{Result, ensure};
-use e2e::{Browser, Engine, Server, crawl, furnish};
+use e2e::{Browser, Engine, Server, crawl, furnish, live_participant};
 use look::Looker;
 
 struct House {
@@ -20,6 +20,8 @@ e2e::suite! {
     every_page_of_the_portal_holds_up,
     every_page_of_a_stranger_holds_up,
     every_page_says_what_it_says_without_scripts,
+    payouts_and_statements_hold_up,
+    everything_on_every_page_is_reached_by_the_keyboard_alone,
     a_form_is_filled_in_with_the_keyboard_alone,
 }
 
@@ -64,6 +66,36 @@ fn every_page_of_the_portal_holds_up(house: &mut House) -> Result<()> {
     let paths = crawl(&house.looker.browser, &house.server.url(), &[first], "/partner")?;
     ensure!(paths.iter().any(|path| path.starts_with("/partner/commissions/")), "no commission's story: {paths:?}");
     look_at_all(house, "partner", &paths)
+}
+
+fn payouts_and_statements_hold_up(house: &mut House) -> Result<()> {
+    house.sign_in("/sign_in_url")?;
+    let payouts = format!("/app/{}/live/payouts", house.server.text("/workspace_id")?);
+    let paths = crawl(&house.looker.browser, &house.server.url(), &[payouts.clone()], &payouts)?;
+    ensure!(paths.len() > 5, "no payout has a page: {paths:?}");
+    look_at_all(house, "live", &paths)?;
+    house.sign_in("/partner_sign_in_url")?;
+    let first = format!("/partner/statements?in={}", live_participant(&house.server)?);
+    let paths = crawl(&house.looker.browser, &house.server.url(), &[first], "/partner/statements")?;
+    ensure!(paths.len() > 1, "no payout has a statement: {paths:?}");
+    look_at_all(house, "live-partner", &paths)
+}
+
+fn everything_on_every_page_is_reached_by_the_keyboard_alone(house: &mut House) -> Result<()> {
+    let (browser, url) = (&house.looker.browser, house.server.url());
+    let mut wrong = Vec::new();
+    let partner = format!("/partner?in={}", house.server.text("/participant_id")?);
+    for (sign_in, first, below) in
+        [("/sign_in_url", house.dashboard()?, "/app"), ("/partner_sign_in_url", partner, "/partner")]
+    {
+        house.sign_in(sign_in)?;
+        for path in crawl(browser, &url, &[first], below)? {
+            browser.go(&format!("{url}{path}"))?;
+            wrong.extend(house.looker.tab_through()?.into_iter().map(|line| format!("{path}: {line}")));
+        }
+    }
+    ensure!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    Ok(())
 }
 
 fn every_page_of_a_stranger_holds_up(house: &mut House) -> Result<()> {

@@ -146,11 +146,11 @@ pub fn insert(
     let ids = super::to_json(&ids)?;
     let draft = Statement::new(concat!(
         "INSERT INTO payouts (amount_cents, id, workspace_id, mode, participant_id, program_id, currency, status, created_at, \
-         request_id) SELECT CASE WHEN (SELECT json_group_array(id) FROM (SELECT e.id FROM commissions m JOIN entries e \
+         request_id, entry_count, commission_ids) SELECT CASE WHEN (SELECT json_group_array(id) FROM (SELECT e.id FROM commissions m JOIN entries e \
          ON e.commission_id = m.id WHERE ",
         unsettled!(),
         " AND m.participant_id = ? AND m.currency = ? ORDER BY e.amount_cents > 0, e.id LIMIT ?)) = ? THEN ? ELSE -1 END, \
-         ?, ?, ?, ?, ?, ?, 'draft', ?, ?"
+         ?, ?, ?, ?, ?, ?, 'draft', ?, ?, ?, ?"
     ))
     .bind(scope.workspace_id.as_str())
     .bind(scope.mode)
@@ -166,7 +166,9 @@ pub fn insert(
     .bind(payout.program_id.as_str())
     .bind(payout.currency.code())
     .bind(now)
-    .bind(request_id);
+    .bind(request_id)
+    .bind(payout.entries)
+    .bind(super::to_json(&payout.commission_ids)?);
     let settled = Statement::new("INSERT INTO payout_entries (payout_id, entry_id) SELECT ?, value FROM json_each(?)")
         .bind(payout.id.as_str())
         .bind(ids);
@@ -189,9 +191,9 @@ pub fn release(id: &PayoutId) -> Statement {
 }
 
 const COLUMNS: &str = "SELECT id, participant_id, program_id, currency, amount_cents, status, created_at, settled_at, \
-     (SELECT count(*) FROM payout_entries s WHERE s.payout_id = payouts.id) AS entries, \
-     (SELECT json_group_array(commission_id) FROM (SELECT DISTINCT e.commission_id FROM payout_entries s \
-     JOIN entries e ON e.id = s.entry_id WHERE s.payout_id = payouts.id ORDER BY e.commission_id)) AS commission_ids, \
+     COALESCE(entry_count, (SELECT count(*) FROM payout_entries s WHERE s.payout_id = payouts.id)) AS entries, \
+     COALESCE(commission_ids, (SELECT json_group_array(commission_id) FROM (SELECT DISTINCT e.commission_id FROM payout_entries s \
+     JOIN entries e ON e.id = s.entry_id WHERE s.payout_id = payouts.id ORDER BY e.commission_id))) AS commission_ids, \
      (SELECT p.name FROM participants m JOIN partners p ON p.id = m.partner_id WHERE m.id = payouts.participant_id) AS name, \
      (SELECT p.email FROM participants m JOIN partners p ON p.id = m.partner_id WHERE m.id = payouts.participant_id) AS email \
      FROM payouts ";

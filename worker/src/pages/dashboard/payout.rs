@@ -27,7 +27,7 @@ use crate::store::acts as acts_table;
 use crate::store::payouts as table;
 
 /// Entries that the page shows; its file has them all.
-const LINES_MAX: i64 = 200;
+const LINES_MAX: i64 = 100;
 /// Parts of the API's file that are put together: each is 5,000 payouts.
 const CSV_PARTS_MAX: usize = 10;
 /// Participants whose balances a page shows.

@@ -20,7 +20,7 @@ use crate::store::payouts::{self as table, Payout};
 use crate::store::portal;
 
 /// Entries that a page shows; the file holds all of them.
-const LINES_SHOWN_MAX: usize = 200;
+const LINES_SHOWN_MAX: usize = 100;
 
 #[derive(Template)]
 #[template(path = "partner/statements.html")]
