@@ -40,10 +40,9 @@ const TO_REACH: &str = "const can = e => e.tabIndex >= 0 && !e.disabled && e.typ
 
 /// Notes that the element with the focus was reached; tells of it where the focus cannot be seen.
 const REACHED: &str = "const e = document.activeElement, s = getComputedStyle(e);
-    if (e === document.body) return null;
     window.toReach.delete(e);
-    const seen = s.outlineStyle !== 'none' && s.outlineWidth !== '0px';
-    return seen ? null : `the focus cannot be seen on ${e.outerHTML.slice(0, 160)}`";
+    const seen = e === document.body || s.outlineStyle !== 'none' && s.outlineWidth !== '0px';
+    return [window.toReach.size, seen ? null : `the focus cannot be seen on ${e.outerHTML.slice(0, 160)}`]";
 
 const NOT_REACHED: &str = "return [...window.toReach].map(e => `not reached: ${e.outerHTML.slice(0, 160)}`)";
 
@@ -112,13 +111,16 @@ impl Looker {
 
     /// Goes by the tab key through a page, and tells what cannot be reached, and where the focus cannot be seen.
     pub fn tab_through(&self) -> Result<Vec<String>> {
-        let count = self.browser.run(TO_REACH, &json!([]))?.as_u64().unwrap_or_default();
+        let mut left = self.browser.run(TO_REACH, &json!([]))?.as_u64().unwrap_or_default();
         let mut wrong = Vec::new();
-        for _ in 0..count {
+        // A date takes several presses.
+        let mut presses = left + u64::try_from(TABS_MAX)?;
+        while left > 0 && presses > 0 {
+            presses -= 1;
             self.press("Tab")?;
-            if let Some(line) = self.browser.run(REACHED, &json!([]))?.as_str() {
-                wrong.push(line.to_owned());
-            }
+            let seen = self.browser.run(REACHED, &json!([]))?;
+            left = seen[0].as_u64().unwrap_or_default();
+            wrong.extend(seen[1].as_str().map(str::to_owned));
         }
         wrong.extend(lines(&self.browser.run(NOT_REACHED, &json!([]))?).map(str::to_owned));
         Ok(wrong)
