@@ -18,6 +18,7 @@ pub mod here;
 pub mod join;
 pub mod operator;
 pub mod portal;
+pub mod seals;
 pub mod sign_in;
 
 pub mod text;

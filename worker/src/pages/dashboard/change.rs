@@ -211,21 +211,19 @@ fn done(
         Some(_) => desk.href(resource.path),
         None => own,
     };
-    let (path, given) = to.split_once('?').unwrap_or((&to, ""));
-    let kept = url::form_urlencoded::parse(given.as_bytes())
-        .filter(|(key, _)| !matches!(&**key, "done" | "of" | "kind" | "made" | "left"));
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.extend_pairs(kept).append_pair("done", verb).append_pair("of", id).append_pair("kind", resource.path);
-    if let Some(made) = answer["data"].as_array() {
-        let left = answer["left"].as_i64().unwrap_or(0);
-        query.append_pair("made", &made.len().to_string()).append_pair("left", &left.to_string());
+    let mut told = vec![("done", verb), ("of", id), ("kind", resource.path)];
+    let many = answer["data"]
+        .as_array()
+        .map(|made| (made.len().to_string(), answer["left"].as_i64().unwrap_or(0).to_string()));
+    if let Some((made, left)) = &many {
+        told.extend([("made", made.as_str()), ("left", left.as_str())]);
     }
-    Ok(desk.answer(see(&format!("{path}?{}", query.finish()))?))
+    Ok(desk.answer(see(&desk.seals().telling(&to, &told))?))
 }
 
-/// What the address says was done. The words are ours: an address made by somebody else can only choose among them.
+/// What the address says was done, where it was us who led there.
 pub fn notice(desk: &Desk, on: &'static Resource, request: &Request) -> Option<Notice> {
-    let verb = query(request, "done")?;
+    let verb = query(request, "done").filter(|_| desk.seals().hold(request.uri()))?;
     let resource = query(request, "kind").and_then(|kind| resources::find(&kind).ok()).unwrap_or(on);
     let text = match verb.as_str() {
         "new" => match number(request, "made") {
@@ -235,7 +233,7 @@ pub fn notice(desk: &Desk, on: &'static Resource, request: &Request) -> Option<N
         "edit" => "Saved.".to_owned(),
         verb => resource.act(verb)?.done.to_owned(),
     };
-    let id = query(request, "of").filter(|id| id.len() <= 64);
+    let id = query(request, "of");
     let undo = resource.act(&verb).and_then(|act| act.undo).zip(id).filter(|_| desk.may_change());
     let undo = undo.map(|(undo, id)| {
         let href = desk.href(&format!("{}/{}/{undo}", resource.path, segment(&id)));

@@ -19,6 +19,7 @@ use crate::auth::people::{self, MODE_HEADER, Person, WORKSPACE_HEADER};
 use crate::call::{self, AfterAnswer, Call};
 use crate::error::ApiError;
 use crate::jobs::Message;
+use crate::pages::seals::Seals;
 use crate::pages::{here, sign_in};
 use crate::store::Scope;
 use crate::store::accounts::Membership;
@@ -94,6 +95,11 @@ impl Desk {
     pub fn href_in(&self, mode: Mode, page: &str) -> String {
         let base = format!("/app/{}/{}", self.membership.workspace_id, mode.as_str());
         if page.is_empty() { base } else { format!("{base}/{page}") }
+    }
+
+    /// What seals that something was done.
+    pub fn seals(&self) -> Seals {
+        Seals::of(&self.app, &self.call, &self.person.id)
     }
 
     /// What the API says to `GET /api/v1{path}`.

@@ -64,8 +64,8 @@ struct Step {
 
 /// `GET …/settings`.
 pub async fn show(desk: Desk, request: Request) -> Result<Response, ApiError> {
-    let notice = query(&request, "done").filter(|done| done == "saved");
-    let notice = notice.map(|_| Notice { text: "Saved.".to_owned(), undo: None });
+    let saved = query(&request, "done").is_some() && desk.seals().hold(request.uri());
+    let notice = saved.then(|| Notice { text: "Saved.".to_owned(), undo: None });
     let workspace = desk.get("/workspace").await?;
     page(&desk, &workspace, StatusCode::OK, notice, Vec::new(), None)
 }
@@ -78,7 +78,7 @@ pub async fn change(desk: Desk, request: Request) -> Result<Response, ApiError> 
     let number = days.trim().parse::<i64>().map_or_else(|_| json!(days), |days| json!(days));
     let wanted = json!({ "name": name, "clicks_kept_days": number });
     match desk.ask(Method::PATCH, "/workspace", Some(&wanted)).await {
-        Ok(_) => Ok(desk.answer(see(&desk.href("settings?done=saved"))?)),
+        Ok(_) => Ok(desk.answer(see(&desk.seals().telling(&desk.href("settings"), &[("done", "saved")]))?)),
         Err(ApiError::Validation { message, details }) => {
             let mut problems: Vec<_> = details.into_iter().map(|wrong| (wrong.field, wrong.message)).collect();
             if problems.is_empty() {

@@ -161,6 +161,50 @@ fn an_act_is_done_undone_and_never_by_a_viewer_or_another_origin() {
 }
 
 #[test]
+fn what_was_done_is_told_to_who_did_it_by_an_address_of_ours_and_for_a_while() {
+    let shop = Shop::new();
+    let owner = shop.owner();
+    let program = shop.at(&format!("programs/{}", shop.program.program_id));
+    let tells = |by: &Visitor, address: &str| {
+        let page = by.get(address);
+        assert_eq!(page.status, 200, "{address}: {}", page.raw);
+        page.raw.contains("class=\"notice\"")
+    };
+    let paused = owner.post(&format!("{program}/pause"), "");
+    let address = paused.header("location").to_owned();
+    assert!(tells(&owner, &address), "{address}");
+    let (bare, seal) = address.split_once("&seal=").unwrap();
+    let of = format!("&of={}&kind=programs", shop.program.program_id);
+    for forged in [
+        bare.to_owned(),
+        format!("{bare}&seal="),
+        format!("{bare}&seal={}", seal.replace(|digit: char| digit != '0', "0")),
+        address.replace("done=pause", "done=archive"),
+        address.replace(&of, "&of=prog_x&kind=programs"),
+        format!("{address}&made=3"),
+        format!("{}?{}", shop.at("programs"), address.split_once('?').unwrap().1),
+        format!("{}?done=saved&seal={seal}", shop.at("settings")),
+        format!("{}?done=reviewed", shop.at("checklist")),
+    ] {
+        assert!(!tells(&owner, &forged), "{forged}");
+    }
+    assert_eq!(owner.post(&shop.at("members/new"), "email=w%40shop.test&role=admin").status, 303);
+    assert!(!tells(&Visitor::signed_in(&shop.world, "w@shop.test"), &address));
+    for (page, form) in [
+        ("settings", "name=First&clicks_kept_days=100"),
+        ("checklist/rewards-reviewed", ""),
+        ("programs/new", "name=P"),
+    ] {
+        let done = owner.post(&shop.at(page), form);
+        assert_eq!(done.status, 303, "{page}: {}", done.raw);
+        assert!(tells(&owner, done.header("location")), "{page}");
+    }
+    assert!(tells(&owner, &address));
+    shop.world.pass_ms(2 * domain::time::MINUTE_MS);
+    assert!(!tells(&owner, &address));
+}
+
+#[test]
 fn a_secret_is_shown_once_and_in_no_address() {
     let shop = Shop::new();
     let owner = shop.owner();

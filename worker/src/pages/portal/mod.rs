@@ -12,6 +12,7 @@ use domain::ids::Kind;
 use domain::status::ParticipantStatus;
 use http::{HeaderMap, Method, StatusCode, Uri};
 
+use super::seals::Seals;
 use super::{private, sign_in};
 use crate::app::App;
 use crate::auth::people::{self, Person};
@@ -64,6 +65,7 @@ pub struct Portal {
     person: Person,
     places: Vec<Place>,
     at: usize,
+    seals: Seals,
 }
 
 /// The portal, or the answer that stands for it.
@@ -147,7 +149,10 @@ async fn find(app: &App, call: &Call, asked: &Asked, at: At) -> Result<Entry, Ap
         Some(key) => places.iter().position(|place| place_key(place) == key),
     };
     match at {
-        Some(at) => Ok(Entry::In(Box::new(Portal { person, places, at }))),
+        Some(at) => {
+            let seals = Seals::of(app, call, &person.id);
+            Ok(Entry::In(Box::new(Portal { person, places, at, seals })))
+        }
         None => super::here::nothing_there(&person, "/partner").map(Entry::Out),
     }
 }
@@ -195,7 +200,7 @@ impl Portal {
             is_test: !place.is_live(),
             is_current: at == self.at,
         };
-        let done = super::field(request.query().unwrap_or("").as_bytes(), "done");
+        let done = super::field(request.query().unwrap_or("").as_bytes(), "done").filter(|_| self.seals.hold(request));
         Ok(Frame {
             title,
             path,
@@ -211,7 +216,7 @@ impl Portal {
 
     /// Back to a page of this place, which says what was done.
     fn done(&self, path: &str, word: &str) -> Result<Response, ApiError> {
-        super::see(&format!("{}&done={word}", self.href(path)?))
+        super::see(&self.seals.telling(&self.href(path)?, &[("done", word)]))
     }
 }
 
