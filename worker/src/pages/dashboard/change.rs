@@ -79,7 +79,7 @@ pub async fn ask_edit(
     desk: Desk,
     Path((_, _, page, id)): Path<(String, String, String, String)>,
 ) -> Result<Response, ApiError> {
-    let resource = resources::find(&page)?;
+    let resource = resources::find_one(&page, &id)?;
     let form = resource.edit.ok_or(ApiError::NotFound("page"))?;
     let object = own(&desk, resource, &id).await?;
     let fields = form.filled(|field| value_of(&object, field), &offers(&desk, form).await?);
@@ -102,7 +102,7 @@ pub async fn edit(
     Path((_, _, page, id)): Path<(String, String, String, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let resource = resources::find(&page)?;
+    let resource = resources::find_one(&page, &id)?;
     let form = resource.edit.ok_or(ApiError::NotFound("page"))?;
     let body = own_form(&desk.call, &request.headers().clone(), request).await?;
     let path = format!("{}/{}", resource.api_path(), segment(&id));
@@ -123,7 +123,7 @@ pub async fn ask_act(
     Path((_, _, page, id, verb)): Path<(String, String, String, String, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let resource = resources::find(&page)?;
+    let resource = resources::find_one(&page, &id)?;
     let (act, form) = resource.act(&verb).and_then(|act| Some((act, act.form?))).ok_or(ApiError::NotFound("page"))?;
     // A foreign id is none here either. Some lists have no reading of one object. What a form asks for that the object has is
     // shown as it is.
@@ -149,7 +149,7 @@ pub async fn act(
     Path((_, _, page, id, verb)): Path<(String, String, String, String, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let resource = resources::find(&page)?;
+    let resource = resources::find_one(&page, &id)?;
     let act = resource.act(&verb).ok_or(ApiError::NotFound("page"))?;
     let body = own_form(&desk.call, &request.headers().clone(), request).await?;
     let json = act.form.map(|form| form.json(&body)).filter(|json| json.as_object().is_some_and(|map| !map.is_empty()));
@@ -170,11 +170,8 @@ pub async fn act(
     }
 }
 
-/// The object of an id: 404 also for a word that stands for another path of the API.
+/// The object of an id.
 async fn own(desk: &Desk, resource: &Resource, id: &str) -> Result<Json, ApiError> {
-    if matches!(id, "csv" | "balances") {
-        return Err(ApiError::NotFound("page"));
-    }
     desk.get(&format!("{}/{}", resource.api_path(), segment(id))).await
 }
 

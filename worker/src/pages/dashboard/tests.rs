@@ -7,6 +7,7 @@ mod settings;
 use serde_json::json;
 
 use super::frame::GROUPS;
+use super::resources;
 use crate::testing::{Answer, OPERATOR_TOKEN, Program, Visitor, World};
 
 mod costs;
@@ -303,7 +304,21 @@ fn terms_can_be_taken_away_and_a_typed_secret_never_comes_back() {
     let refused = owner.post(&shop.at("stripe-connections/new"), "signing_secret=sk_mistyped");
     assert_eq!(refused.status, 400, "{}", refused.raw);
     assert!(!refused.raw.contains("sk_mistyped") && refused.raw.contains("type=\"password\""), "{}", refused.raw);
-    for page in ["payouts/csv/pay", "payouts/balances/pay"] {
-        assert_eq!(owner.get(&shop.at(page)).status, 404, "{page}");
+}
+
+#[test]
+fn a_word_that_is_another_path_of_the_api_is_no_id_and_nor_is_another_kinds() {
+    let shop = Shop::new();
+    let owner = shop.owner();
+    let words = ["csv", "balances", "new", "live", "", "%2e%2e", "csv%3Flimit=1", "prog_1"];
+    for resource in resources::every() {
+        assert!(words.iter().all(|word| !(resource.is_id)(word)), "{}", resource.path);
+        for verb in resource.acts.iter().map(|act| act.verb).chain(["edit"]) {
+            let page = shop.at(&format!("{}/balances/{verb}", resource.path));
+            assert_eq!(owner.get(&page).status, 404, "{page}");
+            assert_eq!(owner.post(&page, "").status, 404, "{page}");
+        }
     }
+    let own = |page: &str| owner.get(&shop.at(&format!("{page}/{}", shop.program.program_id))).status;
+    assert_eq!((own("programs").as_u16(), own("participants").as_u16(), own("rewards").as_u16()), (200, 404, 404));
 }

@@ -1,11 +1,12 @@
 //! Programs, their rewards, and who is in them.
 
+use domain::ids;
 use domain::status::{LinkStatus, ParticipantStatus, ProgramStatus};
 use serde_json::Value as Json;
 
 use super::super::cell::Kind;
 use super::super::form::{Field, Form, Takes};
-use super::super::resource::{Act, Related, Resource, by_id, by_text, by_word, column};
+use super::super::resource::{Act, Related, Resource, by_id, by_text, by_word, column, is_id};
 use crate::pages::text;
 
 pub const ALL: &[&Resource] = &[&PROGRAMS, &REWARDS, &PARTICIPANTS, &PARTNERS, &LINKS, &PROMO_CODES];
@@ -20,6 +21,7 @@ const RESPONSES: &[(&str, &str)] =
 static PROGRAMS: Resource = Resource {
     path: "programs",
     api: "/programs",
+    is_id: is_id::<ids::Program>,
     title: "Programs",
     one: "Program",
     lead: "A program says for what partners are rewarded, and for how long a click counts.",
@@ -351,6 +353,7 @@ static REWARD_CREATE: [Field; 11] = reward_fields();
 static REWARDS: Resource = Resource {
     path: "rewards",
     api: "/rewards",
+    is_id: is_id::<ids::Reward>,
     title: "Rewards",
     one: "Reward",
     lead: "What a program pays for what. A change is a new version; what was decided keeps the old one.",
@@ -427,6 +430,7 @@ static REWARDS: Resource = Resource {
 static PARTICIPANTS: Resource = Resource {
     path: "participants",
     api: "/participants",
+    is_id: is_id::<ids::Participant>,
     title: "Participants",
     one: "Participant",
     lead: "Partners in your programs. Whoever applied waits here until you approve or reject them.",
@@ -525,6 +529,7 @@ static PARTICIPANTS: Resource = Resource {
 static PARTNERS: Resource = Resource {
     path: "partners",
     api: "/partners",
+    is_id: is_id::<ids::Partner>,
     title: "Partners",
     one: "Partner",
     lead: "The people who promote you. Each signs in to the portal with their own e-mail address.",
@@ -579,6 +584,7 @@ static PARTNERS: Resource = Resource {
 static LINKS: Resource = Resource {
     path: "links",
     api: "/links",
+    is_id: is_id::<ids::Link>,
     title: "Links",
     one: "Link",
     lead: "A link sends visitors to a page of yours and remembers by whom they came.",
@@ -687,6 +693,7 @@ static LINKS: Resource = Resource {
 static PROMO_CODES: Resource = Resource {
     path: "promo-codes",
     api: "/promo-codes",
+    is_id: is_id::<ids::PromoCode>,
     title: "Promo codes",
     one: "Promo code",
     lead: "A purchase with a partner\u{2019}s code is theirs, whatever was clicked before.",
