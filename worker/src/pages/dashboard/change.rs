@@ -106,7 +106,7 @@ pub async fn edit(
     let form = resource.edit.ok_or(ApiError::NotFound("page"))?;
     let body = own_form(&desk.call, &request.headers().clone(), request).await?;
     let path = format!("{}/{}", resource.api_path(), segment(&id));
-    match desk.ask(Method::PATCH, &path, Some(&form.json(&body))).await {
+    match desk.ask(Method::PATCH, &path, Some(&form.changes(&body))).await {
         Ok(changed) => done(&desk, resource, "edit", &changed, None),
         Err(error @ ApiError::NotFound(_)) => Err(error),
         Err(error) => {

@@ -307,6 +307,47 @@ fn terms_can_be_taken_away_and_a_typed_secret_never_comes_back() {
 }
 
 #[test]
+fn what_is_emptied_ends_where_it_may_and_is_asked_for_again_where_it_must_be_there() {
+    let shop = Shop::new();
+    let (owner, world) = (shop.owner(), &shop.world);
+    let read = |path: &str, at: &str| world.api(&format!("GET /api/v1/{path}"), json!(null)).body[at].clone();
+    let program = format!("programs/{}", shop.program.program_id);
+    let reward = json!({"program_id": shop.program.program_id, "trigger": "recurring", "percent_bps": 1_000,
+        "payments_max": 3, "hold_days": 7, "event_type": "upgrade"});
+    let reward = format!("rewards/{}", world.make(&world.keys.sk_test, "rewards", reward));
+    let link = format!("links/{}", shop.program.link_id);
+    let code =
+        json!({"participant_id": shop.program.participant_id, "code": "ANNA", "stripe_promotion_code_id": "promo_1"});
+    let code = format!("promo-codes/{}", world.make(&world.keys.sk_test, "promo-codes", code));
+    let partner = world.api("GET /api/v1/partners", json!(null)).text("/data/0/id");
+    assert_eq!(owner.post(&shop.at(&format!("{program}/edit")), "minimum_payout_cents=500").status, 303);
+    for (page, of, form, at, before, after) in [
+        ("change", &reward, "percent_bps=10&payments_max=", "payments_max", json!(3), json!(null)),
+        ("change", &reward, "percent_bps=10&hold_days=&event_type=", "event_type", json!("upgrade"), json!(null)),
+        ("change", &reward, "percent_bps=10&payments_max=2", "hold_days", json!(0), json!(0)),
+        ("edit", &program, "minimum_payout_cents=", "minimum_payout_cents", json!(500), json!(0)),
+        ("edit", &link, "name=", "name", json!("x"), json!("")),
+        ("edit", &code, "stripe_promotion_code_id=", "stripe_promotion_code_id", json!("promo_1"), json!(null)),
+    ] {
+        assert_eq!(read(of, at), before, "{form}");
+        let saved = owner.post(&shop.at(&format!("{of}/{page}")), form);
+        assert_eq!(saved.status, 303, "{form}: {}", saved.raw);
+        assert_eq!(read(of, at), after, "{form}");
+    }
+    for (page, field) in [
+        (program, "name"),
+        (format!("programs/{}", shop.program.program_id), "attribution_window_days"),
+        (link, "landing_url"),
+        (format!("partners/{partner}"), "name"),
+        (format!("partners/{partner}"), "email"),
+    ] {
+        let refused = owner.post(&shop.at(&format!("{page}/edit")), &format!("{field}="));
+        let told = refused.raw.contains(&format!("id=\"problem-{field}\""));
+        assert!(refused.status == 400 && told, "{page} {field}: {} {}", refused.status, refused.raw);
+    }
+}
+
+#[test]
 fn a_word_that_is_another_path_of_the_api_is_no_id_and_nor_is_another_kinds() {
     let shop = Shop::new();
     let owner = shop.owner();

@@ -128,8 +128,8 @@ static PROGRAMS: Resource = Resource {
             Field {
                 name: "minimum_payout_cents",
                 label: "Smallest payout, in the currency\u{2019}s minor unit",
-                hint: "2500 is 25.00 EUR and 2500 JPY. What is below is carried to the next payout.",
-                takes: Takes::Number,
+                hint: "2500 is 25.00 EUR and 2500 JPY. What is below is carried to the next payout. Left empty: none.",
+                takes: Takes::NumberOrNone,
             },
             Field {
                 name: "reverse_pending_on_end",
@@ -282,7 +282,7 @@ const REWARD_FIELDS: &[Field] = &[
         name: "hold_days",
         label: "Hold, in days",
         hint: "So long a commission waits for refunds before it is approved. Left empty: 0.",
-        takes: Takes::Number,
+        takes: Takes::NumberOrNone,
     },
     Field {
         name: "auto_approve",
@@ -294,13 +294,13 @@ const REWARD_FIELDS: &[Field] = &[
         name: "event_type",
         label: "Only for the event",
         hint: "As your server reports it, such as upgrade. Left empty: for every event that no other reward names.",
-        takes: Takes::Line("upgrade"),
+        takes: Takes::LineOrNone("upgrade"),
     },
     Field {
         name: "payments_max",
         label: "Payments of one subscription, at most",
         hint: "For rewards of subscriptions only. Left empty: all of them.",
-        takes: Takes::Number,
+        takes: Takes::NumberOrNone,
     },
 ];
 
@@ -396,8 +396,8 @@ static REWARDS: Resource = Resource {
             when: |reward| reward["retired"] != true,
             form: Some(&Form {
                 title: "Change the reward",
-                lead: "It makes a new version, which counts from now on. What was decided keeps the old one. A field that you empty stays as \
-                    it was: to lift a limit, retire the reward and add another.",
+                lead: "It makes a new version, which counts from now on. What was decided keeps the old one. Without a share and a \
+                    fixed amount, the one that was there stays.",
                 fields: REWARD_FIELDS,
                 submit: "Save the new version",
             }),
@@ -643,7 +643,7 @@ static LINKS: Resource = Resource {
         title: "Change the link",
         lead: "",
         fields: &[
-            Field { name: "name", label: "Name", hint: "", takes: Takes::Line("") },
+            Field { name: "name", label: "Name", hint: "It may be empty.", takes: Takes::LineOrNone("") },
             Field {
                 name: "landing_url",
                 label: "Leads to",
@@ -737,8 +737,8 @@ static PROMO_CODES: Resource = Resource {
         fields: &[Field {
             name: "stripe_promotion_code_id",
             label: "Stripe promotion code",
-            hint: "Its id in Stripe, promo_…",
-            takes: Takes::Line("promo_…"),
+            hint: "Its id in Stripe, promo_… Left empty: it is none of Stripe\u{2019}s.",
+            takes: Takes::LineOrNone("promo_…"),
         }],
         submit: "Save",
     }),
