@@ -13,6 +13,7 @@ use crate::error::ApiError;
 
 pub mod dashboard;
 pub mod demo;
+pub mod density;
 pub mod dev;
 pub mod here;
 pub mod join;

@@ -20,7 +20,7 @@ use crate::call::{self, AfterAnswer, Call};
 use crate::error::ApiError;
 use crate::jobs::Message;
 use crate::pages::seals::Seals;
-use crate::pages::{here, sign_in};
+use crate::pages::{density, here, sign_in};
 use crate::store::Scope;
 use crate::store::accounts::Membership;
 
@@ -37,6 +37,8 @@ pub struct Desk {
     pub membership: Membership,
     /// The mode of the path.
     pub mode: Mode,
+    /// Whether their browser is shown more on a screen.
+    pub is_compact: bool,
     inside: Inside,
     after: Arc<Mutex<Vec<Message>>>,
 }
@@ -68,7 +70,8 @@ impl Desk {
             return Ok(Err(here::nothing_there(&person, "/app")?));
         };
         let person = Arc::new(person);
-        Ok(Ok(Self { app: app.clone(), call, person, membership, mode, inside, after: Arc::default() }))
+        let is_compact = density::is_compact(&call, &parts.headers);
+        Ok(Ok(Self { app: app.clone(), call, person, membership, mode, is_compact, inside, after: Arc::default() }))
     }
 
     /// The workspace and mode, for the few reads that no client of the API has.

@@ -56,6 +56,7 @@ pub fn router() -> Router<Arc<App>> {
         .route("/partner/settings/name", post(settings::set_name))
         .route("/partner/settings/payout", post(settings::set_payout))
         .route("/partner/settings/mail", post(settings::set_mail))
+        .route("/partner/settings/density", post(settings::set_density))
         .route("/partner/settings/export", get(settings::export))
         .route("/partner/settings/erase", get(settings::ask_to_erase).post(settings::erase))
 }
@@ -66,6 +67,7 @@ pub struct Portal {
     places: Vec<Place>,
     at: usize,
     seals: Seals,
+    is_compact: bool,
 }
 
 /// The portal, or the answer that stands for it.
@@ -151,7 +153,8 @@ async fn find(app: &App, call: &Call, asked: &Asked, at: At) -> Result<Entry, Ap
     match at {
         Some(at) => {
             let seals = Seals::of(app, call, &person.id);
-            Ok(Entry::In(Box::new(Portal { person, places, at, seals })))
+            let is_compact = super::density::is_compact(call, &asked.headers);
+            Ok(Entry::In(Box::new(Portal { person, places, at, seals, is_compact })))
         }
         None => super::here::nothing_there(&person, "/partner").map(Entry::Out),
     }
@@ -208,6 +211,7 @@ impl Portal {
             email: self.person.email.clone(),
             is_member: !self.person.memberships.is_empty(),
             is_test: !place.is_live(),
+            is_compact: self.is_compact,
             standing: standing(place),
             done: done.and_then(|word| DONE.iter().find(|(known, _)| *known == word)).map(|(_, text)| *text),
             places: self.places.iter().enumerate().map(shown).collect(),
@@ -253,6 +257,7 @@ pub struct Frame {
     email: String,
     is_member: bool,
     is_test: bool,
+    is_compact: bool,
     standing: Option<&'static str>,
     done: Option<&'static str>,
     places: Vec<Choice>,
