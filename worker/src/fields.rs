@@ -176,6 +176,28 @@ impl Fields {
         }
     }
 
+    /// The names in `clear`, of those that a change can clear: what they hold goes back to what it is of a new object for which
+    /// nothing is said. Null cannot say it, since it equals absent.
+    pub fn cleared(&mut self, clearable: &[&'static str]) -> Vec<&'static str> {
+        let Some(given) = self.raw("clear").cloned() else { return Vec::new() };
+        let Some(names) = given.as_array().filter(|names| names.len() <= clearable.len()) else {
+            self.error(
+                "clear",
+                format!("must be a list of at most {} names: {}", clearable.len(), clearable.join(", ")),
+            );
+            return Vec::new();
+        };
+        let mut cleared = Vec::new();
+        for (place, name) in names.iter().enumerate() {
+            match clearable.iter().find(|known| name == **known) {
+                Some(known) if self.raw(known).is_some() => self.error(known, "is given, and in clear too"),
+                Some(known) => cleared.push(*known),
+                None => self.error(&format!("clear[{place}]"), format!("must be one of {}", clearable.join(", "))),
+            }
+        }
+        cleared
+    }
+
     /// Takes over a nested object's errors under its name.
     pub fn absorb(&mut self, prefix: &str, nested: Self) {
         self.errors.extend(

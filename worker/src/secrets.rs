@@ -85,17 +85,27 @@ impl Secrets {
         hex::encode(&self.derived(&["visitor", &day.to_string(), workspace, address, user_agent])[..16])
     }
 
-    fn derived(&self, parts: &[&str]) -> Secret {
-        let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.hash) else {
-            // HMAC takes keys of any length.
-            return [0; 32];
-        };
-        for part in parts {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part.as_bytes());
-        }
-        mac.finalize().into_bytes().into()
+    /// The key of a person's notices in one minute.
+    pub fn notice_key(&self, person: &str, minute: i64) -> Secret {
+        self.derived(&["notice", person, &minute.to_string()])
     }
+
+    fn derived(&self, parts: &[&str]) -> Secret {
+        mac(&self.hash, parts)
+    }
+}
+
+/// An HMAC of texts, each with its length before it, so that no two lists are one.
+pub fn mac(key: &Secret, parts: &[&str]) -> Secret {
+    let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(key) else {
+        // HMAC takes keys of any length.
+        return [0; 32];
+    };
+    for part in parts {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part.as_bytes());
+    }
+    mac.finalize().into_bytes().into()
 }
 
 /// A comma-separated list of secrets; `None` when one is malformed or there is none.

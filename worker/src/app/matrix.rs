@@ -314,6 +314,8 @@ fn expected(who: Who, route: &Route) -> Option<Vec<u16>> {
             Who::Admin if route.line() == "POST /app/{workspace_id}/{mode}/settings" => Some(vec![403]),
             Who::Owner | Who::Admin => None,
             Who::Viewer if reads => Some(vec![200, 403, 404]),
+            // Their browser's own matter.
+            Who::Viewer if path.ends_with("/settings/density") => None,
             Who::Viewer => Some(vec![403, 404]),
             // A part of a page, asked for by a script, sends nobody to another page by itself.
             _ if path.ends_with("/live") => Some(vec![401]),

@@ -142,26 +142,36 @@ fn cookie_name(call: &Call) -> &'static str {
     if is_secure(call) { "__Host-selgeo" } else { "selgeo_session" }
 }
 
-fn is_secure(call: &Call) -> bool {
+/// Whether cookies can be kept from plain HTTP.
+pub fn is_secure(call: &Call) -> bool {
     call.origin.starts_with("https://")
 }
 
 /// The token of the session's cookie.
 pub fn cookie(call: &Call, headers: &HeaderMap) -> Option<Token> {
-    let name = cookie_name(call);
+    cookie_values(headers, cookie_name(call)).find_map(Token::parse)
+}
+
+/// What a request's cookies of a name hold; mostly one.
+pub fn cookie_values<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a str> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     lines
         .flat_map(|line| line.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(key, _)| *key == name)
-        .find_map(|(_, value)| Token::parse(value))
+        .filter(move |(key, _)| *key == name)
+        .map(|(_, value)| value)
 }
 
 /// The cookie that holds a session, or with no token the one that ends it.
 pub fn set_cookie(call: &Call, token: Option<&Token>) -> Result<HeaderValue, ApiError> {
     let (value, age_s) = token.map_or(("", 0), |token| (token.as_str(), SESSION_LIVES_MS / 1_000));
+    cookie_line(call, cookie_name(call), value, age_s)
+}
+
+/// A cookie of this host alone that no script reads.
+pub fn cookie_line(call: &Call, name: &str, value: &str, age_s: i64) -> Result<HeaderValue, ApiError> {
     let secure = if is_secure(call) { "; Secure" } else { "" };
-    let text = format!("{}={value}; Path=/; Max-Age={age_s}; HttpOnly; SameSite=Lax{secure}", cookie_name(call));
+    let text = format!("{name}={value}; Path=/; Max-Age={age_s}; HttpOnly; SameSite=Lax{secure}");
     HeaderValue::try_from(text).map_err(|_| ApiError::Internal("the cookie is no header value".to_owned()))
 }
 

@@ -13,11 +13,13 @@ use crate::error::ApiError;
 
 pub mod dashboard;
 pub mod demo;
+pub mod density;
 pub mod dev;
 pub mod here;
 pub mod join;
 pub mod operator;
 pub mod portal;
+pub mod seals;
 pub mod sign_in;
 
 pub mod text;

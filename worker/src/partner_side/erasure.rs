@@ -55,7 +55,7 @@ pub async fn one(
         batch.extend(gone(app, call, scope, &partner)?);
         match app.db.batch(batch).await {
             Ok(_) => return Ok(()),
-            // A participant was approved or stopped meanwhile.
+            // A participant was approved, stopped or added meanwhile.
             Err(DbError::Constraint(_)) => {}
             Err(error) => return Err(error.into()),
         }

@@ -89,7 +89,8 @@ pub async fn join(
         }
         match app.db.batch(batch).await {
             Ok(_) => return Ok(Joined::Done(messages)),
-            // Somebody else with this address, or this invite, was faster: what is there now decides.
+            // Somebody else with this address, or this invite, was faster, or whoever had the address is erased: what is there
+            // now decides.
             Err(DbError::Constraint(_)) => {}
             Err(error) => return Err(error.into()),
         }

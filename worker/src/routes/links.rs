@@ -107,7 +107,7 @@ async fn registered(app: &App, scope: &Scope, landing: Option<(String, url::Url)
     Ok(Some(text))
 }
 
-/// Changes the name or where the link leads.
+/// Changes the name or where the link leads; with `clear`, it has no name.
 pub async fn change(
     State(app): State<Arc<App>>,
     Extension(call): Extension<Call>,
@@ -116,6 +116,7 @@ pub async fn change(
 ) -> Result<Response, ApiError> {
     let (scope, mut fields) = management::enter_with_body(&app, &call, request).await?;
     let name = fields.text("name", NAME_CHARS_MAX);
+    let name = fields.cleared(&["name"]).first().map(|_| String::new()).or(name);
     let landing = landing(&mut fields);
     fields.finish()?;
     let landing_url = registered(&app, &scope, landing).await?;

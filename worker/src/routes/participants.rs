@@ -67,7 +67,9 @@ pub async fn create(
     }
     match app.db.batch(batch).await {
         Ok(_) => Ok(call::json(StatusCode::CREATED, &shown(&participant, scope.mode))),
-        Err(DbError::Constraint(_)) => Err(ApiError::Conflict("This partner is in this program already.".to_owned())),
+        Err(DbError::Constraint(_)) => {
+            Err(ApiError::Conflict("This partner is in this program already, or was erased meanwhile.".to_owned()))
+        }
         Err(error) => Err(error.into()),
     }
 }

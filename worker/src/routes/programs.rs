@@ -90,7 +90,7 @@ pub fn settings(fields: &mut Fields) -> Change {
     }
 }
 
-/// Changes the settings that are given. They hold for decisions from now on; what was decided stands.
+/// Changes the settings that are given; `clear` names those that end. They hold for decisions from now on; what was decided stands.
 pub async fn change(
     State(app): State<Arc<App>>,
     Extension(call): Extension<Call>,
@@ -98,8 +98,15 @@ pub async fn change(
     request: Request,
 ) -> Result<Response, ApiError> {
     let (scope, mut fields) = management::enter_with_body(&app, &call, request).await?;
-    let change = settings(&mut fields);
+    let mut change = settings(&mut fields);
+    let cleared = fields.cleared(&["minimum_payout_cents", "terms"]);
     fields.finish()?;
+    if cleared.contains(&"minimum_payout_cents") {
+        change.minimum_payout_cents = Some(0);
+    }
+    if cleared.contains(&"terms") {
+        change.terms = Some(String::new());
+    }
     app.db.batch(vec![table::change(&scope, &id, &change)?]).await?;
     answer_one(&app, &scope, &id).await
 }

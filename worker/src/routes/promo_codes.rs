@@ -81,6 +81,7 @@ fn woken(rows: &[Vec<Row>]) -> Result<Vec<Message>, DbError> {
 }
 
 /// `PATCH …/{id}` `{stripe_promotion_code_id}`: maps a code to Stripe's; sales that named it before are decided again.
+/// With `clear`, it is none of Stripe's from then on.
 pub async fn change(
     State(app): State<Arc<App>>,
     Extension(call): Extension<Call>,
@@ -89,8 +90,12 @@ pub async fn change(
 ) -> Result<Response, ApiError> {
     let (scope, mut fields) = management::enter_with_body(&app, &call, request).await?;
     let promotion_code = promotion_code_id(&mut fields);
+    let is_cleared = !fields.cleared(&["stripe_promotion_code_id"]).is_empty();
     fields.finish()?;
-    let mut batch = vec![table::change_promo_code(&scope, &id, promotion_code.as_ref())];
+    let mut batch = vec![match is_cleared {
+        true => table::unmap_promo_code(&scope, &id),
+        false => table::change_promo_code(&scope, &id, promotion_code.as_ref()),
+    }];
     batch.extend(families::wake(&scope, &promotion_code.iter().map(String::as_str).collect::<Vec<_>>(), call.now)?);
     let taken = || ApiError::Conflict("This Stripe promotion code is taken.".to_owned());
     let rows = app.db.batch(batch).await.map_err(|error| match error {

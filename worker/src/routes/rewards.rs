@@ -77,8 +77,11 @@ async fn belongs(app: &App, scope: &Scope, version: &RewardVersion) -> Result<()
     Ok(())
 }
 
-/// Reads a version of a reward. What is not given is as it was before, or, of a new reward, as it is by default. All of
-/// whose it is (program, participant, trigger) stays. `None` when something is wrong with it, which the fields hold.
+/// What a change can clear: from then on it is as it is by default.
+const CLEARABLE: [&str; 3] = ["event_type", "hold_days", "payments_max"];
+
+/// Reads a version of a reward. What is neither given nor cleared is as it was before, or, of a new reward, as it is by default.
+/// All of whose it is (program, participant, trigger) stays. `None` when something is wrong with it, which the fields hold.
 pub fn version(
     app: &App,
     fields: &mut Fields,
@@ -96,6 +99,8 @@ pub fn version(
     if payments_max.is_some() && trigger.is_some_and(|trigger| trigger != Trigger::Recurring) {
         fields.error("payments_max", "is for rewards of trigger recurring only");
     }
+    let cleared = before.map(|_| fields.cleared(&CLEARABLE)).unwrap_or_default();
+    let kept = |name: &str| before.filter(|_| !cleared.contains(&name));
     Some(RewardVersion {
         id: app.fresh(now),
         reward_id: before.map_or_else(|| app.fresh(now), |before| before.reward_id.clone()),
@@ -103,12 +108,12 @@ pub fn version(
         program_id: program_id?.clone(),
         participant_id: before.and_then(|before| before.participant_id.clone()),
         trigger: trigger?,
-        event_type: event_type.or_else(|| before.and_then(|before| before.event_type.clone())),
+        event_type: event_type.or_else(|| kept("event_type").and_then(|before| before.event_type.clone())),
         rate: rate?,
         basis: basis.or(before.map(|before| before.basis)).unwrap_or(Basis::Gross),
-        hold_days: hold_days.or(before.map(|before| before.hold_days)).unwrap_or(0),
+        hold_days: hold_days.or(kept("hold_days").map(|before| before.hold_days)).unwrap_or(0),
         auto_approve: auto_approve.or(before.map(|before| before.auto_approve)).unwrap_or(true),
-        payments_max: payments_max.or(before.and_then(|before| before.payments_max)),
+        payments_max: payments_max.or(kept("payments_max").and_then(|before| before.payments_max)),
         valid_from: before.map_or(now, |before| before.valid_from.max(now)),
         retired: false,
     })
@@ -210,7 +215,7 @@ fn with_versions(reward: &Reward, versions: &[RewardVersion], scope: &Scope) -> 
     shape
 }
 
-/// `POST …/{id}/{verb}`: `change`, with the fields that change, or `retire`. Either is a new version from now on.
+/// `POST …/{id}/{verb}`: `change`, with the fields that change and, in `clear`, the names of those that end, or `retire`. Either is a new version from now on.
 pub async fn act(
     State(app): State<Arc<App>>,
     Extension(call): Extension<Call>,

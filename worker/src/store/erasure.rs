@@ -16,11 +16,15 @@ pub fn address(partner_id: &PartnerId) -> String {
     format!("{partner_id}@erased.invalid")
 }
 
-/// Replaces what tells who a partner was who had this address. For the second time it changes nothing.
+/// Replaces what tells who a partner was who had this address. For the second time it changes nothing. If somebody put them into
+/// a program since they were stopped in all, a CHECK fails, and the batch with it.
 pub fn partner(scope: &Scope, id: &PartnerId, email: &str, now: Instant) -> Vec<Statement> {
     let placeholder = address(id);
+    // What is no JSON fails the CHECK.
     let partner = Statement::new(
-        "UPDATE partners SET name = ?, email = ?, payout_details = NULL, tax_id = NULL, unmailed = '[]', erased_at = ? ",
+        "UPDATE partners SET name = ?, email = ?, payout_details = NULL, tax_id = NULL, unmailed = iif(EXISTS (SELECT 1 \
+         FROM participants m WHERE m.partner_id = partners.id AND m.status IN ('pending', 'approved')), 'raced', '[]'), \
+         erased_at = ? ",
     )
     .bind(NAME)
     .bind(&placeholder)

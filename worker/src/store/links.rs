@@ -263,6 +263,12 @@ pub fn change_promo_code(scope: &Scope, id: &str, stripe_promotion_code_id: Opti
     scope.bound(update).push(" AND id = ?").bind(id)
 }
 
+/// Takes a code's mapping away.
+pub fn unmap_promo_code(scope: &Scope, id: &str) -> Statement {
+    let update = Statement::new("UPDATE promo_codes SET stripe_promotion_code_id = NULL ");
+    scope.bound(update).push(" AND id = ?").bind(id)
+}
+
 /// One promo code.
 pub fn promo_code_by_id(scope: &Scope, id: &str) -> Statement {
     scope.bound(Statement::new(PROMO)).push(" AND id = ?").bind(id)

@@ -112,11 +112,13 @@ pub struct Participant {
     pub created_at: Instant,
 }
 
-/// A new participant.
+/// A new participant. If the partner is erased by now, the CHECK fails, and the batch with it: nothing that somebody says is kept
+/// under who they no longer are.
 pub fn insert_participant(scope: &Scope, participant: &Participant) -> Result<Statement, DbError> {
     Ok(Statement::new(
         "INSERT INTO participants (id, workspace_id, mode, program_id, partner_id, status, application, created_at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+         VALUES (?1, ?2, ?3, ?4, ?5, iif(EXISTS (SELECT 1 FROM partners WHERE id = ?5 AND erased_at IS NOT NULL), 'raced', ?6), \
+         ?7, ?8)",
     )
     .bind(participant.id.as_str())
     .bind(scope.workspace_id.as_str())
@@ -146,7 +148,8 @@ pub fn participant_by_email(scope: &Scope, program_id: &ProgramId, email: &str) 
         .bind(email)
 }
 
-/// Keeps what a participant said who was there before.
+/// Keeps what a participant said who was there before. It is in one batch with [`move_participant`], which lets nobody in who is
+/// erased.
 pub fn set_application(scope: &Scope, id: &str, application: &Application) -> Result<Statement, DbError> {
     let update = Statement::new("UPDATE participants SET application = ? ").bind(super::to_json(application)?);
     Ok(scope.bound(update).push(" AND id = ?").bind(id))

@@ -10,10 +10,10 @@ use super::{Answer, OPERATOR_TOKEN, World};
 pub const ORIGIN: &str = "https://api.selgeo.test";
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// A browser: it keeps its cookie, and says where its forms come from.
+/// A browser: it keeps its cookies, and says where its forms come from.
 pub struct Visitor<'a> {
     world: &'a World,
-    /// `name=value`, or nothing.
+    /// `name=value` of each, with `; ` between.
     pub cookie: RefCell<String>,
 }
 
@@ -74,7 +74,11 @@ impl<'a> Visitor<'a> {
     fn take(&self, answer: Answer) -> Answer {
         if let Some(set) = answer.headers.get("set-cookie").and_then(|value| value.to_str().ok()) {
             let pair = set.split(';').next().unwrap_or("");
-            *self.cookie.borrow_mut() = if pair.ends_with('=') { String::new() } else { pair.to_owned() };
+            let name = pair.split_inclusive('=').next().unwrap_or("");
+            let kept = self.cookie.take();
+            let others = kept.split("; ").filter(|other| !other.is_empty() && !other.starts_with(name));
+            let all: Vec<&str> = others.chain((pair != name).then_some(pair)).collect();
+            *self.cookie.borrow_mut() = all.join("; ");
         }
         answer
     }

@@ -79,7 +79,7 @@ pub async fn ask_edit(
     desk: Desk,
     Path((_, _, page, id)): Path<(String, String, String, String)>,
 ) -> Result<Response, ApiError> {
-    let resource = resources::find(&page)?;
+    let resource = resources::find_one(&page, &id)?;
     let form = resource.edit.ok_or(ApiError::NotFound("page"))?;
     let object = own(&desk, resource, &id).await?;
     let fields = form.filled(|field| value_of(&object, field), &offers(&desk, form).await?);
@@ -102,11 +102,11 @@ pub async fn edit(
     Path((_, _, page, id)): Path<(String, String, String, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let resource = resources::find(&page)?;
+    let resource = resources::find_one(&page, &id)?;
     let form = resource.edit.ok_or(ApiError::NotFound("page"))?;
     let body = own_form(&desk.call, &request.headers().clone(), request).await?;
     let path = format!("{}/{}", resource.api_path(), segment(&id));
-    match desk.ask(Method::PATCH, &path, Some(&form.json(&body))).await {
+    match desk.ask(Method::PATCH, &path, Some(&form.changes(&body))).await {
         Ok(changed) => done(&desk, resource, "edit", &changed, None),
         Err(error @ ApiError::NotFound(_)) => Err(error),
         Err(error) => {
@@ -123,7 +123,7 @@ pub async fn ask_act(
     Path((_, _, page, id, verb)): Path<(String, String, String, String, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let resource = resources::find(&page)?;
+    let resource = resources::find_one(&page, &id)?;
     let (act, form) = resource.act(&verb).and_then(|act| Some((act, act.form?))).ok_or(ApiError::NotFound("page"))?;
     // A foreign id is none here either. Some lists have no reading of one object. What a form asks for that the object has is
     // shown as it is.
@@ -149,7 +149,7 @@ pub async fn act(
     Path((_, _, page, id, verb)): Path<(String, String, String, String, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let resource = resources::find(&page)?;
+    let resource = resources::find_one(&page, &id)?;
     let act = resource.act(&verb).ok_or(ApiError::NotFound("page"))?;
     let body = own_form(&desk.call, &request.headers().clone(), request).await?;
     let json = act.form.map(|form| form.json(&body)).filter(|json| json.as_object().is_some_and(|map| !map.is_empty()));
@@ -170,11 +170,8 @@ pub async fn act(
     }
 }
 
-/// The object of an id: 404 also for a word that stands for another path of the API.
+/// The object of an id.
 async fn own(desk: &Desk, resource: &Resource, id: &str) -> Result<Json, ApiError> {
-    if matches!(id, "csv" | "balances") {
-        return Err(ApiError::NotFound("page"));
-    }
     desk.get(&format!("{}/{}", resource.api_path(), segment(id))).await
 }
 
@@ -211,21 +208,19 @@ fn done(
         Some(_) => desk.href(resource.path),
         None => own,
     };
-    let (path, given) = to.split_once('?').unwrap_or((&to, ""));
-    let kept = url::form_urlencoded::parse(given.as_bytes())
-        .filter(|(key, _)| !matches!(&**key, "done" | "of" | "kind" | "made" | "left"));
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.extend_pairs(kept).append_pair("done", verb).append_pair("of", id).append_pair("kind", resource.path);
-    if let Some(made) = answer["data"].as_array() {
-        let left = answer["left"].as_i64().unwrap_or(0);
-        query.append_pair("made", &made.len().to_string()).append_pair("left", &left.to_string());
+    let mut told = vec![("done", verb), ("of", id), ("kind", resource.path)];
+    let many = answer["data"]
+        .as_array()
+        .map(|made| (made.len().to_string(), answer["left"].as_i64().unwrap_or(0).to_string()));
+    if let Some((made, left)) = &many {
+        told.extend([("made", made.as_str()), ("left", left.as_str())]);
     }
-    Ok(desk.answer(see(&format!("{path}?{}", query.finish()))?))
+    Ok(desk.answer(see(&desk.seals().telling(&to, &told))?))
 }
 
-/// What the address says was done. The words are ours: an address made by somebody else can only choose among them.
+/// What the address says was done, where it was us who led there.
 pub fn notice(desk: &Desk, on: &'static Resource, request: &Request) -> Option<Notice> {
-    let verb = query(request, "done")?;
+    let verb = query(request, "done").filter(|_| desk.seals().hold(request.uri()))?;
     let resource = query(request, "kind").and_then(|kind| resources::find(&kind).ok()).unwrap_or(on);
     let text = match verb.as_str() {
         "new" => match number(request, "made") {
@@ -235,7 +230,7 @@ pub fn notice(desk: &Desk, on: &'static Resource, request: &Request) -> Option<N
         "edit" => "Saved.".to_owned(),
         verb => resource.act(verb)?.done.to_owned(),
     };
-    let id = query(request, "of").filter(|id| id.len() <= 64);
+    let id = query(request, "of");
     let undo = resource.act(&verb).and_then(|act| act.undo).zip(id).filter(|_| desk.may_change());
     let undo = undo.map(|(undo, id)| {
         let href = desk.href(&format!("{}/{}/{undo}", resource.path, segment(&id)));

@@ -68,8 +68,8 @@ pub async fn show(desk: Desk, request: Request) -> Result<Response, ApiError> {
     }
     let items = rules::items(&facts);
     let lines: Vec<Line> = items.iter().map(|item| line(&desk, &facts, item)).collect();
-    let notice = query(&request, "done").filter(|done| done == "reviewed");
-    let notice = notice.map(|_| Notice { text: "Noted that the rewards are right.".to_owned(), undo: None });
+    let reviewed = query(&request, "done").is_some() && desk.seals().hold(request.uri());
+    let notice = reviewed.then(|| Notice { text: "Noted that the rewards are right.".to_owned(), undo: None });
     let list = Checklist {
         frame: Frame::of(&desk, "checklist", "Go-live checklist").with_notice(notice),
         done: lines.iter().filter(|line| line.is_done).count(),
@@ -84,7 +84,7 @@ pub async fn show(desk: Desk, request: Request) -> Result<Response, ApiError> {
 pub async fn note_review(desk: Desk, request: Request) -> Result<Response, ApiError> {
     own_form(&desk.call, &request.headers().clone(), request).await?;
     desk.in_mode(Mode::Live).ask(Method::POST, "/workspace/rewards-reviewed", Some(&json!({}))).await?;
-    Ok(desk.answer(see(&desk.href("checklist?done=reviewed"))?))
+    Ok(desk.answer(see(&desk.seals().telling(&desk.href("checklist"), &[("done", "reviewed")]))?))
 }
 
 fn line(desk: &Desk, facts: &Facts, item: &Item) -> Line {

@@ -19,7 +19,8 @@ use crate::auth::people::{self, MODE_HEADER, Person, WORKSPACE_HEADER};
 use crate::call::{self, AfterAnswer, Call};
 use crate::error::ApiError;
 use crate::jobs::Message;
-use crate::pages::{here, sign_in};
+use crate::pages::seals::Seals;
+use crate::pages::{density, here, sign_in};
 use crate::store::Scope;
 use crate::store::accounts::Membership;
 
@@ -36,6 +37,8 @@ pub struct Desk {
     pub membership: Membership,
     /// The mode of the path.
     pub mode: Mode,
+    /// Whether their browser is shown more on a screen.
+    pub is_compact: bool,
     inside: Inside,
     after: Arc<Mutex<Vec<Message>>>,
 }
@@ -67,7 +70,8 @@ impl Desk {
             return Ok(Err(here::nothing_there(&person, "/app")?));
         };
         let person = Arc::new(person);
-        Ok(Ok(Self { app: app.clone(), call, person, membership, mode, inside, after: Arc::default() }))
+        let is_compact = density::is_compact(&call, &parts.headers);
+        Ok(Ok(Self { app: app.clone(), call, person, membership, mode, is_compact, inside, after: Arc::default() }))
     }
 
     /// The workspace and mode, for the few reads that no client of the API has.
@@ -94,6 +98,11 @@ impl Desk {
     pub fn href_in(&self, mode: Mode, page: &str) -> String {
         let base = format!("/app/{}/{}", self.membership.workspace_id, mode.as_str());
         if page.is_empty() { base } else { format!("{base}/{page}") }
+    }
+
+    /// What seals that something was done.
+    pub fn seals(&self) -> Seals {
+        Seals::of(&self.app, &self.call, &self.person.id)
     }
 
     /// What the API says to `GET /api/v1{path}`.

@@ -36,6 +36,9 @@ pub struct Field {
 pub enum Takes {
     /// A line of text, with an example.
     Line(&'static str),
+    /// The same, which can be emptied: a change then clears it. Of something new there is nothing to clear, and the API takes no
+    /// notice.
+    LineOrNone(&'static str),
     /// An e-mail address.
     Email,
     /// An address on the web.
@@ -48,6 +51,8 @@ pub enum Takes {
     Secret(&'static str),
     /// A whole number.
     Number,
+    /// The same, which can be emptied.
+    NumberOrNone,
     /// A share, typed in percent; the API takes basis points.
     Percent,
     /// An amount, typed in the major unit; the API takes the minor one of the currency that another field names.
@@ -97,7 +102,8 @@ impl Shown {
     /// The `type` of its input; empty where it is none.
     pub fn input(&self) -> &'static str {
         match self.field.takes {
-            Takes::Line(_) | Takes::Percent | Takes::Amount(_) | Takes::Number | Takes::Participant => "text",
+            Takes::Line(_) | Takes::LineOrNone(_) | Takes::Number | Takes::NumberOrNone => "text",
+            Takes::Percent | Takes::Amount(_) | Takes::Participant => "text",
             Takes::Email => "email",
             Takes::Secret(_) => "password",
             Takes::Url(_) => "url",
@@ -110,7 +116,7 @@ impl Shown {
     pub fn keys(&self) -> &'static str {
         match self.field.takes {
             Takes::Percent | Takes::Amount(_) => "decimal",
-            Takes::Number => "numeric",
+            Takes::Number | Takes::NumberOrNone => "numeric",
             _ => "text",
         }
     }
@@ -118,7 +124,7 @@ impl Shown {
     /// An example.
     pub fn example(&self) -> &'static str {
         match self.field.takes {
-            Takes::Line(example) | Takes::Url(example) | Takes::Secret(example) => example,
+            Takes::Line(example) | Takes::LineOrNone(example) | Takes::Url(example) | Takes::Secret(example) => example,
             _ => "",
         }
     }
@@ -201,15 +207,21 @@ impl Form {
     /// The API's JSON of what was typed. What cannot be read as a number goes as it is, for the API to say so.
     pub fn json(&self, form: &[u8]) -> Json {
         let mut object = Json::Object(Map::new());
+        let mut cleared = Vec::new();
         for field in self.fields {
             let text = typed(form, field);
+            if matches!(field.takes, Takes::LineOrNone(_) | Takes::NumberOrNone) && is_emptied(form, field) {
+                cleared.push(field.name);
+            }
             let value = match &field.takes {
                 Takes::Flag | Takes::Ticked => json!(text == "true"),
                 Takes::Several(_) => json!(text.split(',').filter(|word| !word.is_empty()).collect::<Vec<_>>()),
                 Takes::LinesOrNone => json!(text),
                 _ if text.is_empty() => Json::Null,
                 Takes::AnyOf(_) => json!(text.split(',').collect::<Vec<_>>()),
-                Takes::Number => text.trim().parse::<i64>().map_or_else(|_| json!(text), |number| json!(number)),
+                Takes::Number | Takes::NumberOrNone => {
+                    text.trim().parse::<i64>().map_or_else(|_| json!(text), |number| json!(number))
+                }
                 Takes::Percent => text::basis_points(&text).map_or_else(|| json!(text), |bps| json!(bps)),
                 Takes::Amount(currency) => {
                     let code = super::super::field(form, currency).unwrap_or_default();
@@ -221,8 +233,27 @@ impl Form {
             };
             put(&mut object, field.name, value);
         }
+        if !cleared.is_empty() {
+            object["clear"] = json!(cleared);
+        }
         object
     }
+
+    /// The same of a change. What is emptied and must hold something goes as it is, for the API to say so: it would stay as it was.
+    pub fn changes(&self, form: &[u8]) -> Json {
+        let mut object = self.json(form);
+        let must_hold =
+            |field: &&Field| matches!(field.takes, Takes::Line(_) | Takes::Email | Takes::Url(_) | Takes::Number);
+        for field in self.fields.iter().filter(must_hold).filter(|field| is_emptied(form, field)) {
+            put(&mut object, field.name, json!(""));
+        }
+        object
+    }
+}
+
+/// Whether a field was sent, with nothing in it.
+fn is_emptied(form: &[u8], of: &Field) -> bool {
+    url::form_urlencoded::parse(form).any(|(key, value)| key == of.name && value.is_empty())
 }
 
 /// A browser leaves out seconds that are 0.

@@ -91,6 +91,8 @@ pub struct Frame {
     pub here: &'static str,
     /// Whether the member may change anything.
     pub may_change: bool,
+    /// Whether more is shown on a screen.
+    pub is_compact: bool,
     /// What is looked for in the search; mostly nothing.
     pub sought: String,
     /// Something was done: what, and how it can be undone.
@@ -119,6 +121,7 @@ impl Frame {
             title: title.into(),
             here,
             may_change: desk.may_change(),
+            is_compact: desk.is_compact,
             sought: String::new(),
             notice: None,
             base: desk.href(""),

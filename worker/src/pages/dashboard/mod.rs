@@ -51,6 +51,7 @@ pub fn router() -> Router<Arc<App>> {
         .route(&at("/checklist"), get(checklist::show))
         .route(&at("/checklist/rewards-reviewed"), post(checklist::note_review))
         .route(&at("/settings"), get(settings::show).post(settings::change))
+        .route(&at("/settings/density"), post(settings::set_density))
         .route(&at("/settings/wipe"), get(settings::ask_wipe).post(settings::wipe))
         .route(&at("/{page}"), get(list::show))
         .route(&at("/{page}/csv"), get(file::csv))

@@ -53,7 +53,7 @@ pub async fn show(
     Path((_, _, page, id)): Path<(String, String, String, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let resource = resources::find(&page)?;
+    let resource = resources::find_one(&page, &id)?;
     // Those that tell a story of their own.
     let notice = change::notice(&desk, resource, &request);
     match resource.path {

@@ -1,6 +1,7 @@
 //! What the dashboard says of one kind of object: its list, its page, its forms and what can be done to it. The data are the
 //! API's; a kind is described in `resources`, and the same code shows them all.
 
+use domain::ids::{self, Id};
 use serde_json::Value as Json;
 
 use super::cell::Kind;
@@ -12,6 +13,9 @@ pub struct Resource {
     pub path: &'static str,
     /// Its list in the API, below `/api/v1`, with what always narrows it: `/commissions?needs_review=true`.
     pub api: &'static str,
+    /// Whether a part of an address is the id of one: of another kind's, and of a word that stands for another path of the API,
+    /// there is no page.
+    pub is_id: fn(&str) -> bool,
     /// What its list is called.
     pub title: &'static str,
     /// What one of them is called.
@@ -52,6 +56,11 @@ impl Resource {
     pub fn act(&self, verb: &str) -> Option<&'static Act> {
         self.acts.iter().find(|act| act.verb == verb)
     }
+}
+
+/// For [`Resource::is_id`]: an id of this kind.
+pub fn is_id<K: ids::Kind>(text: &str) -> bool {
+    Id::<K>::parse(text).is_some()
 }
 
 /// A column of a list, or a line of an object's page.

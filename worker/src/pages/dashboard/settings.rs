@@ -14,7 +14,7 @@ use super::desk::Desk;
 use super::frame::{Frame, Notice};
 use crate::error::ApiError;
 use crate::pages::text::Moment;
-use crate::pages::{field, own_form, query, see};
+use crate::pages::{density, field, own_form, query, see};
 
 #[derive(Template)]
 #[template(path = "dashboard/settings.html")]
@@ -31,6 +31,7 @@ struct Settings<'a> {
     days_min: i64,
     days_max: i64,
     action: String,
+    density_action: String,
     wipe_href: Option<String>,
 }
 
@@ -64,8 +65,8 @@ struct Step {
 
 /// `GET …/settings`.
 pub async fn show(desk: Desk, request: Request) -> Result<Response, ApiError> {
-    let notice = query(&request, "done").filter(|done| done == "saved");
-    let notice = notice.map(|_| Notice { text: "Saved.".to_owned(), undo: None });
+    let saved = query(&request, "done").is_some() && desk.seals().hold(request.uri());
+    let notice = saved.then(|| Notice { text: "Saved.".to_owned(), undo: None });
     let workspace = desk.get("/workspace").await?;
     page(&desk, &workspace, StatusCode::OK, notice, Vec::new(), None)
 }
@@ -78,7 +79,7 @@ pub async fn change(desk: Desk, request: Request) -> Result<Response, ApiError> 
     let number = days.trim().parse::<i64>().map_or_else(|_| json!(days), |days| json!(days));
     let wanted = json!({ "name": name, "clicks_kept_days": number });
     match desk.ask(Method::PATCH, "/workspace", Some(&wanted)).await {
-        Ok(_) => Ok(desk.answer(see(&desk.href("settings?done=saved"))?)),
+        Ok(_) => Ok(desk.answer(saved(&desk)?)),
         Err(ApiError::Validation { message, details }) => {
             let mut problems: Vec<_> = details.into_iter().map(|wrong| (wrong.field, wrong.message)).collect();
             if problems.is_empty() {
@@ -89,6 +90,19 @@ pub async fn change(desk: Desk, request: Request) -> Result<Response, ApiError> 
         }
         Err(error) => Err(error),
     }
+}
+
+/// `POST …/settings/density`: how closely pages are set in this browser, whoever uses it and whatever they may.
+pub async fn set_density(desk: Desk, request: Request) -> Result<Response, ApiError> {
+    let body = own_form(&desk.call, &request.headers().clone(), request).await?;
+    let mut response = saved(&desk)?;
+    density::keep(&desk.call, &body, &mut response)?;
+    Ok(response)
+}
+
+/// Back to the settings, which say so.
+fn saved(desk: &Desk) -> Result<Response, ApiError> {
+    see(&desk.seals().telling(&desk.href("settings"), &[("done", "saved")]))
 }
 
 fn page(
@@ -119,6 +133,7 @@ fn page(
         days_min: CLICKS_KEPT_DAYS_MIN,
         days_max: CLICKS_KEPT_DAYS_MAX,
         action: desk.href("settings"),
+        density_action: desk.href("settings/density"),
         wipe_href: (desk.mode == Mode::Test && desk.may_change()).then(|| desk.href("settings/wipe")),
     };
     super::shown_with(desk, status, &settings)

@@ -7,6 +7,7 @@ mod settings;
 use serde_json::json;
 
 use super::frame::GROUPS;
+use super::resources;
 use crate::testing::{Answer, OPERATOR_TOKEN, Program, Visitor, World};
 
 mod costs;
@@ -161,6 +162,50 @@ fn an_act_is_done_undone_and_never_by_a_viewer_or_another_origin() {
 }
 
 #[test]
+fn what_was_done_is_told_to_who_did_it_by_an_address_of_ours_and_for_a_while() {
+    let shop = Shop::new();
+    let owner = shop.owner();
+    let program = shop.at(&format!("programs/{}", shop.program.program_id));
+    let tells = |by: &Visitor, address: &str| {
+        let page = by.get(address);
+        assert_eq!(page.status, 200, "{address}: {}", page.raw);
+        page.raw.contains("class=\"notice\"")
+    };
+    let paused = owner.post(&format!("{program}/pause"), "");
+    let address = paused.header("location").to_owned();
+    assert!(tells(&owner, &address), "{address}");
+    let (bare, seal) = address.split_once("&seal=").unwrap();
+    let of = format!("&of={}&kind=programs", shop.program.program_id);
+    for forged in [
+        bare.to_owned(),
+        format!("{bare}&seal="),
+        format!("{bare}&seal={}", seal.replace(|digit: char| digit != '0', "0")),
+        address.replace("done=pause", "done=archive"),
+        address.replace(&of, "&of=prog_x&kind=programs"),
+        format!("{address}&made=3"),
+        format!("{}?{}", shop.at("programs"), address.split_once('?').unwrap().1),
+        format!("{}?done=saved&seal={seal}", shop.at("settings")),
+        format!("{}?done=reviewed", shop.at("checklist")),
+    ] {
+        assert!(!tells(&owner, &forged), "{forged}");
+    }
+    assert_eq!(owner.post(&shop.at("members/new"), "email=w%40shop.test&role=admin").status, 303);
+    assert!(!tells(&Visitor::signed_in(&shop.world, "w@shop.test"), &address));
+    for (page, form) in [
+        ("settings", "name=First&clicks_kept_days=100"),
+        ("checklist/rewards-reviewed", ""),
+        ("programs/new", "name=P"),
+    ] {
+        let done = owner.post(&shop.at(page), form);
+        assert_eq!(done.status, 303, "{page}: {}", done.raw);
+        assert!(tells(&owner, done.header("location")), "{page}");
+    }
+    assert!(tells(&owner, &address));
+    shop.world.pass_ms(2 * domain::time::MINUTE_MS);
+    assert!(!tells(&owner, &address));
+}
+
+#[test]
 fn a_secret_is_shown_once_and_in_no_address() {
     let shop = Shop::new();
     let owner = shop.owner();
@@ -259,7 +304,62 @@ fn terms_can_be_taken_away_and_a_typed_secret_never_comes_back() {
     let refused = owner.post(&shop.at("stripe-connections/new"), "signing_secret=sk_mistyped");
     assert_eq!(refused.status, 400, "{}", refused.raw);
     assert!(!refused.raw.contains("sk_mistyped") && refused.raw.contains("type=\"password\""), "{}", refused.raw);
-    for page in ["payouts/csv/pay", "payouts/balances/pay"] {
-        assert_eq!(owner.get(&shop.at(page)).status, 404, "{page}");
+}
+
+#[test]
+fn what_is_emptied_ends_where_it_may_and_is_asked_for_again_where_it_must_be_there() {
+    let shop = Shop::new();
+    let (owner, world) = (shop.owner(), &shop.world);
+    let read = |path: &str, at: &str| world.api(&format!("GET /api/v1/{path}"), json!(null)).body[at].clone();
+    let program = format!("programs/{}", shop.program.program_id);
+    let reward = json!({"program_id": shop.program.program_id, "trigger": "recurring", "percent_bps": 1_000,
+        "payments_max": 3, "hold_days": 7, "event_type": "upgrade"});
+    let reward = format!("rewards/{}", world.make(&world.keys.sk_test, "rewards", reward));
+    let link = format!("links/{}", shop.program.link_id);
+    let code =
+        json!({"participant_id": shop.program.participant_id, "code": "ANNA", "stripe_promotion_code_id": "promo_1"});
+    let code = format!("promo-codes/{}", world.make(&world.keys.sk_test, "promo-codes", code));
+    let partner = world.api("GET /api/v1/partners", json!(null)).text("/data/0/id");
+    assert_eq!(owner.post(&shop.at(&format!("{program}/edit")), "minimum_payout_cents=500").status, 303);
+    for (page, of, form, at, before, after) in [
+        ("change", &reward, "percent_bps=10&payments_max=", "payments_max", json!(3), json!(null)),
+        ("change", &reward, "percent_bps=10&hold_days=&event_type=", "event_type", json!("upgrade"), json!(null)),
+        ("change", &reward, "percent_bps=10&payments_max=2", "hold_days", json!(0), json!(0)),
+        ("edit", &program, "minimum_payout_cents=", "minimum_payout_cents", json!(500), json!(0)),
+        ("edit", &link, "name=", "name", json!("x"), json!("")),
+        ("edit", &code, "stripe_promotion_code_id=", "stripe_promotion_code_id", json!("promo_1"), json!(null)),
+    ] {
+        assert_eq!(read(of, at), before, "{form}");
+        let saved = owner.post(&shop.at(&format!("{of}/{page}")), form);
+        assert_eq!(saved.status, 303, "{form}: {}", saved.raw);
+        assert_eq!(read(of, at), after, "{form}");
     }
+    for (page, field) in [
+        (program, "name"),
+        (format!("programs/{}", shop.program.program_id), "attribution_window_days"),
+        (link, "landing_url"),
+        (format!("partners/{partner}"), "name"),
+        (format!("partners/{partner}"), "email"),
+    ] {
+        let refused = owner.post(&shop.at(&format!("{page}/edit")), &format!("{field}="));
+        let told = refused.raw.contains(&format!("id=\"problem-{field}\""));
+        assert!(refused.status == 400 && told, "{page} {field}: {} {}", refused.status, refused.raw);
+    }
+}
+
+#[test]
+fn a_word_that_is_another_path_of_the_api_is_no_id_and_nor_is_another_kinds() {
+    let shop = Shop::new();
+    let owner = shop.owner();
+    let words = ["csv", "balances", "new", "live", "", "%2e%2e", "csv%3Flimit=1", "prog_1"];
+    for resource in resources::every() {
+        assert!(words.iter().all(|word| !(resource.is_id)(word)), "{}", resource.path);
+        for verb in resource.acts.iter().map(|act| act.verb).chain(["edit"]) {
+            let page = shop.at(&format!("{}/balances/{verb}", resource.path));
+            assert_eq!(owner.get(&page).status, 404, "{page}");
+            assert_eq!(owner.post(&page, "").status, 404, "{page}");
+        }
+    }
+    let own = |page: &str| owner.get(&shop.at(&format!("{page}/{}", shop.program.program_id))).status;
+    assert_eq!((own("programs").as_u16(), own("participants").as_u16(), own("rewards").as_u16()), (200, 404, 404));
 }

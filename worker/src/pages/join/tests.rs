@@ -297,3 +297,38 @@ fn an_invite_lets_in_who_applied_before() {
     );
     assert_eq!(world.db.count("SELECT count(*) FROM notices WHERE kind = 'joined'"), 1);
 }
+
+#[test]
+fn who_is_erased_while_they_join_leaves_nothing_of_it_behind() {
+    let world = World::new();
+    let key = world.keys.sk_test.clone();
+    let program_id = friends(&world, &key, json!({}));
+    let erase = |email: &str| -> &'static str {
+        let id = world.db.text(&format!("SELECT id FROM partners WHERE email = '{email}'"));
+        Box::leak(format!("POST /api/v1/partners/{id}/erase").into_boxed_str())
+    };
+    let under_erased = "SELECT count(*) FROM participants m JOIN partners p ON p.id = m.partner_id \
+         WHERE p.erased_at IS NOT NULL AND (m.application IS NOT NULL OR m.status = 'approved')";
+    // Whoever applies by their own will is somebody new by then.
+    world.make(&key, "partners", json!({"name": "Ann", "email": "ann@partner.test"}));
+    world.before_next_write(erase("ann@partner.test"), json!({}));
+    check_page(&Visitor::new(&world).post("/join/friends", FORM), 200, "Thank you");
+    assert_eq!(world.db.count("SELECT count(*) FROM participants"), 1);
+    assert_eq!(world.db.count("SELECT count(*) FROM partners WHERE email = 'ann@partner.test'"), 1);
+    assert_eq!(world.db.count(under_erased), 0);
+    // The invites of somebody who is erased are revoked, whether they were in the program before or not.
+    for (email, applied_before) in [("ben@partner.test", false), ("cleo@partner.test", true)] {
+        world.make(&key, "partners", json!({"name": "Name", "email": email}));
+        if applied_before {
+            let form = format!("name=Name&email={}&accept=yes", email.replace('@', "%40"));
+            check_page(&Visitor::new(&world).post("/join/friends", &form), 200, "Thank you");
+        }
+        let made = world.api("POST /api/v1/invites", json!({"program_id": program_id, "email": email}));
+        let token = made.text("/url").split('=').nth(1).unwrap().to_owned();
+        world.before_next_write(erase(email), json!({}));
+        let late = Visitor::new(&world).post("/join/friends", &format!("invite={token}&name=Nickname&accept=yes"));
+        check_page(&late, 410, "This invitation does not work any more");
+        assert!(!world.db.everything().contains("Nickname"), "{email}");
+        assert_eq!(world.db.count(under_erased), 0, "{email}");
+    }
+}

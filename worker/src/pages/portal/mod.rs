@@ -12,6 +12,7 @@ use domain::ids::Kind;
 use domain::status::ParticipantStatus;
 use http::{HeaderMap, Method, StatusCode, Uri};
 
+use super::seals::Seals;
 use super::{private, sign_in};
 use crate::app::App;
 use crate::auth::people::{self, Person};
@@ -55,6 +56,7 @@ pub fn router() -> Router<Arc<App>> {
         .route("/partner/settings/name", post(settings::set_name))
         .route("/partner/settings/payout", post(settings::set_payout))
         .route("/partner/settings/mail", post(settings::set_mail))
+        .route("/partner/settings/density", post(settings::set_density))
         .route("/partner/settings/export", get(settings::export))
         .route("/partner/settings/erase", get(settings::ask_to_erase).post(settings::erase))
 }
@@ -64,6 +66,8 @@ pub struct Portal {
     person: Person,
     places: Vec<Place>,
     at: usize,
+    seals: Seals,
+    is_compact: bool,
 }
 
 /// The portal, or the answer that stands for it.
@@ -147,7 +151,11 @@ async fn find(app: &App, call: &Call, asked: &Asked, at: At) -> Result<Entry, Ap
         Some(key) => places.iter().position(|place| place_key(place) == key),
     };
     match at {
-        Some(at) => Ok(Entry::In(Box::new(Portal { person, places, at }))),
+        Some(at) => {
+            let seals = Seals::of(app, call, &person.id);
+            let is_compact = super::density::is_compact(call, &asked.headers);
+            Ok(Entry::In(Box::new(Portal { person, places, at, seals, is_compact })))
+        }
         None => super::here::nothing_there(&person, "/partner").map(Entry::Out),
     }
 }
@@ -195,7 +203,7 @@ impl Portal {
             is_test: !place.is_live(),
             is_current: at == self.at,
         };
-        let done = super::field(request.query().unwrap_or("").as_bytes(), "done");
+        let done = super::field(request.query().unwrap_or("").as_bytes(), "done").filter(|_| self.seals.hold(request));
         Ok(Frame {
             title,
             path,
@@ -203,6 +211,7 @@ impl Portal {
             email: self.person.email.clone(),
             is_member: !self.person.memberships.is_empty(),
             is_test: !place.is_live(),
+            is_compact: self.is_compact,
             standing: standing(place),
             done: done.and_then(|word| DONE.iter().find(|(known, _)| *known == word)).map(|(_, text)| *text),
             places: self.places.iter().enumerate().map(shown).collect(),
@@ -211,7 +220,7 @@ impl Portal {
 
     /// Back to a page of this place, which says what was done.
     fn done(&self, path: &str, word: &str) -> Result<Response, ApiError> {
-        super::see(&format!("{}&done={word}", self.href(path)?))
+        super::see(&self.seals.telling(&self.href(path)?, &[("done", word)]))
     }
 }
 
@@ -248,6 +257,7 @@ pub struct Frame {
     email: String,
     is_member: bool,
     is_test: bool,
+    is_compact: bool,
     standing: Option<&'static str>,
     done: Option<&'static str>,
     places: Vec<Choice>,

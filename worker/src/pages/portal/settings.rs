@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::auth::people;
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::pages::{field, own_form, private};
+use crate::pages::{density, field, own_form, private};
 use crate::partner_side::payee::{self, Payee, Way};
 use crate::partner_side::{erasure, export};
 use crate::store::portal::Membership;
@@ -180,6 +180,20 @@ pub async fn set_mail(
     let place = portal.place()?;
     app.db.batch(vec![notices::set_unmailed(&place.scope, &place.partner_id, &unmailed)?]).await?;
     portal.done("/settings", "saved")
+}
+
+/// `POST /partner/settings/density`: how closely pages are set in this browser.
+pub async fn set_density(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let asked = Asked::of(&request);
+    let form = own_form(&call, &asked.headers, request).await?;
+    let portal = enter!(find(&app, &call, &asked, At::Key(field(&form, "in"))).await?);
+    let mut response = portal.done("/settings", "saved")?;
+    density::keep(&call, &form, &mut response)?;
+    Ok(response)
 }
 
 /// `GET /partner/settings/export`: all of it, of every place.

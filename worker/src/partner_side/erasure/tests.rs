@@ -139,3 +139,31 @@ fn erasing_while_a_participant_is_changed_is_decided_again() {
     world.pass_ms(DAY_MS + MINUTE_MS);
     world.sweep();
 }
+
+#[test]
+fn of_joining_and_erasing_at_once_nobody_stays_in_a_program_who_is_erased() {
+    let shop = told();
+    let world = &shop.world;
+    let id = partner_id(world);
+    let erase: &'static str = Box::leak(format!("POST /api/v1/partners/{id}/erase").into_boxed_str());
+    let in_some_program = "SELECT count(*) FROM participants WHERE status IN ('pending', 'approved')";
+    let program = || {
+        let program = json!({"name": "Second", "status": "active", "attribution_window_days": 30});
+        world.make(&world.keys.sk_test, "programs", program)
+    };
+    let (second, third) = (program(), program());
+    // Put in after the erasure was decided on: it is decided again, and stops them there too.
+    let body = json!({"program_id": second, "partner_id": id, "status": "approved"});
+    world.before_next_write("POST /api/v1/participants", body);
+    assert_eq!(world.api(erase, NOTHING).summary(), "200");
+    assert_eq!(world.db.count(in_some_program), 0);
+    assert_eq!(world.db.count("SELECT count(*) FROM participants"), 2);
+    // The other way round: erased after it was decided to put them in.
+    let again = world.make(&world.keys.sk_test, "partners", json!({"name": "Anna", "email": EMAIL}));
+    let erase: &'static str = Box::leak(format!("POST /api/v1/partners/{again}/erase").into_boxed_str());
+    world.before_next_write(erase, json!({}));
+    let late = json!({"program_id": third, "partner_id": again, "status": "approved"});
+    assert_eq!(world.api("POST /api/v1/participants", late).summary(), "409 CONFLICT");
+    assert_eq!(world.db.count(in_some_program), 0);
+    assert_eq!(world.db.count("SELECT count(*) FROM participants"), 2);
+}

@@ -153,6 +153,35 @@ fn a_change_is_a_new_version_from_now_on_in_which_only_what_is_given_changes() {
 }
 
 #[test]
+fn what_a_change_clears_is_as_it_is_by_default_and_null_still_equals_absent() {
+    let world = World::new();
+    let anna = bare(&world);
+    let id = make(
+        &world,
+        json!({"program_id": anna.program_id, "trigger": "recurring", "percent_bps": 1_500, "payments_max": 3,
+            "hold_days": 7, "event_type": "purchase", "clear": "of a new reward nothing can be cleared"}),
+    );
+    let limits =
+        |reward: &Json| [&reward["payments_max"], &reward["hold_days"], &reward["event_type"]].map(Json::clone);
+    let kept = change(&world, &id, json!({"payments_max": null, "event_type": null, "clear": null}));
+    assert_eq!(limits(&kept), [json!(3), json!(7), json!("purchase")]);
+    let lifted = change(&world, &id, json!({"clear": ["payments_max"]}));
+    assert_eq!(limits(&lifted), [json!(null), json!(7), json!("purchase")]);
+    let rest = change(&world, &id, json!({"payments_max": 5, "clear": ["event_type", "hold_days"]}));
+    assert_eq!(limits(&rest), [json!(5), json!(0), json!(null)]);
+    for (body, field) in [
+        (json!({"clear": ["trigger"]}), "clear[0]"),
+        (json!({"clear": ["payments_max", 1]}), "clear[1]"),
+        (json!({"clear": "payments_max"}), "clear"),
+        (json!({"clear": ["hold_days", "hold_days", "hold_days", "hold_days"]}), "clear"),
+        (json!({"clear": ["hold_days"], "hold_days": 1}), "hold_days"),
+    ] {
+        let answer = send(&world, &format!("POST /api/v1/rewards/{id}/change"), body.clone());
+        assert_eq!((answer.summary().as_str(), answer.text("/error/details/0/field").as_str()), (BAD, field), "{body}");
+    }
+}
+
+#[test]
 fn of_two_changes_at_once_the_second_is_told_so() {
     let world = World::new();
     let anna = bare(&world);

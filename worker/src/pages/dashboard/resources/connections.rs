@@ -1,12 +1,13 @@
 //! What is connected: Stripe, webhooks, hosts, keys; and who works here.
 
+use domain::ids;
 use domain::key::KeyScope;
 use domain::status::{DeliveryStatus, StripeOutcome};
 use serde_json::Value as Json;
 
 use super::super::cell::Kind;
 use super::super::form::{Field, Form, Takes};
-use super::super::resource::{Act, Related, Resource, always, by_day, by_id, by_text, by_word, column};
+use super::super::resource::{Act, Related, Resource, always, by_day, by_id, by_text, by_word, column, is_id};
 
 pub const ALL: &[&Resource] = &[&STRIPE, &STRIPE_EVENTS, &ENDPOINTS, &DELIVERIES, &EVENTS, &HOSTS, &KEYS, &MEMBERS];
 
@@ -40,6 +41,7 @@ const KEY_FIELD: Field = Field {
 static STRIPE: Resource = Resource {
     path: "stripe-connections",
     api: "/stripe-connections",
+    is_id: is_id::<ids::Connection>,
     title: "Stripe",
     one: "Stripe connection",
     lead: "Stripe tells us of payments and refunds by a webhook. In Stripe, add an endpoint with the address of a connection, then put its signing secret here.",
@@ -158,6 +160,7 @@ static STRIPE: Resource = Resource {
 static STRIPE_EVENTS: Resource = Resource {
     path: "stripe-events",
     api: "/stripe-events",
+    is_id: is_id::<ids::StripeEvent>,
     title: "Stripe events",
     one: "Stripe event",
     lead: "Everything that Stripe sent, and what became of it. Parked ones wait for the sale that they belong to.",
@@ -206,6 +209,7 @@ static STRIPE_EVENTS: Resource = Resource {
 static ENDPOINTS: Resource = Resource {
     path: "webhook-endpoints",
     api: "/webhook-endpoints",
+    is_id: is_id::<ids::Endpoint>,
     title: "Webhook endpoints",
     one: "Webhook endpoint",
     lead: "Where your own servers are told of what happens here. Each gets every event at least once, signed.",
@@ -377,6 +381,7 @@ fn events(endpoint: &Json) -> String {
 static DELIVERIES: Resource = Resource {
     path: "webhook-deliveries",
     api: "/webhook-deliveries",
+    is_id: is_id::<ids::Delivery>,
     title: "Deliveries",
     one: "Delivery",
     lead: "Each event\u{2019}s journey to an endpoint, kept for 30 days. Dead letters are those that were given up.",
@@ -428,6 +433,7 @@ fn attempts(delivery: &Json) -> String {
 static EVENTS: Resource = Resource {
     path: "events",
     api: "/events",
+    is_id: is_id::<ids::Event>,
     title: "Events",
     one: "Event",
     lead: "What happened, in the words that your webhooks get, numbered for each thing that it happened to.",
@@ -453,6 +459,7 @@ static EVENTS: Resource = Resource {
 static HOSTS: Resource = Resource {
     path: "hosts",
     api: "/hosts",
+    is_id: is_id::<ids::Host>,
     title: "Hosts",
     one: "Host",
     lead: "The web hosts where links may land, and from where scripts without a key may call.",
@@ -496,6 +503,7 @@ static HOSTS: Resource = Resource {
 static KEYS: Resource = Resource {
     path: "api-keys",
     api: "/api-keys",
+    is_id: is_id::<ids::Key>,
     title: "API keys",
     one: "API key",
     lead: "Public keys stand in your pages and report clicks. Secret keys belong on your server only, and are shown once.",
@@ -553,6 +561,7 @@ static KEYS: Resource = Resource {
 static MEMBERS: Resource = Resource {
     path: "members",
     api: "/members",
+    is_id: is_id::<ids::Member>,
     title: "Members",
     one: "Member",
     lead: "Who works in this workspace, in both modes. A viewer looks; an admin changes things; an owner also makes owners.",

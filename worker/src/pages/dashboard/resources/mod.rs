@@ -20,6 +20,11 @@ pub fn find(path: &str) -> Result<&'static Resource, ApiError> {
     all.into_iter().find(|resource| resource.path == path).ok_or(ApiError::NotFound("page"))
 }
 
+/// The same, where the next part of the address is the id of one.
+pub fn find_one(path: &str, id: &str) -> Result<&'static Resource, ApiError> {
+    find(path).ok().filter(|resource| (resource.is_id)(id)).ok_or(ApiError::NotFound("page"))
+}
+
 /// All of them.
 #[cfg(test)]
 pub fn every() -> impl Iterator<Item = &'static Resource> {

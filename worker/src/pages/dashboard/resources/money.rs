@@ -1,11 +1,12 @@
 //! Commissions and payouts.
 
+use domain::ids;
 use domain::payout::PayoutStatus;
 use domain::status::CommissionState;
 
 use super::super::cell::Kind;
 use super::super::form::{Field, Form, Takes};
-use super::super::resource::{self as of, Act, Filter, Resource, by_id, by_word, column};
+use super::super::resource::{self as of, Act, Filter, Resource, by_id, by_word, column, is_id};
 
 pub const ALL: &[&Resource] = &[&COMMISSIONS, &REVIEW, &PAYOUTS];
 
@@ -97,6 +98,7 @@ const FACTS: &[of::Column] = &[
 static COMMISSIONS: Resource = Resource {
     path: "commissions",
     api: "/commissions",
+    is_id: is_id::<ids::Commission>,
     title: "Commissions",
     one: "Commission",
     lead: "What partners earn: one for each credited conversion. Its amount is the sum of entries that are never changed.",
@@ -119,6 +121,7 @@ static COMMISSIONS: Resource = Resource {
 static REVIEW: Resource = Resource {
     path: "review",
     api: "/commissions?needs_review=true&state=pending",
+    is_id: is_id::<ids::Commission>,
     title: "Review queue",
     one: "Commission",
     lead: "Commissions that wait for a person, with the reason.",
@@ -138,6 +141,7 @@ static REVIEW: Resource = Resource {
 static PAYOUTS: Resource = Resource {
     path: "payouts",
     api: "/payouts",
+    is_id: is_id::<ids::Payout>,
     title: "Payouts",
     one: "Payout",
     lead: "Draft payouts from what is approved, export them for your bank, and mark them as paid. Test data is never paid out.",

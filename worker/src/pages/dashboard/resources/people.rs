@@ -1,16 +1,18 @@
 //! Invites, and what partners ask.
 
+use domain::ids;
 use domain::partner::{InviteStatus, QuestionStatus};
 
 use super::super::cell::Kind;
 use super::super::form::{Field, Form, Takes};
-use super::super::resource::{Act, Related, Resource, by_id, by_word, column};
+use super::super::resource::{Act, Related, Resource, by_id, by_word, column, is_id};
 
 pub const ALL: &[&Resource] = &[&INVITES, &QUESTIONS];
 
 static INVITES: Resource = Resource {
     path: "invites",
     api: "/invites",
+    is_id: is_id::<ids::Invite>,
     title: "Invites",
     one: "Invite",
     lead: "Whoever joins by an invite is approved at once. In live mode it goes out by mail; its link can be copied in both.",
@@ -60,6 +62,7 @@ static INVITES: Resource = Resource {
 static QUESTIONS: Resource = Resource {
     path: "questions",
     api: "/questions",
+    is_id: is_id::<ids::Question>,
     title: "Questions",
     one: "Question",
     lead: "What partners ask of you, most of all why a sale was not credited. They read your answer in their portal.",

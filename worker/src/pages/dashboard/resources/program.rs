@@ -1,11 +1,12 @@
 //! Programs, their rewards, and who is in them.
 
+use domain::ids;
 use domain::status::{LinkStatus, ParticipantStatus, ProgramStatus};
 use serde_json::Value as Json;
 
 use super::super::cell::Kind;
 use super::super::form::{Field, Form, Takes};
-use super::super::resource::{Act, Related, Resource, by_id, by_text, by_word, column};
+use super::super::resource::{Act, Related, Resource, by_id, by_text, by_word, column, is_id};
 use crate::pages::text;
 
 pub const ALL: &[&Resource] = &[&PROGRAMS, &REWARDS, &PARTICIPANTS, &PARTNERS, &LINKS, &PROMO_CODES];
@@ -20,6 +21,7 @@ const RESPONSES: &[(&str, &str)] =
 static PROGRAMS: Resource = Resource {
     path: "programs",
     api: "/programs",
+    is_id: is_id::<ids::Program>,
     title: "Programs",
     one: "Program",
     lead: "A program says for what partners are rewarded, and for how long a click counts.",
@@ -126,8 +128,8 @@ static PROGRAMS: Resource = Resource {
             Field {
                 name: "minimum_payout_cents",
                 label: "Smallest payout, in the currency\u{2019}s minor unit",
-                hint: "2500 is 25.00 EUR and 2500 JPY. What is below is carried to the next payout.",
-                takes: Takes::Number,
+                hint: "2500 is 25.00 EUR and 2500 JPY. What is below is carried to the next payout. Left empty: none.",
+                takes: Takes::NumberOrNone,
             },
             Field {
                 name: "reverse_pending_on_end",
@@ -280,7 +282,7 @@ const REWARD_FIELDS: &[Field] = &[
         name: "hold_days",
         label: "Hold, in days",
         hint: "So long a commission waits for refunds before it is approved. Left empty: 0.",
-        takes: Takes::Number,
+        takes: Takes::NumberOrNone,
     },
     Field {
         name: "auto_approve",
@@ -292,13 +294,13 @@ const REWARD_FIELDS: &[Field] = &[
         name: "event_type",
         label: "Only for the event",
         hint: "As your server reports it, such as upgrade. Left empty: for every event that no other reward names.",
-        takes: Takes::Line("upgrade"),
+        takes: Takes::LineOrNone("upgrade"),
     },
     Field {
         name: "payments_max",
         label: "Payments of one subscription, at most",
         hint: "For rewards of subscriptions only. Left empty: all of them.",
-        takes: Takes::Number,
+        takes: Takes::NumberOrNone,
     },
 ];
 
@@ -351,6 +353,7 @@ static REWARD_CREATE: [Field; 11] = reward_fields();
 static REWARDS: Resource = Resource {
     path: "rewards",
     api: "/rewards",
+    is_id: is_id::<ids::Reward>,
     title: "Rewards",
     one: "Reward",
     lead: "What a program pays for what. A change is a new version; what was decided keeps the old one.",
@@ -393,8 +396,8 @@ static REWARDS: Resource = Resource {
             when: |reward| reward["retired"] != true,
             form: Some(&Form {
                 title: "Change the reward",
-                lead: "It makes a new version, which counts from now on. What was decided keeps the old one. A field that you empty stays as \
-                    it was: to lift a limit, retire the reward and add another.",
+                lead: "It makes a new version, which counts from now on. What was decided keeps the old one. Without a share and a \
+                    fixed amount, the one that was there stays.",
                 fields: REWARD_FIELDS,
                 submit: "Save the new version",
             }),
@@ -427,6 +430,7 @@ static REWARDS: Resource = Resource {
 static PARTICIPANTS: Resource = Resource {
     path: "participants",
     api: "/participants",
+    is_id: is_id::<ids::Participant>,
     title: "Participants",
     one: "Participant",
     lead: "Partners in your programs. Whoever applied waits here until you approve or reject them.",
@@ -525,6 +529,7 @@ static PARTICIPANTS: Resource = Resource {
 static PARTNERS: Resource = Resource {
     path: "partners",
     api: "/partners",
+    is_id: is_id::<ids::Partner>,
     title: "Partners",
     one: "Partner",
     lead: "The people who promote you. Each signs in to the portal with their own e-mail address.",
@@ -579,6 +584,7 @@ static PARTNERS: Resource = Resource {
 static LINKS: Resource = Resource {
     path: "links",
     api: "/links",
+    is_id: is_id::<ids::Link>,
     title: "Links",
     one: "Link",
     lead: "A link sends visitors to a page of yours and remembers by whom they came.",
@@ -639,7 +645,7 @@ static LINKS: Resource = Resource {
         title: "Change the link",
         lead: "",
         fields: &[
-            Field { name: "name", label: "Name", hint: "", takes: Takes::Line("") },
+            Field { name: "name", label: "Name", hint: "It may be empty.", takes: Takes::LineOrNone("") },
             Field {
                 name: "landing_url",
                 label: "Leads to",
@@ -689,6 +695,7 @@ static LINKS: Resource = Resource {
 static PROMO_CODES: Resource = Resource {
     path: "promo-codes",
     api: "/promo-codes",
+    is_id: is_id::<ids::PromoCode>,
     title: "Promo codes",
     one: "Promo code",
     lead: "A purchase with a partner\u{2019}s code is theirs, whatever was clicked before.",
@@ -732,8 +739,8 @@ static PROMO_CODES: Resource = Resource {
         fields: &[Field {
             name: "stripe_promotion_code_id",
             label: "Stripe promotion code",
-            hint: "Its id in Stripe, promo_…",
-            takes: Takes::Line("promo_…"),
+            hint: "Its id in Stripe, promo_… Left empty: it is none of Stripe\u{2019}s.",
+            takes: Takes::LineOrNone("promo_…"),
         }],
         submit: "Save",
     }),

@@ -1,13 +1,15 @@
 //! What came in and what was decided on it.
 
 use domain::attribution::Reason;
+use domain::click_id::ClickId;
 use domain::fraud::Rule;
+use domain::ids;
 use domain::sale::{ConversionStatus, Source};
 use serde_json::Value as Json;
 
 use super::super::cell::Kind;
 use super::super::form::{Field, Form, Takes};
-use super::super::resource::{self as of, Act, Filter, Resource, by_day, by_id, by_text, by_word, column};
+use super::super::resource::{self as of, Act, Filter, Resource, by_day, by_id, by_text, by_word, column, is_id};
 
 pub const ALL: &[&Resource] = &[&CONVERSIONS, &DECISIONS, &CLICKS, &CUSTOMERS, &REFUNDS, &FRAUD_ALERTS];
 
@@ -17,6 +19,7 @@ const UNTIL: Filter = by_day("to", "Before");
 static CONVERSIONS: Resource = Resource {
     path: "conversions",
     api: "/conversions",
+    is_id: is_id::<ids::Conversion>,
     title: "Conversions",
     one: "Conversion",
     lead: "Every qualifying event that was reported or came from Stripe, credited or not.",
@@ -78,6 +81,7 @@ static CONVERSIONS: Resource = Resource {
 static DECISIONS: Resource = Resource {
     path: "attribution-audit",
     api: "/attribution-audit",
+    is_id: is_id::<ids::Conversion>,
     title: "Decisions",
     one: "Decision",
     lead: "Every attribution that was decided, with its reason. None is ever changed; a new one takes an old one\u{2019}s place.",
@@ -115,6 +119,7 @@ static DECISIONS: Resource = Resource {
 static CLICKS: Resource = Resource {
     path: "clicks",
     api: "/clicks",
+    is_id: |text| ClickId::parse(text).is_some(),
     title: "Clicks",
     one: "Click",
     lead: "Who came by a link. A click counts for its sale even where its record is missing: its id proves itself.",
@@ -163,6 +168,7 @@ static CLICKS: Resource = Resource {
 static CUSTOMERS: Resource = Resource {
     path: "customers",
     api: "/customers",
+    is_id: is_id::<ids::Customer>,
     title: "Customers",
     one: "Customer",
     lead: "Whom a customer is bound to. No name or address is kept, only your and Stripe\u{2019}s ids.",
@@ -197,6 +203,8 @@ static CUSTOMERS: Resource = Resource {
 static REFUNDS: Resource = Resource {
     path: "refunds",
     api: "/refunds",
+    // One that was reported is listed under its fact's id.
+    is_id: |text| is_id::<ids::Refund>(text) || is_id::<ids::Fact>(text),
     title: "Refunds and disputes",
     one: "Refund",
     lead: "What went back. One that belongs to no known sale waits here until the sale comes, or until you match it.",
@@ -258,6 +266,7 @@ static REFUNDS: Resource = Resource {
 static FRAUD_ALERTS: Resource = Resource {
     path: "fraud-alerts",
     api: "/fraud-alerts",
+    is_id: is_id::<ids::FraudAlert>,
     title: "Fraud alerts",
     one: "Fraud alert",
     lead: "What a program\u{2019}s rules found odd. An alert alone changes nothing.",

@@ -170,3 +170,49 @@ fn a_click_is_counted_once_however_often_and_in_whatever_order_its_record_comes(
     assert_eq!(world.handle(queued), [true]);
     assert_eq!(world.db.count("SELECT SUM(humans) FROM daily_clicks"), 2);
 }
+
+#[test]
+fn a_browser_keeps_how_closely_pages_are_set_in_the_dashboard_and_in_the_portal() {
+    const COMPACT: &str = "<html lang=\"en\" data-density=\"compact\">";
+    const COMFORTABLE: &str = "<html lang=\"en\">";
+    let shop = Shop::new();
+    assert_eq!(shop.owner().post(&shop.at("members/new"), "email=anna%40partner.test&role=viewer").status, 303);
+    // A viewer, who is a partner beside.
+    let anna = Visitor::signed_in(&shop.world, "anna@partner.test");
+    let shows = |opening: &str| {
+        for page in [shop.at(""), shop.at("settings"), shop.at("programs"), "/partner".to_owned()] {
+            let page = anna.get(&page);
+            assert!(page.status == 200 && page.raw.contains(opening), "{opening}: {}", page.raw);
+        }
+    };
+    shows(COMFORTABLE);
+    let own = shop.at("settings/density");
+    for place in [own.as_str(), "/partner/settings/density"] {
+        assert_eq!(anna.post_from("https://evil.test", place, "density=compact").status, 403);
+        for form in ["", "density=", "density=tight"] {
+            let refused = anna.post(place, form);
+            assert_eq!((refused.status.as_u16(), refused.header("set-cookie")), (400, ""), "{place} {form}");
+        }
+        shows(COMFORTABLE);
+        let kept = anna.post(place, "density=compact");
+        assert_eq!(kept.status, 303, "{}", kept.raw);
+        assert_eq!(
+            kept.header("set-cookie"),
+            "__Host-selgeo-density=compact; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax; Secure"
+        );
+        let saved = anna.get(kept.header("location")).raw;
+        assert!(saved.contains("Saved.") && saved.contains("<option value=\"compact\" selected>"), "{saved}");
+        shows(COMPACT);
+        let left = anna.post(place, "density=comfortable");
+        assert_eq!(
+            left.header("set-cookie"),
+            "__Host-selgeo-density=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure"
+        );
+        shows(COMFORTABLE);
+    }
+    // It is the browser's: another one of theirs is as it was.
+    assert_eq!(anna.post(&own, "density=compact").status, 303);
+    let other = Visitor::signed_in(&shop.world, "anna@partner.test");
+    assert!(other.get(&shop.at("")).raw.contains(COMFORTABLE));
+    assert_eq!(Visitor::new(&shop.world).post(&own, "density=compact").header("set-cookie"), "");
+}
