@@ -15,17 +15,20 @@ use worker::{Context, Env, MessageBatch, MessageExt, ScheduleContext, ScheduledE
 use worker::{EncodeBody, Fetcher, HttpResponse, web_sys};
 
 use crate::app::{self, App, Clock, Config, Random};
+use crate::asked::{self, Asked};
 use crate::assets::Assets;
 use crate::auth::people;
-use crate::call::{AfterAnswer, Peer};
+use crate::call::{AfterAnswer, Chores, Peer};
 use crate::jobs::Message;
+use crate::known;
 use crate::mail::platform::{BoundMail, HttpMail};
 use crate::mail::{Mail, Mailbox, NoMail};
 use crate::objects::rate_limiter::DurableLimiter;
 use crate::objects::webhook_lane;
 use crate::secrets::Secrets;
+use crate::shelf::kv::Kv;
 use crate::store::Database;
-use crate::store::d1::{self, D1};
+use crate::store::d1::D1;
 use crate::store::owing::{Noticing, Owed};
 use crate::store::{DbError, Row, webhooks};
 use crate::stripe_api::BASE_DEFAULT;
@@ -52,6 +55,11 @@ impl Clock for PlatformClock {
     fn now(&self) -> Instant {
         Instant::from_ms(i64::try_from(worker::Date::now().as_millis()).unwrap_or(0))
     }
+}
+
+/// Now, for objects, which have no application's clock.
+pub fn now() -> Instant {
+    PlatformClock.now()
 }
 
 struct PlatformRandom;
@@ -104,6 +112,9 @@ pub fn running(env: &Env) -> worker::Result<(Arc<App>, Router)> {
         receivers: Arc::new(receivers(env)),
         owed,
         assets: Arc::new(PlatformAssets(env.assets("ASSETS")?)),
+        shelf: Arc::new(Kv(env.kv("KV")?)),
+        known: Default::default(),
+        leases: Default::default(),
         keys: Default::default(),
         disposable: Default::default(),
         connections: Default::default(),
@@ -176,11 +187,14 @@ fn config(env: &Env) -> Config {
     }
 }
 
-/// On a local server: what the answer cost, if nothing else was asked of the database meanwhile.
-fn tell_costs(response: &mut http::Response<axum::body::Body>, before: d1::Asked) {
-    let after = d1::asked();
-    let (trips, rows) = (after.trips.wrapping_sub(before.trips), after.rows_read.wrapping_sub(before.rows_read));
-    if let Ok(value) = http::HeaderValue::from_str(&format!("d1;desc=\"{trips} trips, {rows} rows read\"")) {
+/// On a local server: what the answer cost, if nothing else was asked of the platform meanwhile.
+fn tell_costs(response: &mut http::Response<axum::body::Body>, cost: Asked) {
+    let Asked { trips, rows_read, rows_written, shelf, objects } = cost;
+    let told = format!(
+        "d1;desc=\"{trips} trips, {rows_read} rows read\", written;desc=\"{rows_written} rows written\", kv;desc=\"{shelf}\", \
+         objects;desc=\"{objects}\""
+    );
+    if let Ok(value) = http::HeaderValue::from_str(&told) {
         response.headers_mut().insert("server-timing", value);
     }
 }
@@ -199,14 +213,18 @@ async fn fetch(
     let peer = Peer { address: header("cf-connecting-ip").unwrap_or_default(), country: header("cf-ipcountry") };
     let (parts, body) = request.into_parts();
     let request = axum::extract::Request::from_parts(parts, axum::body::Body::new(body));
-    let before = d1::asked();
+    let before = asked::asked();
     let mut response = app::answer(&app, &router, request, peer).await;
     if app.config.dev {
-        tell_costs(&mut response, before);
+        tell_costs(&mut response, asked::asked().since(before));
     }
     if let Some(AfterAnswer(messages)) = response.extensions_mut().remove::<AfterAnswer>() {
         let env = env.clone();
         context.wait_until(async move { send(&env, messages).await });
+    }
+    if let Some(Chores(chores)) = response.extensions_mut().remove::<Chores>() {
+        let app = app.clone();
+        context.wait_until(async move { known::do_chores(&app, chores).await });
     }
     if !app.owed.is_empty() {
         context.wait_until(async move { nudge_if_owed(&app, &env).await });
