@@ -283,9 +283,11 @@ fn put(object: &mut Json, name: &str, value: Json) {
     }
 }
 
-/// What was typed into a field; of several ticks, all with commas between.
+/// What was typed into a field; of several ticks, all with commas between. A browser sends each end of a line as two characters,
+/// which nobody typed: with them a text would change by being saved, and be longer than it looks.
 fn typed(form: &[u8], of: &Field) -> String {
     match of.takes {
+        Takes::Lines | Takes::LinesOrNone => field(form, of.name).unwrap_or_default().replace("\r\n", "\n"),
         Takes::Several(_) | Takes::AnyOf(_) => {
             let ticked = url::form_urlencoded::parse(form).filter(|(key, _)| key == of.name);
             ticked.map(|(_, value)| value.into_owned()).collect::<Vec<_>>().join(",")

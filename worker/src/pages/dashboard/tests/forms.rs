@@ -68,10 +68,12 @@ impl<'a> Desk<'a> {
     }
 }
 
-/// What stands in a form: what inputs hold, what is ticked, what is chosen.
-fn filled(page: &str) -> Vec<(String, String)> {
-    let plain =
-        |text: &str| text.replace("&#38;", "&").replace("&#39;", "'").replace("&#34;", "\"").replace("&#60;", "<");
+/// What a browser sends of the form of a page: what inputs and text areas hold, what is ticked, what is chosen.
+pub(super) fn filled(page: &str) -> Vec<(String, String)> {
+    let plain = |text: &str| {
+        let quotes = text.replace("&#39;", "'").replace("&#34;", "\"");
+        quotes.replace("&#60;", "<").replace("&#62;", ">").replace("&#38;", "&")
+    };
     let attribute = |tag: &str, name: &str| {
         let start = tag.find(&format!(" {name}=\""))? + name.len() + 3;
         Some(plain(tag[start..].split('"').next()?))
@@ -91,6 +93,12 @@ fn filled(page: &str) -> Vec<(String, String)> {
             select.split("<option").skip(1).map(|rest| rest.split('>').next().unwrap().to_owned()).collect();
         let chosen = options.iter().find(|option| option.contains(" selected")).or(options.first());
         pairs.extend(chosen.map(|option| (name, attribute(option, "value").unwrap_or_default())));
+    }
+    for area in main.split("<textarea ").skip(1).map(|rest| rest.split("</textarea>").next().unwrap()) {
+        let (tag, held) = area.split_once('>').unwrap();
+        // An end of line right after the tag is none of the text; each other one is sent as two characters.
+        let held = plain(held.strip_prefix('\n').unwrap_or(held)).replace('\n', "\r\n");
+        pairs.push((attribute(&format!(" {tag}"), "name").unwrap(), held));
     }
     pairs
 }
