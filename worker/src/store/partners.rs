@@ -44,6 +44,14 @@ pub fn by_id(scope: &Scope, id: &str) -> Statement {
     scope.bound(Statement::new(PARTNER)).push(" AND id = ?").bind(id)
 }
 
+/// The partner whom a participant is.
+pub fn of_participant(scope: &Scope, participant_id: &str) -> Statement {
+    scope
+        .bound(Statement::new(PARTNER))
+        .push(" AND id = (SELECT partner_id FROM participants WHERE id = ?)")
+        .bind(participant_id)
+}
+
 /// A page of partners.
 pub fn list(scope: &Scope, page: &Page) -> Statement {
     page.bound(scope.bound(Statement::new(PARTNER)))
