@@ -75,6 +75,8 @@ pub enum Takes {
     Participant,
     /// What the address of the form says, such as whom it is for.
     Given,
+    /// Nothing of a person: the id of the act, which is made with the form, so that a form that is sent twice is one act.
+    Act,
 }
 
 /// What the workspace has to choose from: ids, and what they are called.
@@ -163,6 +165,11 @@ impl Shown {
         let hint = (!self.field.hint.is_empty()).then(|| format!("hint-{}", self.field.name));
         let problem = self.problem.as_ref().map(|_| format!("problem-{}", self.field.name));
         hint.into_iter().chain(problem).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Whether nobody sees it.
+    pub fn is_hidden(&self) -> bool {
+        matches!(self.field.takes, Takes::Act)
     }
 
     /// Whether it is only shown.

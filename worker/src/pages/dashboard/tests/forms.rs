@@ -127,6 +127,33 @@ fn every_form_and_every_button_does_what_it_says() {
     assert_eq!((acts("IS NULL"), acts("IS NOT NULL")), (0, 10), "each kind of act, and each by the owner");
 }
 
+#[test]
+fn a_bonus_whose_form_is_sent_twice_is_added_once() {
+    let shop = Shop::new();
+    let owner = shop.owner();
+    let commission = shop.sale("t1").text("/commission_id");
+    let page = shop.at(&format!("commissions/{commission}/bonus"));
+    let amount =
+        || shop.world.api(&format!("GET /api/v1/commissions/{commission}"), json!(null)).body["amount_cents"].clone();
+    let form = |page: &str| {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs(filled(page).into_iter().filter(|(name, _)| name == "act_id" || name == "back"));
+        form.append_pair("amount_cents", "500").append_pair("reason", "a fine review").finish()
+    };
+    let first = form(&owner.get(&page).raw);
+    let sent = [owner.post(&page, &first), owner.post(&page, &first)];
+    assert_eq!(sent.each_ref().map(|answer| answer.status.as_u16()), [303, 303], "{}", sent[1].raw);
+    assert_eq!(sent[0].header("location"), sent[1].header("location"));
+    assert_eq!(amount(), json!(2_500));
+    // What was refused and is sent again, mended, is the same act; a form that is opened anew is another.
+    let refused = owner.post(&page, &form(&owner.get(&page).raw).replace("500", "many"));
+    assert_eq!(refused.status, 400, "{}", refused.raw);
+    for _ in 0..2 {
+        assert_eq!(owner.post(&page, &form(&refused.raw)).status, 303);
+    }
+    assert_eq!(amount(), json!(3_000));
+}
+
 fn people(desk: &mut Desk<'_>) {
     let program = desk.shop.program.program_id.clone();
     let invite = format!("program_id={program}&email=new%40partner.test&name=New");
