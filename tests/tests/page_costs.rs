@@ -335,7 +335,7 @@ fn every_page_of_the_portal_costs_little_however_much_there_is(town: &mut Town) 
 
 fn payouts_and_statements_cost_little_however_much_there_is(town: &mut Town) -> Result<()> {
     let payouts = format!("/app/{}/live/payouts", town.server.text("/workspace_id")?);
-    town.check("/sign_in_url", &[payouts.clone()], &payouts)?;
+    town.check("/sign_in_url", std::slice::from_ref(&payouts), &payouts)?;
     let first = format!("/partner/statements?in={}", live_participant(&town.server)?);
     town.check("/partner_sign_in_url", &[first], "/partner/statements")
 }
