@@ -11,3 +11,7 @@ CREATE INDEX commissions_to_review ON commissions (workspace_id, mode, id) WHERE
 CREATE INDEX fraud_alerts_by_participant ON fraud_alerts (workspace_id, mode, participant_id, id);
 -- The drafts, for the bank: one more written row when a payout is drafted, and one when it is paid or canceled.
 CREATE INDEX payouts_by_status ON payouts (workspace_id, mode, status, id);
+
+-- Erasing a partner finds the invites that they came by, whatever their address was then: one more written row for each invite that
+-- is accepted.
+CREATE INDEX invites_by_participant ON invites (workspace_id, mode, participant_id) WHERE participant_id IS NOT NULL;
