@@ -69,7 +69,7 @@ pub enum Takes {
     Ticked,
     /// A moment in UTC.
     Moment,
-    /// One of the workspace's programs.
+    /// One of the workspace's programs: one of a list, or by its id one that the address names and the list does not.
     Program,
     /// An approved participant: one of a list where they are few, else an id.
     Participant,
@@ -105,7 +105,7 @@ impl Shown {
     pub fn input(&self) -> &'static str {
         match self.field.takes {
             Takes::Line(_) | Takes::LineOrNone(_) | Takes::Number | Takes::NumberOrNone => "text",
-            Takes::Percent | Takes::Amount(_) | Takes::Participant => "text",
+            Takes::Percent | Takes::Amount(_) | Takes::Program | Takes::Participant => "text",
             Takes::Email => "email",
             Takes::Secret(_) => "password",
             Takes::Url(_) => "url",
@@ -139,8 +139,9 @@ impl Shown {
     /// Whether one of its choices is.
     pub fn is_choice(&self) -> bool {
         match self.field.takes {
-            Takes::Choice(_) | Takes::Program => true,
-            // One that is not among them is typed.
+            Takes::Choice(_) => true,
+            // One that is not among them is typed: a list would choose another in its place.
+            Takes::Program => self.value.is_empty() || self.is_offered(),
             Takes::Participant => self.value.is_empty() && !self.choices.is_empty() || self.is_offered(),
             _ => false,
         }

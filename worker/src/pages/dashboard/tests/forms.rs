@@ -154,6 +154,25 @@ fn a_bonus_whose_form_is_sent_twice_is_added_once() {
     assert_eq!(amount(), json!(3_000));
 }
 
+#[test]
+fn a_form_for_one_of_very_many_programs_is_for_that_one() {
+    let shop = Shop::new();
+    let owner = shop.owner();
+    for number in 0..100 {
+        shop.world.pass_ms(1_000);
+        shop.world.make(&shop.world.keys.sk_test, "programs", json!({"name": format!("Program {number}")}));
+    }
+    let first = &shop.program.program_id;
+    for page in ["rewards/new", "invites/new", "participants/new", "payouts/new"] {
+        let of = |query: &str| {
+            let opened = owner.get(&shop.at(&format!("{page}{query}"))).raw;
+            filled(&opened).into_iter().find(|(name, _)| name == "program_id").unwrap().1
+        };
+        assert_eq!(of(&format!("?program_id={first}")), *first, "{page}");
+        assert_ne!(of(""), *first, "{page}: the newest is offered first");
+    }
+}
+
 fn people(desk: &mut Desk<'_>) {
     let program = desk.shop.program.program_id.clone();
     let invite = format!("program_id={program}&email=new%40partner.test&name=New");
