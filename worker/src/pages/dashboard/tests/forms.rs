@@ -155,6 +155,40 @@ fn a_bonus_whose_form_is_sent_twice_is_added_once() {
 }
 
 #[test]
+fn a_file_of_very_many_payouts_has_each_once_and_its_columns_once() {
+    let shop = Shop::new();
+    let world = &shop.world;
+    let program = world.program(&world.keys.sk_live, "lena");
+    let click = world.click(&world.keys.pk_live, "lena");
+    let body = json!({"click_id": click, "external_transaction_id": "l1", "event_type": "purchase", "amount_cents": 10_000,
+        "currency": "EUR"});
+    assert_eq!(world.api_as(&world.keys.sk_live, "POST /api/v1/conversions", body).status, 201);
+    let drafted = world.api_as(&world.keys.sk_live, "POST /api/v1/payouts", json!({"program_id": program.program_id}));
+    assert_eq!(drafted.status, 201, "{}", drafted.raw);
+    let copies = |from: u32, to: u32| {
+        let copied = world.db.execute(&format!(
+            "WITH RECURSIVE n (n) AS (SELECT {from} UNION ALL SELECT n + 1 FROM n WHERE n < {to}) INSERT INTO payouts (id, workspace_id, \
+             mode, participant_id, program_id, currency, amount_cents, status, created_at, entry_count, commission_ids) \
+             SELECT printf('payout_%026d', n), workspace_id, mode, participant_id, program_id, currency, amount_cents, status, created_at, \
+             entry_count, commission_ids FROM n, (SELECT * FROM payouts LIMIT 1)"
+        ));
+        assert_eq!(copied.unwrap(), (to - from + 1) as usize);
+    };
+    let owner = shop.owner();
+    let file = || owner.get(&format!("/app/{}/live/payouts/csv?status=draft", shop.workspace));
+    copies(1, 10_000);
+    let whole = file();
+    assert_eq!((whole.status.as_u16(), whole.raw.lines().count()), (200, 10_002));
+    assert!(whole.headers.get("x-next-cursor").is_none() && whole.raw.ends_with("\r\n"));
+    let ids: BTreeSet<&str> = whole.raw.lines().map(|line| line.split(',').next().unwrap()).collect();
+    assert_eq!(ids.len(), 10_002, "each line is another's");
+    copies(10_001, 50_000);
+    let cut = file();
+    assert_eq!(cut.raw.lines().count(), 50_002);
+    assert!(cut.raw.ends_with("\"there are more payouts: narrow the list and export it in parts\"\r\n"));
+}
+
+#[test]
 fn a_form_for_one_of_very_many_programs_is_for_that_one() {
     let shop = Shop::new();
     let owner = shop.owner();
