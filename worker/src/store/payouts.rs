@@ -27,10 +27,11 @@ pub struct DuePair {
 }
 
 /// Who is due, of one program or of all; each row tells also how many there are. Narrows down only: what is due is decided
-/// by [`domain::payout::balance`]. Who is erased is not: nobody knows any more where to send it.
+/// by [`domain::payout::balance`]. Who is erased is not: nobody knows any more where to send it. (The planner, which knows no sizes,
+/// would go through everybody's balances by the primary key.)
 pub fn due(scope: &Scope, program_id: Option<&str>, limit: i64) -> Statement {
     Statement::new(
-        "SELECT b.participant_id, b.currency, count(*) OVER () AS due FROM balances b JOIN programs g ON g.id = b.program_id \
+        "SELECT b.participant_id, b.currency, count(*) OVER () AS due FROM balances b INDEXED BY balances_due JOIN programs g ON g.id = b.program_id \
          JOIN participants p ON p.id = b.participant_id JOIN partners a ON a.id = p.partner_id \
          WHERE b.workspace_id = ? AND b.mode = ? AND b.due_cents > 0 AND b.due_cents >= g.minimum_payout_cents \
          AND a.erased_at IS NULL",

@@ -1,8 +1,11 @@
 //! What is paid, to whom, how much, and what no race can break.
 
+use domain::ids::Id;
+use domain::mode::Mode;
 use domain::time::{DAY_MS, MINUTE_MS};
 use serde_json::{Value as Json, json};
 
+use crate::store::{Scope, payouts as table};
 use crate::testing::{Answer, NextWrite, Program, World};
 
 /// Live mode, with one participant who earns 20 %.
@@ -666,5 +669,16 @@ fn whatever_is_sold_refunded_drafted_paid_and_canceled_the_sums_agree() {
                       JOIN entries e ON e.id = s.entry_id JOIN payouts o ON o.id = s.payout_id \
                       WHERE e.commission_id = m.id AND o.status = 'paid')";
         assert_eq!(books.world.db.count(unpaid), 0);
+    }
+}
+
+#[test]
+fn who_is_due_is_found_among_those_alone_to_whom_something_is_owed() {
+    let world = World::new();
+    let scope = Scope { workspace_id: Id::least(world.now()), mode: Mode::Live };
+    for (program, narrow) in [(None, "(workspace_id=? AND mode=?)"), (Some("prog_x"), "AND program_id=?)")] {
+        let plan = world.db.plan(table::due(&scope, program, 100).sql());
+        let found = plan.lines().find(|line| line.starts_with("SEARCH b ")).unwrap();
+        assert!(found.contains("balances_due") && found.ends_with(narrow), "{plan}");
     }
 }
