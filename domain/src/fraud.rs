@@ -70,6 +70,12 @@ impl Policy {
             _ => Response::Flag,
         })
     }
+
+    /// The same with every default said: what is shown to people, and what they send back.
+    pub fn complete(&self) -> Self {
+        let rules = Rule::WORDS.iter().filter_map(|word| Rule::parse(word));
+        Self(rules.map(|rule| (rule, self.response(rule))).collect())
+    }
 }
 
 /// What is known of a conversion and its surroundings when it is judged.
@@ -227,5 +233,17 @@ mod tests {
         let again = Signals { purchases_before: 1, ..Signals::default() };
         assert_eq!(worst(&findings(&again, &strict)), Some(Response::Block));
         assert_eq!(worst(&[]), None);
+    }
+
+    #[test]
+    fn a_policy_that_says_every_default_decides_as_before() {
+        let chosen = Policy(BTreeMap::from([(Rule::RepeatPurchase, Response::Block)]));
+        for policy in [Policy::default(), chosen] {
+            let complete = policy.complete();
+            assert_eq!(complete.0.len(), Rule::WORDS.len());
+            for (rule, response) in &complete.0 {
+                assert_eq!(*response, policy.response(*rule), "{rule:?}");
+            }
+        }
     }
 }

@@ -29,6 +29,29 @@ words! {
     }
 }
 
+/// The reason of an entry that gives back what went back, as when a refund fails; see [`EntryKind::reason`].
+pub const RESTORED: &str = "restored";
+
+impl EntryKind {
+    /// Whether a partner is told of such an entry on a commission that stood: of whatever takes something, and of what gives that
+    /// back. Of two sales that turned out to be one they keep the other; a person's bonus they see.
+    pub const fn is_told(self, amount_cents: i64) -> bool {
+        match self {
+            Self::Refunded | Self::Disputed | Self::Ended | Self::Reattributed => true,
+            Self::Corrected => amount_cents < 0,
+            Self::Earned | Self::Merged | Self::Bonus => false,
+        }
+    }
+
+    /// Why a commission changes by such an entry: its kind, but for what gives back. It is of the same kind as what took.
+    pub const fn reason(self, amount_cents: i64) -> &'static str {
+        match self {
+            Self::Refunded | Self::Disputed if amount_cents > 0 => RESTORED,
+            kind => kind.as_str(),
+        }
+    }
+}
+
 /// The terms of a commission: they follow the facts as long as it is pending.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {

@@ -20,6 +20,13 @@ const TIMES: usize = 3;
 struct Town {
     browser: Browser,
     server: Server,
+    quiet: Quiet,
+}
+
+/// Who has nothing among all who have much: a list of theirs finds no row, however long it looks.
+struct Quiet {
+    participant: String,
+    link: String,
 }
 
 e2e::suite! {
@@ -35,7 +42,7 @@ fn start() -> Result<Town> {
     server.kill9()?;
     let clicks = env::var("SELGEO_ROWS").ok().and_then(|text| text.parse().ok()).unwrap_or(CLICKS_DEFAULT);
     let timer = Timer::start();
-    grow(&server.state(), server.text("/workspace_id")?, clicks)?;
+    let quiet = grow(&server.state(), server.text("/workspace_id")?, clicks)?;
     println!(
         "{clicks} clicks, {} conversions, {} partners ({:.0} s)",
         clicks / 10,
@@ -43,7 +50,7 @@ fn start() -> Result<Town> {
         timer.elapsed().as_secs_f64()
     );
     server.restart()?;
-    Ok(Town { browser: Browser::start(Engine::Chromium)?, server })
+    Ok(Town { browser: Browser::start(Engine::Chromium)?, server, quiet })
 }
 
 /// The local D1's file: the one beside the platform's own.
@@ -66,8 +73,9 @@ fn database(state: &Path) -> Result<PathBuf> {
 /// Ids that sort among the others and say their number.
 const ID: &str = "substr(id, 1, instr(id, '_') + 10) || printf('%016x', n.n)";
 
-/// Copies what one sale left behind, as often as it takes; the triggers add up the totals as they always do.
-fn grow(state: &Path, workspace: &str, clicks: u64) -> Result<()> {
+/// Copies what one sale left behind, as often as it takes; the triggers add up the totals as they always do. Of what is to be looked
+/// at there is little, and the last participant and their link have nothing.
+fn grow(state: &Path, workspace: &str, clicks: u64) -> Result<Quiet> {
     let database = Connection::open(database(state)?)?;
     let sale: (String, String) = database.query_row(
         "SELECT id, family_id FROM conversions WHERE workspace_id = ?1 AND mode = 'test' AND attributed_click_id IS NOT NULL LIMIT 1",
@@ -80,21 +88,23 @@ fn grow(state: &Path, workspace: &str, clicks: u64) -> Result<()> {
         clicks / 100
     );
     let participant = participant.as_str();
+    let quiet = format!("substr(participant_id, 1, 14) || printf('%016x', {})", clicks / 100 + 1);
+    let quiet = quiet.as_str();
     let copies = [
         (
             "partners",
-            clicks / 100,
+            clicks / 100 + 1,
             "id = (SELECT partner_id FROM participants WHERE id = (SELECT participant_id FROM conversions WHERE id = :sale))",
             &[("id", ID), ("email", "'p' || n.n || '@grown.example'"), ("name", "'Partner ' || n.n")][..],
         ),
         (
             "participants",
-            clicks / 100,
+            clicks / 100 + 1,
             "id = (SELECT participant_id FROM conversions WHERE id = :sale)",
             &[
                 ("id", ID),
                 ("partner_id", "substr(partner_id, 1, 15) || printf('%016x', n.n)"),
-                ("status", "iif(n.n % 10, status, 'pending')"),
+                ("status", "iif(n.n % 100, status, 'pending')"),
             ],
         ),
         (
@@ -137,8 +147,8 @@ fn grow(state: &Path, workspace: &str, clicks: u64) -> Result<()> {
                 ("id", ID),
                 ("conversion_id", "substr(conversion_id, 1, 15) || printf('%016x', n.n)"),
                 ("participant_id", participant),
-                ("needs_review", "iif(n.n % 10, needs_review, '[\"no_auto_approval\"]')"),
-                ("state", "iif(n.n % 10, state, 'pending')"),
+                ("needs_review", "iif(n.n % 1000, needs_review, '[\"no_auto_approval\"]')"),
+                ("state", "iif(n.n % 1000, state, 'pending')"),
                 ("hold_until", "hold_until + 86400000"),
             ],
         ),
@@ -147,6 +157,30 @@ fn grow(state: &Path, workspace: &str, clicks: u64) -> Result<()> {
             clicks / 10,
             "commission_id = (SELECT id FROM commissions WHERE conversion_id = :sale)",
             &[("id", ID), ("commission_id", "substr(commission_id, 1, 14) || printf('%016x', n.n)")],
+        ),
+        (
+            "refunds",
+            clicks / 10,
+            "conversion_id IN (SELECT id FROM conversions WHERE mode = 'test' AND workspace_id = \
+             (SELECT workspace_id FROM conversions WHERE id = :sale))",
+            &[
+                ("id", ID),
+                ("key", "key || '-' || n.n"),
+                ("conversion_id", "iif(n.n % 1000, substr(conversion_id, 1, 15) || printf('%016x', n.n), NULL)"),
+            ],
+        ),
+        (
+            "links",
+            1,
+            "participant_id = (SELECT participant_id FROM conversions WHERE id = :sale)",
+            &[
+                ("number", "NULL"),
+                ("id", ID),
+                ("ref", "'quiet'"),
+                ("slug", "'quiet'"),
+                ("participant_id", quiet),
+                ("human_clicks", "0"),
+            ],
         ),
         (
             "events",
@@ -172,7 +206,10 @@ fn grow(state: &Path, workspace: &str, clicks: u64) -> Result<()> {
         copy(&database, table, count, which, changed, &paid).with_context(|| format!("{table} could not be copied"))?;
     }
     database.execute_batch("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)")?;
-    Ok(())
+    let quiet = database.query_row("SELECT participant_id, id FROM links WHERE ref = 'quiet'", [], |row| {
+        Ok(Quiet { participant: row.get(0)?, link: row.get(1)? })
+    })?;
+    Ok(quiet)
 }
 
 type Copies = (&'static str, u64, &'static str, &'static [(&'static str, &'static str)]);
@@ -279,11 +316,16 @@ impl Town {
 
 fn every_page_of_the_dashboard_costs_little_however_much_there_is(town: &mut Town) -> Result<()> {
     let base = format!("/app/{}/test", town.server.text("/workspace_id")?);
-    town.check(
-        "/sign_in_url",
-        &[base.clone(), "/app".to_owned(), format!("{base}/search?q=grown-77"), format!("{base}/partners?q=partner+7")],
-        "/app",
-    )
+    let first = [
+        // Before others of their kinds.
+        format!("{base}/participants/{}", town.quiet.participant),
+        format!("{base}/links/{}", town.quiet.link),
+        base.clone(),
+        "/app".to_owned(),
+        format!("{base}/search?q=grown-77"),
+        format!("{base}/partners?q=partner+7"),
+    ];
+    town.check("/sign_in_url", &first, "/app")
 }
 
 fn every_page_of_the_portal_costs_little_however_much_there_is(town: &mut Town) -> Result<()> {
@@ -293,7 +335,7 @@ fn every_page_of_the_portal_costs_little_however_much_there_is(town: &mut Town) 
 
 fn payouts_and_statements_cost_little_however_much_there_is(town: &mut Town) -> Result<()> {
     let payouts = format!("/app/{}/live/payouts", town.server.text("/workspace_id")?);
-    town.check("/sign_in_url", &[payouts.clone()], &payouts)?;
+    town.check("/sign_in_url", std::slice::from_ref(&payouts), &payouts)?;
     let first = format!("/partner/statements?in={}", live_participant(&town.server)?);
     town.check("/partner_sign_in_url", &[first], "/partner/statements")
 }

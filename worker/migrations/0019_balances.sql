@@ -19,8 +19,8 @@ CREATE TABLE balances (
 ) STRICT, WITHOUT ROWID;
 -- One more written row when a balance begins; none when it changes.
 CREATE INDEX balances_by_program ON balances (workspace_id, mode, program_id, participant_id);
--- Who may be paid: written where a balance begins or ceases to be above nothing.
-CREATE INDEX balances_due ON balances (workspace_id, mode, participant_id) WHERE due_cents > 0;
+-- Who may be paid, of one program or of all: written where a balance begins or ceases to be above nothing.
+CREATE INDEX balances_due ON balances (workspace_id, mode, program_id, participant_id) WHERE due_cents > 0;
 
 -- The same of all participants of a program.
 CREATE TABLE program_balances (

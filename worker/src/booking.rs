@@ -23,6 +23,8 @@ mod orders;
 mod peers;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod told;
 
 pub use self::load::{mentions, sale_keys};
 

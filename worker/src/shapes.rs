@@ -245,7 +245,7 @@ pub fn program(program: &Program, versions: &[RewardVersion], mode: Mode) -> Jso
         "status": program.status.as_str(),
         "attribution_window_days": program.attribution_window_days,
         "attribution_model": program.attribution_model.as_str(),
-        "fraud": program.fraud,
+        "fraud": program.fraud.complete(),
         "reverse_pending_on_end": program.reverse_pending_on_end,
         "minimum_payout_cents": program.minimum_payout_cents,
         "terms": program.terms,

@@ -71,7 +71,7 @@ fn every_page_of_the_portal_holds_up(house: &mut House) -> Result<()> {
 fn payouts_and_statements_hold_up(house: &mut House) -> Result<()> {
     house.sign_in("/sign_in_url")?;
     let payouts = format!("/app/{}/live/payouts", house.server.text("/workspace_id")?);
-    let paths = crawl(&house.looker.browser, &house.server.url(), &[payouts.clone()], &payouts)?;
+    let paths = crawl(&house.looker.browser, &house.server.url(), std::slice::from_ref(&payouts), &payouts)?;
     ensure!(paths.len() > 5, "no payout has a page: {paths:?}");
     look_at_all(house, "live", &paths)?;
     house.sign_in("/partner_sign_in_url")?;

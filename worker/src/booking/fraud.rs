@@ -269,7 +269,7 @@ fn a_programs_policy_is_checked_and_changed() {
     let programs = shop.world.api("GET /api/v1/programs", json!(null));
     let line = format!("PATCH /api/v1/programs/{}", programs.text("/data/0/id"));
     let changed = shop.world.api(&line, json!({"fraud": {"self_referral": "flag"}}));
-    assert_eq!(changed.body["fraud"], json!({"self_referral": "flag"}));
+    assert_eq!(changed.body["fraud"]["self_referral"], "flag");
     let made = shop.buy("t1", json!({"prospect_email": "anna@partner.test"}));
     assert_eq!(shop.alerts(&made), ["self_referral flag"]);
     assert_eq!(shop.commission(&made), ("approved".to_owned(), false));

@@ -37,6 +37,8 @@ struct ProgramPage<'a> {
     rewards: Vec<String>,
     /// Each paragraph of the terms.
     terms: Vec<&'a str>,
+    /// What the box to tick says: which terms they are.
+    terms_sha256: String,
     invite: Option<&'a str>,
     /// The invite's address, which is fixed.
     invited: Option<&'a str>,
@@ -59,7 +61,14 @@ struct Given {
     name: String,
     email: String,
     promotion: String,
-    accepts: bool,
+    /// The terms that they accept, by what the box said.
+    accepts: Option<String>,
+}
+
+impl Given {
+    fn accepts(&self, sha256: &str) -> bool {
+        self.accepts.as_deref() == Some(sha256)
+    }
 }
 
 /// What is wrong with which field.
@@ -131,7 +140,7 @@ pub async fn send(
         name: field(&body, "name").unwrap_or_default().trim().to_owned(),
         email: people::normal(&field(&body, "email").unwrap_or_default()),
         promotion: field(&body, "promotion").unwrap_or_default().trim().to_owned(),
-        accepts: field(&body, "accept").is_some(),
+        accepts: field(&body, "accept"),
     };
     let invite = opened.invite.as_ref().map(|(_, invite)| invite);
     let email = invite.map_or(&given.email, |invite| &invite.email).clone();
@@ -196,6 +205,7 @@ fn form(status: StatusCode, opened: &Opened, given: Given, wrong: Wrong) -> Resu
         door: &opened.door,
         is_test: opened.door.scope.mode == Mode::Test,
         rewards: opened.rewards.clone(),
+        terms_sha256: opened.door.terms_sha256(),
         terms: opened.door.terms.lines().map(str::trim).filter(|line| !line.is_empty()).collect(),
         invite: opened.invite.as_ref().map(|(token, _)| token.as_str()),
         invited: opened.invite.as_ref().map(|(_, invite)| invite.email.as_str()),
@@ -219,7 +229,15 @@ fn wrong(app: &App, door: &Door, given: &Given, email: &str) -> Result<Wrong, Ap
         email: (!is_address || has_nul(email)).then_some("Enter your e-mail address, such as ann@example.com."),
         promotion: (too_long(&given.promotion, PROMOTION_CHARS_MAX) || has_nul(&given.promotion))
             .then_some("At most 500 characters."),
-        terms: (!door.terms.is_empty() && !given.accepts).then_some("Without them, nobody can join."),
+        terms: match &given.accepts {
+            _ if door.terms.is_empty() => None,
+            None => Some("Without them, nobody can join."),
+            // What is kept is that these were accepted, and they were not shown.
+            Some(accepted) if *accepted != door.terms_sha256() => {
+                Some("They were changed since you opened this page. Read them once more.")
+            }
+            Some(_) => None,
+        },
     })
 }
 

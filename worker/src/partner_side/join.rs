@@ -4,7 +4,6 @@ use domain::account::Token;
 use domain::ids::{ParticipantId, PartnerId};
 use domain::partner::{InviteStatus, Joining, joining};
 use domain::status::ParticipantStatus;
-use sha2::{Digest, Sha256};
 
 use crate::app::App;
 use crate::call::Call;
@@ -118,7 +117,7 @@ fn written(
         name: said.name.clone(),
         promotion: said.promotion.clone(),
         invited,
-        terms_sha256: hex::encode(Sha256::digest(door.terms.as_bytes())),
+        terms_sha256: door.terms_sha256(),
         at: call.now,
     };
     let mut batch = Vec::new();

@@ -1,5 +1,6 @@
 //! What is said to partners: a notice in one sentence, a reward in words. The same in the portal and in letters.
 
+use domain::ledger::{EntryKind, RESTORED};
 use domain::partner::NoticeKind;
 use domain::reward::{Rate, RewardVersion, Trigger};
 
@@ -34,9 +35,16 @@ pub fn notice(notice: &Notice) -> String {
     }
 }
 
-/// Why an entry took something back, by the word of its kind.
-pub fn reversal(kind: &str) -> &'static str {
-    match kind {
+/// Why an entry was made on a commission that stood, by the word of its kind and its sign.
+pub fn change(kind: &str, amount_cents: i64) -> &'static str {
+    reversal(EntryKind::parse(kind).map_or(kind, |kind| kind.reason(amount_cents)))
+}
+
+/// Why a commission is another than it was, by the reason that its event tells.
+fn reversal(reason: &str) -> &'static str {
+    match reason {
+        RESTORED => "the money did not go back to the buyer after all",
+        "corrected" => "the sale\u{2019}s amount was corrected",
         "disputed" => "the buyer\u{2019}s bank took the money back",
         "ended" => "the subscription ended while the commission was pending",
         "merged" => "the sale had been counted twice",

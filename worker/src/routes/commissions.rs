@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use domain::ids::{self, ActId, CommissionId};
+use domain::ids::{self, ActId, CommissionId, PersonId};
 use domain::ledger::EntryKind;
 use domain::money::Currency;
 use domain::status::{CommissionAct, CommissionState};
@@ -17,10 +17,13 @@ use crate::app::App;
 use crate::call::{self, Call};
 use crate::error::ApiError;
 use crate::shapes;
-use crate::store::DbError;
 use crate::store::acts::{self, NewAct};
 use crate::store::commissions::{self as table, NewEntry};
 use crate::store::events::{self, Event};
+use crate::store::{DbError, Scope, Statement};
+
+/// The kind of the act that adds to a commission.
+const BONUS: &str = "commission.bonus";
 
 /// A page of commissions; `?state=`, `?participant_id=`, `?program_id=`, `?conversion_id=` and `?needs_review=` narrow it.
 pub async fn list(
@@ -116,7 +119,19 @@ pub async fn act(
     }
 }
 
-/// `POST …/{id}/bonus` `{amount_cents, reason}`: a person adds to a commission, in its currency. No refund takes it back.
+/// How often a bonus is put together again because another request came between.
+const ATTEMPTS_MAX: u32 = 2;
+
+/// What a person adds to a commission.
+struct Bonus {
+    amount_cents: i64,
+    reason: String,
+    /// The act's id, where whoever asks chose it: what is asked twice under one is done once.
+    act_id: Option<ActId>,
+}
+
+/// `POST …/{id}/bonus` `{amount_cents, reason, act_id?}`: a person adds to a commission, in its currency. No refund takes it back.
+/// The dashboard's form names the act, so that a form that is sent twice adds once; the second is answered as the first.
 pub async fn add_bonus(
     State(app): State<Arc<App>>,
     Extension(call): Extension<Call>,
@@ -127,53 +142,89 @@ pub async fn add_bonus(
     if fields.raw("amount_cents").is_none() {
         fields.error("amount_cents", "is required");
     }
-    let amount_cents = fields.integer("amount_cents", 1, domain::money::AMOUNT_MAX).unwrap_or(0);
-    let reason = fields.required_text("reason", 500);
+    let bonus = Bonus {
+        amount_cents: fields.integer("amount_cents", 1, domain::money::AMOUNT_MAX).unwrap_or(0),
+        reason: fields.required_text("reason", 500),
+        act_id: fields.id("act_id"),
+    };
     fields.finish()?;
-    let rows = app.db.rows(table::by_id(&scope, &id)).await?;
-    let commission = rows.first().map(table::decode).transpose()?.ok_or(ApiError::NotFound("commission"))?;
-    if matches!(commission.state, CommissionState::Rejected | CommissionState::Reversed) {
-        let state = commission.state.as_str();
-        return Err(ApiError::Conflict(format!("A commission that is {state} takes no bonus.")));
+    for _ in 0..ATTEMPTS_MAX {
+        let mut reads = vec![table::by_id(&scope, &id)];
+        reads.extend(bonus.act_id.as_ref().map(|act_id| acts::by_id(&scope, act_id)));
+        let mut found = app.db.batch(reads).await?.into_iter();
+        let row = found.next().unwrap_or_default();
+        let commission = row.first().map(table::decode).transpose()?.ok_or(ApiError::NotFound("commission"))?;
+        let done = found.next().unwrap_or_default();
+        if let Some(done) = done.first().map(acts::decode).transpose()? {
+            return match bonus.is(&done, &id) {
+                true => Ok(call::json(StatusCode::OK, &shapes::commission(&commission, scope.mode))),
+                false => Err(ApiError::Conflict("This act is done, and was another; begin anew.".to_owned())),
+            };
+        }
+        match app.db.batch(bonus.batch(&app, &call, &scope, &commission, actor.person_id())?).await {
+            Ok(rows) => {
+                let row = rows.last().and_then(|rows| rows.first());
+                let now = row.map(table::decode).transpose()?.ok_or(ApiError::NotFound("commission"))?;
+                return Ok(call::json(StatusCode::OK, &shapes::commission(&now, scope.mode)));
+            }
+            // The commission was changed meanwhile, or the very same bonus was faster: looked at again, it says which.
+            Err(DbError::Constraint(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
-    let (Some(commission_id), Ok(currency)) = (CommissionId::parse(&id), Currency::parse(&commission.currency)) else {
-        return Err(ApiError::Internal("commissions: id or currency is not of its kind".to_owned()));
-    };
-    let act_id: ActId = app.fresh(call.now);
-    let entry = NewEntry {
-        id: app.fresh(call.now),
-        commission_id: &commission_id,
-        amount_cents,
-        currency,
-        kind: EntryKind::Bonus,
-        cause: act_id.as_str(),
-    };
-    let act = NewAct {
-        id: act_id.clone(),
-        kind: "commission.bonus",
-        subject: &id,
-        reason: Some(&reason),
-        detail: Some(crate::store::to_json(&serde_json::json!({"amount_cents": amount_cents}))?),
-        request_id: &call.request_id,
-        person_id: actor.person_id(),
-    };
-    let batch = vec![
-        // The state must still be the one that was seen.
-        table::move_by_booking(&commission_id, commission.state, commission.state),
-        table::append(&scope, &entry, call.now),
-        acts::insert(&scope, &act, call.now),
-        table::by_id(&scope, &id),
-    ];
-    match app.db.batch(batch).await {
-        Ok(rows) => {
-            let row = rows.last().and_then(|rows| rows.first());
-            let now = row.map(table::decode).transpose()?.ok_or(ApiError::NotFound("commission"))?;
-            Ok(call::json(StatusCode::OK, &shapes::commission(&now, scope.mode)))
+    Err(ApiError::Conflict("The commission was changed at the same time; look again.".to_owned()))
+}
+
+impl Bonus {
+    /// Whether an act was this bonus of this commission.
+    fn is(&self, act: &acts::Listed, commission_id: &str) -> bool {
+        let said = act.detail.as_ref().and_then(|detail| detail["amount_cents"].as_i64());
+        let same = act.kind == BONUS && act.subject == commission_id && act.reason.as_ref() == Some(&self.reason);
+        same && said == Some(self.amount_cents)
+    }
+
+    fn batch(
+        &self,
+        app: &App,
+        call: &Call,
+        scope: &Scope,
+        commission: &table::Commission,
+        by: Option<&PersonId>,
+    ) -> Result<Vec<Statement>, ApiError> {
+        if matches!(commission.state, CommissionState::Rejected | CommissionState::Reversed) {
+            let state = commission.state.as_str();
+            return Err(ApiError::Conflict(format!("A commission that is {state} takes no bonus.")));
         }
-        Err(DbError::Constraint(_)) => {
-            Err(ApiError::Conflict("The commission was changed at the same time; look again.".to_owned()))
-        }
-        Err(error) => Err(error.into()),
+        let id = &commission.id;
+        let (Some(commission_id), Ok(currency)) = (CommissionId::parse(id), Currency::parse(&commission.currency))
+        else {
+            return Err(ApiError::Internal("commissions: id or currency is not of its kind".to_owned()));
+        };
+        let act_id = self.act_id.clone().unwrap_or_else(|| app.fresh(call.now));
+        let entry = NewEntry {
+            id: app.fresh(call.now),
+            commission_id: &commission_id,
+            amount_cents: self.amount_cents,
+            currency,
+            kind: EntryKind::Bonus,
+            cause: act_id.as_str(),
+        };
+        let act = NewAct {
+            id: act_id.clone(),
+            kind: BONUS,
+            subject: id,
+            reason: Some(&self.reason),
+            detail: Some(crate::store::to_json(&serde_json::json!({"amount_cents": self.amount_cents}))?),
+            request_id: &call.request_id,
+            person_id: by,
+        };
+        Ok(vec![
+            // The state must still be the one that was seen.
+            table::move_by_booking(&commission_id, commission.state, commission.state),
+            table::append(scope, &entry, call.now),
+            acts::insert(scope, &act, call.now),
+            table::by_id(scope, id),
+        ])
     }
 }
 
@@ -265,6 +316,38 @@ mod tests {
         shop.world.deliver();
         let commission = shop.data("commissions").remove(0);
         assert_eq!((&commission["state"], &commission["amount_cents"]), (&json!("rejected"), &json!(0)));
+    }
+
+    #[test]
+    fn a_bonus_that_names_its_act_is_added_once_however_often_it_is_asked_for() {
+        let (shop, line) = held(json!({"trigger": "sale", "percent_bps": 2000}));
+        let line = format!("{line}/bonus");
+        let act = |name: &str| format!("act_{name:0>26}");
+        let bonus = |name: &str, amount: i64| json!({"amount_cents": amount, "reason": "x", "act_id": act(name)});
+        for _ in 0..2 {
+            assert_eq!(shop.world.api(&line, bonus("1", 500)).body["amount_cents"], 2_500);
+        }
+        // Both looked before either was written.
+        let key = shop.world.keys.sk_test.clone();
+        shop.world.before_next_write_as(&key, &line, bonus("2", 100));
+        assert_eq!(shop.world.api(&line, bonus("2", 100)).body["amount_cents"], 2_600);
+        let other = shop.world.api(&line, bonus("1", 501));
+        assert_eq!(other.text("/error/message"), "This act is done, and was another; begin anew.");
+        // Of another workspace's acts nothing is told, and none is touched.
+        let second = shop.world.workspace("Second");
+        shop.world.program(&second.sk_test, "second");
+        let click_id = shop.world.click(&second.pk_test, "second");
+        let sale = json!({"click_id": click_id, "external_transaction_id": "t", "event_type": "order", "amount_cents": 100,
+            "currency": "EUR"});
+        let theirs = shop.world.api_as(&second.sk_test, "POST /api/v1/conversions", sale).text("/commission_id");
+        let theirs = format!("POST /api/v1/commissions/{theirs}/bonus");
+        assert_eq!(shop.world.api_as(&second.sk_test, &theirs, bonus("1", 500)).summary(), "409 CONFLICT");
+        assert_eq!(
+            shop.world.api(&line, json!({"amount_cents": 1, "reason": "x", "act_id": "x"})).summary(),
+            "400 VALIDATION_ERROR"
+        );
+        assert_eq!(shop.world.db.count("SELECT count(*) FROM entries WHERE kind = 'bonus'"), 2);
+        assert_eq!(shop.world.db.count("SELECT count(*) FROM acts WHERE kind = 'commission.bonus'"), 2);
     }
 
     #[test]

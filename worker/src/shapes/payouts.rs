@@ -27,12 +27,13 @@ pub fn payout(payout: &Payout, mode: Mode) -> Json {
 }
 
 /// A participant's balances, one for each currency; `status` says whether a payout made now would take the unsettled amount
-/// (`due`) or leave it (`carried`), as it always is in test mode.
+/// (`due`) or leave it (`carried`), as it always does in test mode and of who is erased.
 pub fn balances(participant_id: &str, program_id: &str, sums: &[Sums], mode: Mode) -> Json {
     let own = sums.iter().filter(|sums| sums.participant_id == participant_id);
     let shown = own.map(|sums| {
         let whole = Unsettled { entry_id: "", amount_cents: sums.unsettled_cents };
-        let due = mode == Mode::Live && matches!(balance(&[whole], sums.minimum_cents), Balance::Due { .. });
+        let is_payable = mode == Mode::Live && !sums.is_erased;
+        let due = is_payable && matches!(balance(&[whole], sums.minimum_cents), Balance::Due { .. });
         json!({
             "currency": sums.currency,
             "unsettled_cents": sums.unsettled_cents,

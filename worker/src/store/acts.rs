@@ -87,6 +87,15 @@ pub fn of_subject(scope: &Scope, subject: &str) -> Statement {
         .bind(subject)
 }
 
+/// One act.
+pub fn by_id(scope: &Scope, id: &ActId) -> Statement {
+    Statement::new(COLUMNS)
+        .push("WHERE a.workspace_id = ? AND a.mode = ? AND a.id = ?")
+        .bind(scope.workspace_id.as_str())
+        .bind(scope.mode)
+        .bind(id.as_str())
+}
+
 /// Rejections of these commissions, oldest first: the last one of each says why it is rejected.
 pub fn rejections(scope: &Scope, commission_ids: &[&str]) -> Result<Statement, DbError> {
     let which = "WHERE a.workspace_id = ? AND a.mode = ? AND a.kind = 'commission.reject' \

@@ -11,6 +11,9 @@ pub const REVIEWED: &str = "workspace.rewards_reviewed";
 
 /// Clicks among which the newest of a person is looked for.
 const CLICKS_MAX: i64 = 200;
+/// Stripe's events among which the newest is looked for that the newest connection took: one of the other mode, which is skipped, shows
+/// nothing, nor does one of the connection before.
+const STRIPE_EVENTS_MAX: i64 = 200;
 /// Rewards among which one for renewals is looked for, newest first.
 const REWARDS_MAX: i64 = 200;
 
@@ -28,7 +31,14 @@ pub fn reads(workspace: &WorkspaceId) -> Vec<Statement> {
             .bind(CLICKS_MAX)
             .push(" WHERE human = 1 LIMIT 1"),
         of("SELECT id AS what, created_at AS at FROM stripe_connections WHERE workspace_id = ? AND mode = 'live' ORDER BY id DESC LIMIT 1"),
-        of("SELECT id AS what, received_at AS at FROM stripe_events WHERE workspace_id = ? AND mode = 'live' ORDER BY id DESC LIMIT 1"),
+        of("SELECT id AS what, received_at AS at FROM (SELECT id, received_at, outcome, connection_id FROM stripe_events WHERE workspace_id = ? \
+            AND mode = 'live' ORDER BY id DESC LIMIT ?)")
+            .bind(STRIPE_EVENTS_MAX)
+            .push(
+                " WHERE outcome <> 'skipped' AND connection_id = (SELECT id FROM stripe_connections WHERE workspace_id = ? \
+                 AND mode = 'live' ORDER BY id DESC LIMIT 1) LIMIT 1",
+            )
+            .bind(workspace.as_str()),
         of("SELECT name, subject AS what, detail, at FROM milestones WHERE workspace_id = ? AND (mode = 'live' OR name = 'test_run') \
             ORDER BY at, name"),
         of("SELECT id, url, status = 'enabled' AS is_enabled FROM webhook_endpoints WHERE workspace_id = ? AND mode = 'live' \

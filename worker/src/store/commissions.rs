@@ -239,13 +239,21 @@ pub struct Filter {
 
 /// A page of commissions.
 pub fn list(scope: &Scope, filter: &Filter, page: &Page) -> Statement {
-    let statement = scope
-        .bound_unless(filter.conversion_id.is_some(), Statement::new(COLUMNS))
-        .push_if(" AND state = ?", filter.state.as_ref())
+    let statement = scope.bound_unless(filter.conversion_id.is_some(), Statement::new(COLUMNS));
+    // Both as the partial index of the review queue says them.
+    let statement = match filter.state.as_deref() {
+        Some("pending") => statement.push(" AND state = 'pending'"),
+        state => statement.push_if(" AND state = ?", state),
+    };
+    let statement = match filter.needs_review {
+        None => statement,
+        Some(true) => statement.push(" AND needs_review <> '[]'"),
+        Some(false) => statement.push(" AND needs_review = '[]'"),
+    };
+    let statement = statement
         .push_if(" AND participant_id = ?", filter.participant_id.as_ref())
         .push_if(" AND program_id = ?", filter.program_id.as_ref())
-        .push_if(" AND conversion_id = ?", filter.conversion_id.as_ref())
-        .push_if(" AND (needs_review <> '[]') = ?", filter.needs_review);
+        .push_if(" AND conversion_id = ?", filter.conversion_id.as_ref());
     page.bound(statement)
 }
 

@@ -23,33 +23,39 @@ pub fn partner(scope: &Scope, id: &PartnerId, email: &str, now: Instant) -> Vec<
     // What is no JSON fails the CHECK.
     let partner = Statement::new(
         "UPDATE partners SET name = ?, email = ?, payout_details = NULL, tax_id = NULL, unmailed = iif(EXISTS (SELECT 1 \
-         FROM participants m WHERE m.partner_id = partners.id AND m.status IN ('pending', 'approved')), 'raced', '[]'), \
-         erased_at = ? ",
+         FROM participants m WHERE m.workspace_id = partners.workspace_id AND m.mode = partners.mode AND m.partner_id = partners.id \
+         AND m.status IN ('pending', 'approved')), 'raced', '[]'), erased_at = ? ",
     )
     .bind(NAME)
     .bind(&placeholder)
     .bind(now);
     let partner = scope.bound(partner).push(" AND erased_at IS NULL AND id = ?").bind(id.as_str());
-    let of_participants = " AND participant_id IN (SELECT id FROM participants WHERE partner_id = ?)";
+    let of_participants = |statement: Statement| {
+        let whose = "SELECT id FROM participants WHERE workspace_id = ? AND mode = ? AND partner_id = ?";
+        let statement = scope.bound(statement).push(" AND participant_id IN (").push(whose).push(")");
+        statement.bind(scope.workspace_id.as_str()).bind(scope.mode).bind(id.as_str())
+    };
     let said = scope.bound(Statement::new("UPDATE participants SET application = NULL "));
-    let links = scope.bound(Statement::new("UPDATE links SET name = '' "));
+    let links = Statement::new("UPDATE links SET name = '' ");
     let questions = Statement::new(
         "UPDATE questions SET text = ?1, answer = iif(answer IS NULL, NULL, ?1), external_transaction_id = NULL, \
          happened_on = NULL ",
     )
     .bind(TEXT);
-    let questions = scope.bound(questions);
     let notices = scope.bound(Statement::new("UPDATE notices SET mail_due_at = NULL "));
-    let invites =
+    let invites = || {
         Statement::new("UPDATE invites SET email = ?, name = '', status = iif(status = 'pending', 'revoked', status) ")
-            .bind(&placeholder);
+            .bind(&placeholder)
+    };
     vec![
         partner,
         said.push(" AND partner_id = ?").bind(id.as_str()),
-        links.push(of_participants).bind(id.as_str()),
-        questions.push(of_participants).bind(id.as_str()),
+        of_participants(links),
+        of_participants(questions),
         notices.push(" AND partner_id = ?").bind(id.as_str()),
-        scope.bound(invites).push(" AND email = ?").bind(email),
+        scope.bound(invites()).push(" AND email = ?").bind(email),
+        // And those that they became a participant by, when they may have had another address.
+        of_participants(invites()),
     ]
 }
 

@@ -81,8 +81,12 @@ pub fn list(scope: &Scope, filter: &Filter, page: &Page) -> Statement {
         .bound_unless(filter.conversion_id.is_some(), Statement::new(COLUMNS))
         .push_if(" AND conversion_id = ?", filter.conversion_id.as_ref())
         .push_if(" AND participant_id = ?", filter.participant_id.as_ref())
-        .push_if(" AND rule = ?", filter.rule.as_ref())
-        .push_if(" AND status = ?", filter.status.as_ref());
+        .push_if(" AND rule = ?", filter.rule.as_ref());
+    let statement = match filter.status.as_deref() {
+        // As the partial index says it.
+        Some("open") => statement.push(" AND status = 'open'"),
+        status => statement.push_if(" AND status = ?", status),
+    };
     page.bound(statement)
 }
 

@@ -66,8 +66,7 @@ pub fn insert_own(scope: &Scope, link: &Link, max: i64) -> Statement {
     .bind(max)
 }
 
-const COLUMNS: &str =
-    "SELECT id, participant_id, ref, slug, landing_url, name, status, human_clicks, created_at FROM links ";
+const COLUMNS: &str = "SELECT id, participant_id, ref, slug, landing_url, name, status, archived_from, human_clicks, created_at FROM links ";
 
 /// One link.
 pub fn by_id(scope: &Scope, id: &str) -> Statement {
@@ -91,10 +90,35 @@ pub fn change(scope: &Scope, id: &str, name: Option<&String>, landing_url: Optio
     scope.bound(update).push(" AND id = ?").bind(id)
 }
 
-/// Sets the status; gives the id if there is such a link.
+/// Sets the status, as the merchant wants it; gives the id if there is such a link.
 pub fn set_status(scope: &Scope, id: &str, status: LinkStatus) -> Statement {
-    let update = Statement::new("UPDATE links SET status = ? ").bind(status.as_str());
+    let update = Statement::new("UPDATE links SET status = ?, archived_from = NULL ").bind(status.as_str());
     scope.bound(update).push(" AND id = ? RETURNING id").bind(id)
+}
+
+/// Archives a link for its own partner, who can take it back.
+pub fn archive_own(scope: &Scope, id: &str) -> Statement {
+    let update = Statement::new("UPDATE links SET status = 'archived', archived_from = status ");
+    scope.bound(update).push(" AND id = ? AND status <> 'archived'").bind(id)
+}
+
+/// Gives a link back to the partner who archived it, as it was, if that makes no more than so many. What the merchant archived, or
+/// paused before, stays so. Gives its id.
+pub fn restore_own(scope: &Scope, id: &str, max: i64) -> Statement {
+    let update = Statement::new("UPDATE links SET status = archived_from, archived_from = NULL ");
+    scope
+        .bound(update)
+        .push(
+            " AND id = ? AND archived_from IS NOT NULL AND (SELECT count(*) FROM links l WHERE l.workspace_id = links.workspace_id \
+             AND l.mode = links.mode AND l.participant_id = links.participant_id AND l.status <> 'archived') < ? RETURNING id",
+        )
+        .bind(id)
+        .bind(max)
+}
+
+/// Whether the partner of a link that was read can take it back.
+pub fn is_restorable(row: &Row) -> Result<bool, DbError> {
+    Ok(row.text_opt("archived_from")?.is_some())
 }
 
 /// Reads a link.

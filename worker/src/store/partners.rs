@@ -44,6 +44,14 @@ pub fn by_id(scope: &Scope, id: &str) -> Statement {
     scope.bound(Statement::new(PARTNER)).push(" AND id = ?").bind(id)
 }
 
+/// The partner whom a participant is.
+pub fn of_participant(scope: &Scope, participant_id: &str) -> Statement {
+    scope
+        .bound(Statement::new(PARTNER))
+        .push(" AND id = (SELECT partner_id FROM participants WHERE id = ?)")
+        .bind(participant_id)
+}
+
 /// A page of partners.
 pub fn list(scope: &Scope, page: &Page) -> Statement {
     page.bound(scope.bound(Statement::new(PARTNER)))
@@ -171,8 +179,12 @@ pub fn list_participants(scope: &Scope, filter: &ParticipantFilter, page: &Page)
     let statement = scope
         .bound(Statement::new(PARTICIPANT))
         .push_if(" AND program_id = ?", filter.program_id.as_ref())
-        .push_if(" AND partner_id = ?", filter.partner_id.as_ref())
-        .push_if(" AND status = ?", filter.status.as_ref());
+        .push_if(" AND partner_id = ?", filter.partner_id.as_ref());
+    let statement = match filter.status.as_deref() {
+        // As the partial index says it.
+        Some("pending") => statement.push(" AND status = 'pending'"),
+        status => statement.push_if(" AND status = ?", status),
+    };
     page.bound(statement)
 }
 

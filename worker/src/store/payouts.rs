@@ -27,11 +27,14 @@ pub struct DuePair {
 }
 
 /// Who is due, of one program or of all; each row tells also how many there are. Narrows down only: what is due is decided
-/// by [`domain::payout::balance`].
+/// by [`domain::payout::balance`]. Who is erased is not: nobody knows any more where to send it. (The planner, which knows no sizes,
+/// would go through everybody's balances by the primary key.)
 pub fn due(scope: &Scope, program_id: Option<&str>, limit: i64) -> Statement {
     Statement::new(
-        "SELECT b.participant_id, b.currency, count(*) OVER () AS due FROM balances b JOIN programs g ON g.id = b.program_id \
-         WHERE b.workspace_id = ? AND b.mode = ? AND b.due_cents > 0 AND b.due_cents >= g.minimum_payout_cents",
+        "SELECT b.participant_id, b.currency, count(*) OVER () AS due FROM balances b INDEXED BY balances_due JOIN programs g ON g.id = b.program_id \
+         JOIN participants p ON p.id = b.participant_id JOIN partners a ON a.id = p.partner_id \
+         WHERE b.workspace_id = ? AND b.mode = ? AND b.due_cents > 0 AND b.due_cents >= g.minimum_payout_cents \
+         AND a.erased_at IS NULL",
     )
     .bind(scope.workspace_id.as_str())
     .bind(scope.mode)
@@ -133,8 +136,8 @@ pub struct Payout {
     pub settled_at: Option<Instant>,
 }
 
-/// A draft of exactly the entries that were seen. If any was added, settled or taken out of reach since, the CHECK fails, and
-/// the batch with it; two payouts of one entry are refused by the unique index besides.
+/// A draft of exactly the entries that were seen. If any was added, settled or taken out of reach since, or whose they are is
+/// erased, the CHECK fails, and the batch with it; two payouts of one entry are refused by the unique index besides.
 pub fn insert(
     scope: &Scope,
     payout: &Payout,
@@ -149,8 +152,9 @@ pub fn insert(
          request_id, entry_count, commission_ids) SELECT CASE WHEN (SELECT json_group_array(id) FROM (SELECT e.id FROM commissions m JOIN entries e \
          ON e.commission_id = m.id WHERE ",
         unsettled!(),
-        " AND m.participant_id = ? AND m.currency = ? ORDER BY e.amount_cents > 0, e.id LIMIT ?)) = ? THEN ? ELSE -1 END, \
-         ?, ?, ?, ?, ?, ?, 'draft', ?, ?, ?, ?"
+        " AND m.participant_id = ? AND m.currency = ? ORDER BY e.amount_cents > 0, e.id LIMIT ?)) = ? \
+         AND NOT EXISTS (SELECT 1 FROM participants p JOIN partners a ON a.id = p.partner_id WHERE p.id = ? AND a.erased_at IS NOT NULL) \
+         THEN ? ELSE -1 END, ?, ?, ?, ?, ?, ?, 'draft', ?, ?, ?, ?"
     ))
     .bind(scope.workspace_id.as_str())
     .bind(scope.mode)
@@ -158,6 +162,7 @@ pub fn insert(
     .bind(payout.currency.code())
     .bind(ENTRIES_MAX)
     .bind(&ids)
+    .bind(payout.participant_id.as_str())
     .bind(payout.amount_cents)
     .bind(payout.id.as_str())
     .bind(scope.workspace_id.as_str())
@@ -361,13 +366,16 @@ pub struct Sums {
     pub drafted_cents: i64,
     /// In paid payouts.
     pub paid_cents: i64,
+    /// Nobody can be paid any more.
+    pub is_erased: bool,
 }
 
 /// The sums of these participants: a row per participant and currency.
 pub fn sums(scope: &Scope, participant_ids: &[String]) -> Result<Statement, DbError> {
     Ok(Statement::new(
         "SELECT b.participant_id, b.currency, g.minimum_payout_cents, b.due_cents AS unsettled, b.drafted_cents AS drafted, \
-         b.paid_cents AS paid FROM balances b JOIN programs g ON g.id = b.program_id WHERE b.workspace_id = ? AND b.mode = ? \
+         b.paid_cents AS paid, EXISTS (SELECT 1 FROM participants p JOIN partners a ON a.id = p.partner_id \
+         WHERE p.id = b.participant_id AND a.erased_at IS NOT NULL) AS is_erased FROM balances b JOIN programs g ON g.id = b.program_id WHERE b.workspace_id = ? AND b.mode = ? \
          AND b.participant_id IN (SELECT value FROM json_each(?)) ORDER BY b.participant_id, b.currency",
     )
     .bind(scope.workspace_id.as_str())
@@ -384,6 +392,7 @@ pub fn decode_sums(row: &Row) -> Result<Sums, DbError> {
         unsettled_cents: row.integer("unsettled")?,
         drafted_cents: row.integer("drafted")?,
         paid_cents: row.integer("paid")?,
+        is_erased: row.flag("is_erased")?,
     })
 }
 

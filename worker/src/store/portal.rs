@@ -7,6 +7,7 @@ use domain::partner::Applications;
 use domain::status::{ParticipantStatus, ProgramStatus};
 use domain::time::Instant;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use super::{DbError, Row, Scope, Statement};
 
@@ -187,6 +188,13 @@ pub struct Door {
     pub terms: String,
     /// What a payout must reach.
     pub minimum_payout_cents: i64,
+}
+
+impl Door {
+    /// SHA-256 of the terms, in hexadecimal: what whoever accepts them names, and what is kept of it.
+    pub fn terms_sha256(&self) -> String {
+        hex::encode(Sha256::digest(self.terms.as_bytes()))
+    }
 }
 
 /// The program with this slug, of whatever workspace and mode.

@@ -34,13 +34,14 @@ pub struct Question {
     pub created_at: Instant,
 }
 
-/// A new question, unless the participant has too many open; gives its id.
+/// A new question, unless the participant has too many open, or is erased by now; gives its id.
 pub fn insert(scope: &Scope, question: &Question, open_max: i64) -> Statement {
     Statement::new(
         "INSERT INTO questions (id, workspace_id, mode, program_id, participant_id, external_transaction_id, happened_on, \
          conversion_id, text, status, created_at) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'open', ?10 \
          WHERE (SELECT count(*) FROM questions WHERE workspace_id = ?2 AND mode = ?3 AND participant_id = ?5 \
-         AND status = 'open') < ?11 RETURNING id",
+         AND status = 'open') < ?11 AND NOT EXISTS (SELECT 1 FROM participants m JOIN partners p ON p.id = m.partner_id \
+         WHERE m.id = ?5 AND p.erased_at IS NOT NULL) RETURNING id",
     )
     .bind(question.id.as_str())
     .bind(scope.workspace_id.as_str())

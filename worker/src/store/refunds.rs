@@ -87,10 +87,14 @@ pub fn by_id(scope: &Scope, id: &str) -> Statement {
 pub fn list(scope: &Scope, filter: &Filter, page: &Page) -> Statement {
     let statement = scope
         .bound_unless(filter.conversion_id.is_some(), Statement::new(COLUMNS))
-        .push_if(" AND conversion_id = ?", filter.conversion_id.as_ref())
-        .push_if(" AND (conversion_id IS NOT NULL) = ?", filter.matched)
-        .push_if(" AND kind = ?", filter.kind.as_ref());
-    page.bound(statement)
+        .push_if(" AND conversion_id = ?", filter.conversion_id.as_ref());
+    let statement = match filter.matched {
+        None => statement,
+        Some(true) => statement.push(" AND conversion_id IS NOT NULL"),
+        // As the partial index says it.
+        Some(false) => statement.push(" AND conversion_id IS NULL"),
+    };
+    page.bound(statement.push_if(" AND kind = ?", filter.kind.as_ref()))
 }
 
 /// Reads a refund.

@@ -324,10 +324,14 @@ pub fn by_id(scope: &Scope, id: &str) -> Statement {
 
 /// A page of events.
 pub fn list(scope: &Scope, filter: &Filter, page: &Page) -> Statement {
-    let statement = scope
-        .bound(Statement::new(COLUMNS))
-        .push_if(" AND type = ?", filter.kind.as_ref())
-        .push_if(" AND outcome = ?", filter.outcome.as_ref())
+    let statement = scope.bound(Statement::new(COLUMNS)).push_if(" AND type = ?", filter.kind.as_ref());
+    let statement = match filter.outcome.as_deref() {
+        // As the partial indexes say them.
+        Some("failed") => statement.push(" AND outcome = 'failed'"),
+        Some("parked") => statement.push(" AND outcome = 'parked'"),
+        outcome => statement.push_if(" AND outcome = ?", outcome),
+    };
+    let statement = statement
         .push_if(" AND reason = ?", filter.reason.as_ref())
         .push_if(" AND received_at >= ?", filter.from)
         .push_if(" AND received_at < ?", filter.to);

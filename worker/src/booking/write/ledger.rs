@@ -73,11 +73,11 @@ impl Writer<'_> {
         let standing = &held.standing;
         batch.push(self.entry(commission_id, *amount_cents, standing.currency, *kind));
         batch.push(commissions::move_by_booking(commission_id, standing.state, *state));
-        if matches!(kind, EntryKind::Refunded | EntryKind::Disputed | EntryKind::Ended) {
+        if kind.is_told(*amount_cents) {
             let data = json!({
                 "id": commission_id, "conversion_id": held.conversion_id, "participant_id": standing.participant_id,
                 "amount_cents": standing.amount_cents + standing.bonus_cents + amount_cents, "currency": standing.currency,
-                "state": state.as_str(), "reason": kind.as_str(), "mode": self.booking.scope.mode,
+                "state": state.as_str(), "reason": kind.reason(*amount_cents), "mode": self.booking.scope.mode,
             });
             batch.push(self.event("commission.refunded", commission_id.as_str(), data)?);
         }

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::{Path, Request};
 use axum::response::Response;
-use domain::account;
+use domain::{account, ids};
 use http::{Method, StatusCode};
 use serde_json::Value as Json;
 
@@ -132,10 +132,11 @@ pub async fn ask_act(
         false => own(&desk, resource, &id).await?,
     };
     let offers = offers(&desk, form).await?;
-    let first = |field: &Field| match query(&request, field.name) {
-        Some(given) => given,
-        None if act.fills => value_of(&object, field),
-        None => String::new(),
+    let first = |field: &Field| match (field.takes, query(&request, field.name)) {
+        (Takes::Act, _) => desk.app.fresh::<ids::Act>(desk.call.now).to_string(),
+        (_, Some(given)) => given,
+        (_, None) if act.fills => value_of(&object, field),
+        (_, None) => String::new(),
     };
     let fields = form.filled(first, &offers);
     let own = desk.href(&format!("{}/{}", resource.path, segment(&id)));

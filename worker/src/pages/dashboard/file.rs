@@ -45,7 +45,7 @@ pub async fn csv(
     }
     let narrowed = Narrowed::of(resource, &request);
     if resource.path == "payouts" {
-        return super::payout::csv_of_all(desk, &narrowed.query(None)).await;
+        return super::payout::csv_of_all(desk, narrowed.query(None)).await;
     }
     // Read before the answer begins: a filter that is refused is a refusal and no broken file.
     let Part { objects: first, next: cursor, is_cut } = read(&desk, resource, &narrowed, None, ROWS_AT_ONCE).await?;

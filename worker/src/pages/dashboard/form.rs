@@ -69,12 +69,14 @@ pub enum Takes {
     Ticked,
     /// A moment in UTC.
     Moment,
-    /// One of the workspace's programs.
+    /// One of the workspace's programs: one of a list, or by its id one that the address names and the list does not.
     Program,
     /// An approved participant: one of a list where they are few, else an id.
     Participant,
     /// What the address of the form says, such as whom it is for.
     Given,
+    /// Nothing of a person: the id of the act, which is made with the form, so that a form that is sent twice is one act.
+    Act,
 }
 
 /// What the workspace has to choose from: ids, and what they are called.
@@ -103,7 +105,7 @@ impl Shown {
     pub fn input(&self) -> &'static str {
         match self.field.takes {
             Takes::Line(_) | Takes::LineOrNone(_) | Takes::Number | Takes::NumberOrNone => "text",
-            Takes::Percent | Takes::Amount(_) | Takes::Participant => "text",
+            Takes::Percent | Takes::Amount(_) | Takes::Program | Takes::Participant => "text",
             Takes::Email => "email",
             Takes::Secret(_) => "password",
             Takes::Url(_) => "url",
@@ -137,8 +139,9 @@ impl Shown {
     /// Whether one of its choices is.
     pub fn is_choice(&self) -> bool {
         match self.field.takes {
-            Takes::Choice(_) | Takes::Program => true,
-            // One that is not among them is typed.
+            Takes::Choice(_) => true,
+            // One that is not among them is typed: a list would choose another in its place.
+            Takes::Program => self.value.is_empty() || self.is_offered(),
             Takes::Participant => self.value.is_empty() && !self.choices.is_empty() || self.is_offered(),
             _ => false,
         }
@@ -163,6 +166,11 @@ impl Shown {
         let hint = (!self.field.hint.is_empty()).then(|| format!("hint-{}", self.field.name));
         let problem = self.problem.as_ref().map(|_| format!("problem-{}", self.field.name));
         hint.into_iter().chain(problem).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Whether nobody sees it.
+    pub fn is_hidden(&self) -> bool {
+        matches!(self.field.takes, Takes::Act)
     }
 
     /// Whether it is only shown.
@@ -283,9 +291,11 @@ fn put(object: &mut Json, name: &str, value: Json) {
     }
 }
 
-/// What was typed into a field; of several ticks, all with commas between.
+/// What was typed into a field; of several ticks, all with commas between. A browser sends each end of a line as two characters,
+/// which nobody typed: with them a text would change by being saved, and be longer than it looks.
 fn typed(form: &[u8], of: &Field) -> String {
     match of.takes {
+        Takes::Lines | Takes::LinesOrNone => field(form, of.name).unwrap_or_default().replace("\r\n", "\n"),
         Takes::Several(_) | Takes::AnyOf(_) => {
             let ticked = url::form_urlencoded::parse(form).filter(|(key, _)| key == of.name);
             ticked.map(|(_, value)| value.into_owned()).collect::<Vec<_>>().join(",")

@@ -4,10 +4,13 @@ use askama::Template;
 use axum::body::Body;
 use axum::extract::{Path, Request};
 use axum::response::Response;
+use bytes::Bytes;
 use domain::mode::Mode;
 use domain::money::Currency;
 use domain::payout::PayoutStatus;
+use futures_util::{StreamExt, stream};
 use http::Method;
+use http::response::Parts;
 use http_body_util::BodyExt;
 use serde_json::{Value as Json, json};
 
@@ -30,6 +33,8 @@ use crate::store::payouts as table;
 const LINES_MAX: i64 = 100;
 /// Parts of the API's file that are put together: each is 5,000 payouts.
 const CSV_PARTS_MAX: usize = 10;
+/// Where the API says where the next part begins.
+const NEXT_CURSOR: &str = "x-next-cursor";
 /// Participants whose balances a page shows.
 const BALANCES: usize = 25;
 
@@ -136,31 +141,37 @@ pub async fn csv_of_one(desk: Desk, Path((_, _, id)): Path<(String, String, Stri
     desk.fetch(Method::GET, &format!("/payouts/{}/csv", segment(&id)), None).await
 }
 
-/// A line for each payout with whom it goes to, as the API writes it: for a bank, the drafts. The API's parts are put together;
-/// what is over after the last one is said in the last line.
-pub async fn csv_of_all(desk: Desk, query: &str) -> Result<Response, ApiError> {
-    let (mut text, mut cursor) = (String::new(), None::<String>);
-    for part in 0..CSV_PARTS_MAX {
-        let from = cursor.map(|cursor| format!("&cursor={}", segment(&cursor))).unwrap_or_default();
-        let response = desk.fetch(Method::GET, &format!("/payouts/csv?{query}{from}"), None).await?;
-        let next = response.headers().get("x-next-cursor").and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let (head, body) = response.into_parts();
-        let bytes =
-            body.collect().await.map_err(|error| ApiError::Internal(format!("a file could not be read: {error}")))?;
-        let lines = String::from_utf8_lossy(&bytes.to_bytes()).into_owned();
-        // Each part begins with the names of the columns.
-        text.push_str(if part == 0 { &lines } else { lines.split_once("\r\n").map_or("", |(_, rest)| rest) });
-        cursor = next;
-        if cursor.is_none() || part + 1 == CSV_PARTS_MAX {
-            if cursor.is_some() {
-                text.push_str("\"there are more payouts: narrow the list and export it in parts\"\r\n");
-            }
-            let mut whole = Response::from_parts(head, Body::from(text));
-            whole.headers_mut().remove("x-next-cursor");
-            return Ok(whole);
+/// A line for each payout with whom it goes to, as the API writes it: for a bank, the drafts. The API's parts are sent one after
+/// another, so that no more than one is held; what is over after the last one is said in the last line.
+pub async fn csv_of_all(desk: Desk, query: String) -> Result<Response, ApiError> {
+    // Read before the answer begins: a filter that is refused is a refusal and no broken file.
+    let (mut head, first, next) = csv_part(&desk, &query, None).await?;
+    head.headers.remove(NEXT_CURSOR);
+    let rest = stream::try_unfold((desk, query, next, 1), |(desk, query, cursor, parts)| async move {
+        let Some(cursor) = cursor else { return Ok(None) };
+        if parts == CSV_PARTS_MAX {
+            let cut = Bytes::from_static(b"\"there are more payouts: narrow the list and export it in parts\"\r\n");
+            return Ok(Some((cut, (desk, query, None, parts))));
         }
-    }
-    Err(ApiError::Internal("a file has no part".to_owned()))
+        let part = csv_part(&desk, &query, Some(&cursor)).await;
+        let (_, bytes, next) = part.map_err(|error| std::io::Error::other(error.message()))?;
+        // Each part begins with the names of the columns.
+        let names = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |end| end + 1);
+        Ok(Some((bytes.slice(names..), (desk, query, next, parts + 1))))
+    });
+    let first = stream::once(std::future::ready(Ok::<Bytes, std::io::Error>(first)));
+    Ok(Response::from_parts(head, Body::from_stream(first.chain(rest))))
+}
+
+/// A part of the API's file, and where the next one begins.
+async fn csv_part(desk: &Desk, query: &str, cursor: Option<&str>) -> Result<(Parts, Bytes, Option<String>), ApiError> {
+    let from = cursor.map(|cursor| format!("&cursor={}", segment(cursor))).unwrap_or_default();
+    let response = desk.fetch(Method::GET, &format!("/payouts/csv?{query}{from}"), None).await?;
+    let (head, body) = response.into_parts();
+    let next = head.headers.get(NEXT_CURSOR).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let body =
+        body.collect().await.map_err(|error| ApiError::Internal(format!("a file could not be read: {error}")))?;
+    Ok((head, body.to_bytes(), next))
 }
 
 #[derive(Template)]

@@ -14,6 +14,7 @@ mod costs;
 mod forms;
 mod search;
 mod story;
+mod unchanged;
 
 const OWNER: &str = "owner@shop.test";
 

@@ -5,11 +5,13 @@ use std::sync::atomic::Ordering;
 use domain::partner::INVITE_LIVES_MS;
 use domain::time::MINUTE_MS;
 use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
 
 use crate::pages::POLICY;
 use crate::testing::{Answer, ORIGIN, Visitor, World};
 
 const NOTHING: Json = Json::Null;
+const TERMS: &str = "No coupons.\n\nNo spam.";
 const FORM: &str = "name=Ann&email=ann%40partner.test&promotion=A+blog&accept=yes";
 
 #[track_caller]
@@ -21,10 +23,16 @@ fn check_page(answer: &Answer, status: u16, text: &str) {
     assert!(!answer.raw.contains("<script") && !answer.raw.contains(" style="), "{}", answer.raw);
 }
 
+/// Sends the form of a page that showed the terms below.
+fn sends(visitor: &Visitor<'_>, form: &str) -> Answer {
+    let terms = hex::encode(Sha256::digest(TERMS));
+    visitor.post("/join/friends", &form.replace("accept=yes", &format!("accept={terms}")))
+}
+
 /// An active program at `/join/friends`.
 fn friends(world: &World, key: &str, more: Json) -> String {
     let mut program = json!({
-        "name": "Friends", "slug": "friends", "status": "active", "terms": "No coupons.\n\nNo spam.",
+        "name": "Friends", "slug": "friends", "status": "active", "terms": TERMS,
         "rewards": [{"trigger": "sale", "percent_bps": 2000, "hold_days": 30}],
     });
     program.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -48,7 +56,7 @@ fn an_application_waits_with_what_was_said_and_in_live_mode_a_letter_goes_out_on
             check_page(&page, 200, text);
         }
         assert_eq!(page.raw.contains("test mode"), !live);
-        let done = visitor.post("/join/friends", FORM);
+        let done = sends(&visitor, FORM);
         check_page(&done, 200, "Thank you");
         assert_eq!(done.raw.contains("no letter is sent"), !live);
         let joined = participants(&world, &key);
@@ -71,7 +79,7 @@ fn an_application_waits_with_what_was_said_and_in_live_mode_a_letter_goes_out_on
                 false => vec![],
             }
         );
-        check_page(&visitor.post("/join/friends", FORM), 200, "Thank you");
+        check_page(&sends(&visitor, FORM), 200, "Thank you");
         world.deliver();
         assert!(world.mail.sent.lock().unwrap().is_empty());
         assert_eq!(participants(&world, &key).len(), 1);
@@ -92,11 +100,11 @@ fn an_invite_lets_in_at_once_with_its_own_address_and_once() {
         let token = path.split('=').nth(1).unwrap();
         let visitor = Visitor::new(&world);
         check_page(&visitor.get("/join/friends"), 403, "Friends is by invitation");
-        check_page(&visitor.post("/join/friends", FORM), 403, "Friends is by invitation");
+        check_page(&sends(&visitor, FORM), 403, "Friends is by invitation");
         check_page(&visitor.get(&path), 200, "ben@partner.test");
         check_page(&visitor.get(&path), 200, "value=\"Ben &#60;3\"");
         let form = format!("invite={token}&name=Ben&email=other%40partner.test&accept=yes");
-        check_page(&visitor.post("/join/friends", &form), 200, "You are in");
+        check_page(&sends(&visitor, &form), 200, "You are in");
         let joined = participants(&world, &key);
         assert_eq!((joined.len(), &joined[0]["status"]), (1, &json!("approved")));
         let partner =
@@ -107,7 +115,7 @@ fn an_invite_lets_in_at_once_with_its_own_address_and_once() {
         let revoke = world.api_as(&key, &format!("DELETE /api/v1/invites/{}", made.text("/id")), NOTHING);
         assert_eq!(revoke.summary(), "409 CONFLICT");
         let told = visitor.get(&path).raw;
-        for answer in [visitor.get(&path), visitor.post("/join/friends", &form)] {
+        for answer in [visitor.get(&path), sends(&visitor, &form)] {
             check_page(&answer, 410, "This invitation does not work any more");
             assert_eq!(answer.raw, told);
         }
@@ -145,7 +153,7 @@ fn expired_revoked_guessed_and_foreign_invites_are_told_alike() {
     let told = visitor.get(&format!("/join/friends?invite={guessed}")).raw;
     for token in [&expired, &revoked, &foreign, &guessed, "x", "%00", "%3Cscript%3E"] {
         let form = format!("invite={token}&name=Ann&accept=yes");
-        for answer in [visitor.get(&format!("/join/friends?invite={token}")), visitor.post("/join/friends", &form)] {
+        for answer in [visitor.get(&format!("/join/friends?invite={token}")), sends(&visitor, &form)] {
             check_page(&answer, 410, "This invitation does not work any more");
             assert_eq!(answer.raw, told, "{token}");
         }
@@ -166,7 +174,7 @@ fn a_program_that_is_not_active_has_a_calm_page_and_a_draft_is_not_announced() {
     check_page(&visitor.get("/join/nothing"), 404, "There is no such program");
     let told = visitor.get("/join/nothing").raw;
     assert_eq!(visitor.get("/join/friends").raw, told);
-    check_page(&visitor.post("/join/friends", FORM), 404, "There is no such program");
+    check_page(&sends(&visitor, FORM), 404, "There is no such program");
     let invited = || json!({"program_id": id, "email": "a@b.test"});
     for (verb, status, text) in [
         ("activate", 200, "What you earn"),
@@ -178,7 +186,7 @@ fn a_program_that_is_not_active_has_a_calm_page_and_a_draft_is_not_announced() {
         check_page(&visitor.get("/join/friends"), status, text);
     }
     assert_eq!(world.api("POST /api/v1/invites", invited()).summary(), "409 CONFLICT");
-    check_page(&visitor.post("/join/friends", FORM), 410, "takes nobody in");
+    check_page(&sends(&visitor, FORM), 410, "takes nobody in");
     assert_eq!(world.db.count("SELECT count(*) FROM participants"), 0);
 }
 
@@ -198,8 +206,7 @@ fn whether_anybody_has_an_address_is_not_told_by_the_answer_or_the_work() {
         let mut seen = Vec::new();
         for email in ["in@p.test", "waits@p.test", "known@p.test", "new@p.test"] {
             world.db.round_trips();
-            let answer =
-                visitor.post("/join/friends", &format!("name=A&email={}&accept=yes", email.replace('@', "%40")));
+            let answer = sends(&visitor, &format!("name=A&email={}&accept=yes", email.replace('@', "%40")));
             check_page(&answer, 200, "Thank you");
             let mut headers: Vec<String> = answer.headers.keys().map(|name| name.to_string()).collect();
             headers.sort();
@@ -239,10 +246,33 @@ fn what_is_wrong_gets_the_form_again_with_what_was_said() {
         ("name=%22%3E%3Cscript%3E&email=&accept=yes", "value=\"&#34;&#62;&#60;script&#62;\""),
         ("name=A&email=&accept=yes&promotion=%3C%2Ftextarea%3E%3Cscript%3E", "&#60;/textarea&#62;&#60;script&#62;"),
     ] {
-        check_page(&visitor.post("/join/friends", form), 422, text);
+        check_page(&sends(&visitor, form), 422, text);
         world.pass_ms(MINUTE_MS);
     }
     assert_eq!(world.db.count("SELECT count(*) FROM partners"), 0);
+}
+
+#[test]
+fn the_terms_that_are_accepted_are_those_that_were_shown() {
+    let world = World::new();
+    let program = friends(&world, &world.keys.sk_test, json!({}));
+    let visitor = Visitor::new(&world);
+    let shown = visitor.get("/join/friends").raw;
+    let box_of = |page: &str| {
+        let tag = page.split("name=\"accept\" value=\"").nth(1).unwrap();
+        let (value, rest) = tag.split_once('"').unwrap();
+        (value.to_owned(), rest.split('>').next().unwrap().contains("checked"))
+    };
+    let (first, _) = box_of(&shown);
+    let form = |terms: &str| format!("name=Ann&email=ann%40partner.test&accept={terms}");
+    world.api(&format!("PATCH /api/v1/programs/{program}"), json!({"terms": "All coupons."}));
+    let again = visitor.post("/join/friends", &form(&first));
+    check_page(&again, 422, "They were changed since you opened this page.");
+    assert!(again.raw.contains("All coupons.") && participants(&world, &world.keys.sk_test).is_empty());
+    let (second, is_ticked) = box_of(&again.raw);
+    assert!(first != second && !is_ticked, "{}", again.raw);
+    check_page(&visitor.post("/join/friends", &form(&second)), 200, "Thank you");
+    assert_eq!(participants(&world, &world.keys.sk_test)[0]["application"]["terms_sha256"], json!(second));
 }
 
 #[test]
@@ -255,15 +285,15 @@ fn joining_is_limited_for_each_network_and_takes_own_forms_only() {
     }
     let json = world.send("POST /join/friends", &[("origin", ORIGIN)], json!({"name": "x"}));
     assert_eq!(json.status, 415);
-    assert_eq!(visitor.post("/join/friends", &"x".repeat(70_000)).status, 413);
+    assert_eq!(sends(&visitor, &"x".repeat(70_000)).status, 413);
     for n in 0..10 {
-        check_page(&visitor.post("/join/friends", &format!("name=A&email=a{n}%40b.test&accept=yes")), 200, "Thank you");
+        check_page(&sends(&visitor, &format!("name=A&email=a{n}%40b.test&accept=yes")), 200, "Thank you");
     }
-    let refused = visitor.post("/join/friends", FORM);
+    let refused = sends(&visitor, FORM);
     check_page(&refused, 429, "Too many tries");
     assert_eq!(refused.header("retry-after"), "60");
     world.come_from("198.51.100.9");
-    check_page(&visitor.post("/join/friends", FORM), 200, "Thank you");
+    check_page(&sends(&visitor, FORM), 200, "Thank you");
 }
 
 #[test]
@@ -275,7 +305,7 @@ fn of_two_who_accept_one_invite_at_once_one_joins() {
     let token = made.text("/url").split('=').nth(1).unwrap().to_owned();
     let revoke: &'static str = Box::leak(format!("DELETE /api/v1/invites/{}", made.text("/id")).into_boxed_str());
     world.before_next_write(revoke, json!({}));
-    let late = Visitor::new(&world).post("/join/friends", &format!("invite={token}&name=Ben&accept=yes"));
+    let late = sends(&Visitor::new(&world), &format!("invite={token}&name=Ben&accept=yes"));
     check_page(&late, 410, "This invitation does not work any more");
     assert_eq!(world.db.count("SELECT count(*) FROM participants"), 0);
 }
@@ -286,10 +316,10 @@ fn an_invite_lets_in_who_applied_before() {
     let key = world.keys.sk_test.clone();
     let program_id = friends(&world, &key, json!({}));
     let visitor = Visitor::new(&world);
-    check_page(&visitor.post("/join/friends", FORM), 200, "Thank you");
+    check_page(&sends(&visitor, FORM), 200, "Thank you");
     let made = world.api("POST /api/v1/invites", json!({"program_id": program_id, "email": "ann@partner.test"}));
     let token = made.text("/url").split('=').nth(1).unwrap().to_owned();
-    check_page(&visitor.post("/join/friends", &format!("invite={token}&name=Ann&accept=yes")), 200, "You are in");
+    check_page(&sends(&visitor, &format!("invite={token}&name=Ann&accept=yes")), 200, "You are in");
     let joined = participants(&world, &key);
     assert_eq!(
         (joined.len(), &joined[0]["status"], &joined[0]["application"]["invited"]),
@@ -312,7 +342,7 @@ fn who_is_erased_while_they_join_leaves_nothing_of_it_behind() {
     // Whoever applies by their own will is somebody new by then.
     world.make(&key, "partners", json!({"name": "Ann", "email": "ann@partner.test"}));
     world.before_next_write(erase("ann@partner.test"), json!({}));
-    check_page(&Visitor::new(&world).post("/join/friends", FORM), 200, "Thank you");
+    check_page(&sends(&Visitor::new(&world), FORM), 200, "Thank you");
     assert_eq!(world.db.count("SELECT count(*) FROM participants"), 1);
     assert_eq!(world.db.count("SELECT count(*) FROM partners WHERE email = 'ann@partner.test'"), 1);
     assert_eq!(world.db.count(under_erased), 0);
@@ -321,12 +351,12 @@ fn who_is_erased_while_they_join_leaves_nothing_of_it_behind() {
         world.make(&key, "partners", json!({"name": "Name", "email": email}));
         if applied_before {
             let form = format!("name=Name&email={}&accept=yes", email.replace('@', "%40"));
-            check_page(&Visitor::new(&world).post("/join/friends", &form), 200, "Thank you");
+            check_page(&sends(&Visitor::new(&world), &form), 200, "Thank you");
         }
         let made = world.api("POST /api/v1/invites", json!({"program_id": program_id, "email": email}));
         let token = made.text("/url").split('=').nth(1).unwrap().to_owned();
         world.before_next_write(erase(email), json!({}));
-        let late = Visitor::new(&world).post("/join/friends", &format!("invite={token}&name=Nickname&accept=yes"));
+        let late = sends(&Visitor::new(&world), &format!("invite={token}&name=Nickname&accept=yes"));
         check_page(&late, 410, "This invitation does not work any more");
         assert!(!world.db.everything().contains("Nickname"), "{email}");
         assert_eq!(world.db.count(under_erased), 0, "{email}");

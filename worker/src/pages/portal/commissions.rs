@@ -183,7 +183,7 @@ fn steps(
                 credited_by(conversion.method.filter(|_| is_credited))
             ),
             ("bonus", Some(reason)) => format!("The merchant added {amount}: {reason}"),
-            _ => format!("{amount}: {}.", entry_words(&entry.kind)),
+            _ => format!("{amount}: {}.", entry_words(&entry.kind, entry.amount_cents)),
         };
         step(Instant::from_ms(entry.created_at), text);
     }
@@ -233,7 +233,7 @@ fn why(commission: &Commission, reason: Option<&str>, now: Instant) -> String {
             None => "Turned down.".to_owned(),
         },
         CommissionState::Reversed => {
-            let words = last_taken.map_or("it came to nothing", |entry| words::reversal(&entry.kind));
+            let words = last_taken.map_or("it came to nothing", |entry| words::change(&entry.kind, entry.amount_cents));
             let mut sentence = words.to_owned();
             if let Some(first) = sentence.get_mut(0..1) {
                 first.make_ascii_uppercase();
@@ -247,16 +247,15 @@ fn entry_line(commission: &Commission, entry: &LedgerEntry) -> EntryLine {
     EntryLine {
         at: Moment::of(Instant::from_ms(entry.created_at)),
         amount: shown(commission, entry.amount_cents),
-        why: entry_words(&entry.kind),
+        why: entry_words(&entry.kind, entry.amount_cents),
     }
 }
 
 /// Why an entry was made.
-pub fn entry_words(kind: &str) -> &'static str {
+pub fn entry_words(kind: &str, amount_cents: i64) -> &'static str {
     match kind {
         "earned" => "earned",
         "bonus" => "a bonus from the merchant",
-        "corrected" => "the sale\u{2019}s amount was corrected",
-        taken => words::reversal(taken),
+        kind => words::change(kind, amount_cents),
     }
 }

@@ -1,4 +1,4 @@
-//! A partner's own links: listed, made, archived, and as QR codes.
+//! A partner's own links: listed, made, archived and taken back, and as QR codes.
 
 use std::sync::Arc;
 
@@ -47,6 +47,7 @@ struct Shown {
     landing_url: String,
     status: &'static str,
     is_archived: bool,
+    is_restorable: bool,
     clicks: i64,
 }
 
@@ -86,9 +87,9 @@ async fn page(
             table::list_hosts(&place.scope, &Page { limit: HOSTS_SHOWN_MAX, after: None }),
         ];
         let mut read = app.db.batch(reads).await?.into_iter();
-        let links = decoded(read.next(), table::decode)?;
+        let links = decoded(read.next(), |row| Ok((table::decode(row)?, table::is_restorable(row)?)))?;
         let known = decoded(read.next(), |row| row.text("host"))?;
-        found = links.into_iter().map(|link| shown(link, &call.origin)).collect();
+        found = links.into_iter().map(|(link, is_restorable)| shown(link, is_restorable, &call.origin)).collect();
         hosts = may_make_links(one.status, one.program_status).then_some(known);
     }
     let part = cut(found, &asked_for, portal.href("/links")?, |link| link.id.as_str());
@@ -96,8 +97,9 @@ async fn page(
     private(status, &Links { frame, links: part.rows, pager: part.pager, hosts, given, problem })
 }
 
-fn shown(link: Link, origin: &str) -> Shown {
+fn shown(link: Link, is_restorable: bool, origin: &str) -> Shown {
     Shown {
+        is_restorable,
         clicks: link.clicks,
         short_url: format!("{origin}/r/{}", link.slug),
         is_archived: link.status == LinkStatus::Archived,
@@ -181,11 +183,31 @@ pub async fn archive(
     own_form(&call, &asked.headers, request).await?;
     let portal = enter!(find(&app, &call, &asked, At::OwnerOf(portal::owner_of_link(&id))).await?);
     let scope = &portal.place()?.scope;
-    let both = vec![table::set_status(scope, &id, LinkStatus::Archived), table::by_id(scope, &id)];
+    let both = vec![table::archive_own(scope, &id), table::by_id(scope, &id)];
     for link in decoded(app.db.batch(both).await?.into_iter().nth(1), table::decode)? {
         known::forget_link(&app, scope, &link).await;
     }
-    portal.done("/links", "archived")
+    portal.done_to("/links", "archived", &id)
+}
+
+/// `POST /partner/links/{id}/restore`: of what they archived themselves.
+pub async fn restore(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let asked = Asked::of(&request);
+    own_form(&call, &asked.headers, request).await?;
+    let portal = enter!(find(&app, &call, &asked, At::OwnerOf(portal::owner_of_link(&id))).await?);
+    let scope = &portal.place()?.scope;
+    let both = vec![table::restore_own(scope, &id, OWN_LINKS_MAX), table::by_id(scope, &id)];
+    let mut results = app.db.batch(both).await?.into_iter();
+    let is_restored = results.next().is_some_and(|rows| !rows.is_empty());
+    for link in decoded(results.next(), table::decode)? {
+        known::forget_link(&app, scope, &link).await;
+    }
+    portal.done("/links", if is_restored { "restored" } else { "kept_archived" })
 }
 
 /// `GET /partner/links/{id}/qr.svg`.

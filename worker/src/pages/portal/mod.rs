@@ -40,6 +40,7 @@ pub fn router() -> Router<Arc<App>> {
         .route("/partner/", get(overview::show))
         .route("/partner/links", get(links::list).post(links::create))
         .route("/partner/links/{id}/archive", post(links::archive))
+        .route("/partner/links/{id}/restore", post(links::restore))
         .route("/partner/links/{id}/qr.svg", get(links::qr_svg))
         .route("/partner/links/{id}/qr.png", get(links::qr_png))
         .route("/partner/codes", get(activity::codes))
@@ -203,8 +204,12 @@ impl Portal {
             is_test: !place.is_live(),
             is_current: at == self.at,
         };
-        let done = super::field(request.query().unwrap_or("").as_bytes(), "done").filter(|_| self.seals.hold(request));
+        let told =
+            |name| super::field(request.query().unwrap_or("").as_bytes(), name).filter(|_| self.seals.hold(request));
+        let done = told("done");
+        let undo = told("of").filter(|_| done.as_deref() == Some("archived"));
         Ok(Frame {
+            undo: undo.map(|link| format!("/partner/links/{link}/restore")),
             title,
             path,
             key: place_key(place).to_owned(),
@@ -222,12 +227,19 @@ impl Portal {
     fn done(&self, path: &str, word: &str) -> Result<Response, ApiError> {
         super::see(&self.seals.telling(&self.href(path)?, &[("done", word)]))
     }
+
+    /// The same of what can be undone, with what it was done to.
+    fn done_to(&self, path: &str, word: &str, id: &str) -> Result<Response, ApiError> {
+        super::see(&self.seals.telling(&self.href(path)?, &[("done", word), ("of", id)]))
+    }
 }
 
 /// What a page says after something was done.
 const DONE: &[(&str, &str)] = &[
     ("made", "The link is made."),
     ("archived", "The link is archived: it takes no clicks any more."),
+    ("restored", "The link is as it was before."),
+    ("kept_archived", "The link stays archived: it was not you who archived it, or you have as many links as you may."),
     ("asked", "Your question is with the merchant. The answer comes here."),
     ("saved", "Saved."),
 ];
@@ -260,6 +272,8 @@ pub struct Frame {
     is_compact: bool,
     standing: Option<&'static str>,
     done: Option<&'static str>,
+    /// Where a form is sent that takes it back.
+    undo: Option<String>,
     places: Vec<Choice>,
 }
 

@@ -114,7 +114,7 @@ pub async fn show(
     let line = |line: table::Line| Line {
         at: Moment::of(line.created_at),
         amount: money(line.amount_cents, payout.currency),
-        why: entry_words(&line.kind),
+        why: entry_words(&line.kind, line.amount_cents),
         commission_id: line.commission_id,
     };
     super::show(&Statement {

@@ -233,6 +233,7 @@ fn what_is_somebody_elses_is_not_there() {
         }
         for (path, form) in [
             (format!("/partner/links/{link}/archive"), String::new()),
+            (format!("/partner/links/{link}/restore"), String::new()),
             (
                 "/partner/links".to_owned(),
                 format!("in={}&landing_url=https%3A%2F%2Fshop.test%2F", scene.program.participant_id),
@@ -274,6 +275,7 @@ fn forms_of_another_origin_change_nothing() {
         ("/partner/settings/mail", ""),
         ("/partner/settings/erase", "email=anna%40partner.test"),
         (&format!("/partner/links/{}/archive", scene.program.link_id), ""),
+        (&format!("/partner/links/{}/restore", scene.program.link_id), ""),
     ] {
         for origin in ["https://evil.test", "null", ""] {
             assert_eq!(anna.post_from(origin, path, form).status, 403, "{path} {origin}");
@@ -327,7 +329,8 @@ fn a_partner_makes_links_to_registered_hosts_and_archives_them() {
         assert_eq!(picture.header("x-content-type-options"), "nosniff");
         assert!(picture.header("content-security-policy").starts_with("default-src 'none'"));
     }
-    check_goes(&anna.post(&format!("/partner/links/{id}/archive"), ""), &format!("{key}&done=archived"));
+    let archive = || anna.post(&format!("/partner/links/{id}/archive"), "");
+    check_goes(&archive(), &format!("{key}&done=archived&of={id}"));
     assert_eq!(scene.world.send(&format!("GET /r/{slug}"), &[], NOTHING).status, 404);
     // So many, and no more; an archived one makes room.
     let insert = format!(
@@ -338,6 +341,53 @@ fn a_partner_makes_links_to_registered_hosts_and_archives_them() {
     );
     assert_eq!(scene.world.db.execute(&insert).unwrap(), 199);
     check(&anna.post("/partner/links", &form("", "https://shop.test/")), 422, &["You have 200 links already."]);
+    // Nor by taking the archived one back.
+    check_goes(&anna.post(&format!("/partner/links/{id}/restore"), ""), &format!("{key}&done=kept_archived"));
+}
+
+#[test]
+fn a_partner_takes_back_what_they_archived_and_not_what_the_merchant_did() {
+    let scene = scene(false);
+    let anna = scene.anna();
+    let id = scene.program.link_id.clone();
+    let key = format!("/partner/links?in={}", scene.program.participant_id);
+    let does = |verb: &str| anna.post(&format!("/partner/links/{id}/{verb}"), "");
+    let merchant = |verb: &str| scene.api(&format!("POST /api/v1/links/{id}/{verb}"), NOTHING).text("/status");
+    let status = || scene.api(&format!("GET /api/v1/links/{id}"), NOTHING).text("/status");
+    let slug = scene.world.db.text(&format!("SELECT slug FROM links WHERE id = '{id}'"));
+    let leads = || scene.world.send(&format!("GET /r/{slug}"), &[], NOTHING).status.as_u16();
+    assert_eq!(leads(), 302);
+    // By the notice, and later in the list.
+    let archived = does("archive");
+    assert_eq!(leads(), 404);
+    let undo = format!("action=\"/partner/links/{id}/restore\"");
+    assert_eq!(anna.get(archived.header("location")).raw.matches(&undo).count(), 2);
+    assert_eq!(anna.get(&key).raw.matches(&undo).count(), 1);
+    check_goes(&does("restore"), &format!("{key}&done=restored"));
+    assert_eq!((status().as_str(), leads()), ("active", 302));
+    assert!(!anna.get(&key).raw.contains(&undo));
+    // What was paused is paused again; a second archiving forgets nothing.
+    assert_eq!(merchant("pause"), "paused");
+    does("archive");
+    does("archive");
+    assert_eq!(status(), "archived");
+    does("restore");
+    assert_eq!(status(), "paused");
+    // What the merchant archived stays so, also where the partner did before.
+    assert_eq!(merchant("archive"), "archived");
+    assert!(!anna.get(&key).raw.contains(&undo));
+    check_goes(&does("restore"), &format!("{key}&done=kept_archived"));
+    merchant("activate");
+    does("archive");
+    merchant("archive");
+    check_goes(&does("restore"), &format!("{key}&done=kept_archived"));
+    assert_eq!(status(), "archived");
+    // And somebody else's is not there.
+    let ben = scene.world.make(&scene.key, "partners", json!({"name": "Ben", "email": "ben@partner.test"}));
+    let body = json!({"program_id": scene.program.program_id, "partner_id": ben, "status": "approved"});
+    scene.world.make(&scene.key, "participants", body);
+    let ben = Visitor::signed_in(&scene.world, "ben@partner.test");
+    assert_eq!(ben.post(&format!("/partner/links/{id}/restore"), "").status, 404);
 }
 
 #[test]

@@ -4,9 +4,9 @@ use domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use serde_json::{Value as Json, json};
 
 use crate::partner_side::payee::{self, Payee, Way};
-use crate::store::Scope;
+use crate::store::{Scope, erasure};
 use crate::testing::shop::{Shop, shop};
-use crate::testing::{OPERATOR_TOKEN, Visitor, World};
+use crate::testing::{OPERATOR_TOKEN, ORIGIN, Visitor, World};
 
 const NOTHING: Json = Json::Null;
 const EMAIL: &str = "anna@partner.test";
@@ -166,4 +166,52 @@ fn of_joining_and_erasing_at_once_nobody_stays_in_a_program_who_is_erased() {
     assert_eq!(world.api("POST /api/v1/participants", late).summary(), "409 CONFLICT");
     assert_eq!(world.db.count(in_some_program), 0);
     assert_eq!(world.db.count("SELECT count(*) FROM participants"), 2);
+}
+
+#[test]
+fn an_invite_to_an_older_address_of_theirs_is_erased_too() {
+    let shop = told();
+    let world = &shop.world;
+    world.api(&format!("PATCH /api/v1/programs/{}", shop.program.program_id), json!({"status": "active"}));
+    let invite = json!({"program_id": shop.program.program_id, "email": "ben@old.test", "name": "Benedikt"});
+    let made = world.api("POST /api/v1/invites", invite);
+    assert_eq!(made.status, 201, "{}", made.raw);
+    let url = made.text("/url");
+    let (path, token) = url.strip_prefix(ORIGIN).unwrap().split_once("?invite=").unwrap();
+    let joined = Visitor::new(world).post(path, &format!("invite={token}&name=Ben&accept=yes"));
+    assert_eq!(joined.status, 200, "{}", joined.raw);
+    let id = world.db.text("SELECT id FROM partners WHERE email = 'ben@old.test'");
+    let moved = world.api(&format!("PATCH /api/v1/partners/{id}"), json!({"email": "ben@new.test"}));
+    assert_eq!(moved.status, 200, "{}", moved.raw);
+    assert_eq!(world.api(&format!("POST /api/v1/partners/{id}/erase"), NOTHING).summary(), "200");
+    let everything = world.db.everything();
+    for trace in ["ben@", "Ben"] {
+        assert!(!everything.contains(trace), "{trace}: {everything}");
+    }
+    assert_eq!(world.db.count("SELECT count(*) FROM invites WHERE status = 'accepted'"), 1);
+}
+
+#[test]
+fn a_question_that_comes_while_they_are_erased_is_not_kept() {
+    let shop = told();
+    let world = &shop.world;
+    let anna = Visitor::signed_in(world, EMAIL);
+    let erase: &'static str = Box::leak(format!("POST /api/v1/partners/{}/erase", partner_id(world)).into_boxed_str());
+    world.before_next_write(erase, json!({}));
+    anna.post("/partner/questions", "reference=T1&day=2026-05-31&text=It+is+me%2C+Anna");
+    assert_eq!(world.db.count("SELECT count(*) FROM partners WHERE erased_at IS NOT NULL"), 1);
+    assert_eq!(world.db.count("SELECT count(*) FROM questions"), 0);
+}
+
+#[test]
+fn erasing_looks_through_nobody_elses_rows() {
+    let world = World::new();
+    let scope = Scope { workspace_id: domain::ids::Id::least(world.now()), mode: domain::mode::Mode::Test };
+    for statement in erasure::partner(&scope, &domain::ids::Id::least(world.now()), EMAIL, world.now()) {
+        let plan = world.db.plan(statement.sql());
+        for line in plan.lines().filter(|line| line.contains("SCAN") || line.contains("SEARCH")) {
+            let is_narrow = ["partner_id=?", "participant_id=?", "email=?", "(id=?)", "INTEGER PRIMARY KEY"];
+            assert!(is_narrow.iter().any(|narrow| line.contains(narrow)), "{}\n{plan}", statement.sql());
+        }
+    }
 }

@@ -1,8 +1,13 @@
 //! What lists are narrowed to, and that a narrowed list is paged as a whole one is.
 
+use domain::ids::WorkspaceId;
+use domain::mode::Mode;
 use domain::time::Instant;
 use serde_json::{Value as Json, json};
 
+use crate::store::page::Page;
+use crate::store::partners::{self, ParticipantFilter};
+use crate::store::{Scope, Statement, commissions, conversions, fraud_alerts, payouts, refunds, stripe_events};
 use crate::testing::{Program, World};
 
 /// Makes an object a second later, so that lists have an order.
@@ -132,4 +137,45 @@ fn conversions_are_narrowed_and_times_mean_when_they_were_recorded() {
     let other = world.workspace("Second");
     let answer = world.api_as(&other.sk_test, "GET /api/v1/conversions?external_transaction_id=txn_1", json!(null));
     assert_eq!(answer.body["data"], json!([]));
+}
+
+/// A list that a link leads to may hold few rows among many: it must not be looked for among all of the workspace's.
+#[test]
+fn what_a_link_narrows_a_list_to_is_found_by_an_index() {
+    let world = World::new();
+    let scope = Scope { workspace_id: WorkspaceId::least(world.now()), mode: Mode::Test };
+    let check = |statement: Statement, index: &str| {
+        let plan = world.db.plan(statement.sql());
+        let first = plan.lines().next().unwrap();
+        // By the id too: so the page begins where it does, and nothing is sorted.
+        assert!(first.contains(&format!("USING INDEX {index} ")) && first.ends_with("id<?)"), "{index}: {plan}");
+    };
+    let one = || Some("x".to_owned());
+    let page = Page { limit: 25, after: one() };
+    let earned = |filter: commissions::Filter| commissions::list(&scope, &filter, &page);
+    let waits =
+        commissions::Filter { state: Some("pending".to_owned()), needs_review: Some(true), ..Default::default() };
+    check(earned(waits), "commissions_to_review");
+    check(earned(commissions::Filter { program_id: one(), ..Default::default() }), "commissions_by_program");
+    check(earned(commissions::Filter { participant_id: one(), ..Default::default() }), "commissions_by_participant");
+    let sold = |filter: conversions::Filter| conversions::list(&scope, &filter, &page);
+    check(sold(conversions::Filter { program_id: one(), ..Default::default() }), "conversions_by_program");
+    check(sold(conversions::Filter { participant_id: one(), ..Default::default() }), "conversions_by_participant");
+    let unmatched = refunds::Filter { matched: Some(false), ..Default::default() };
+    check(refunds::list(&scope, &unmatched, &page), "refunds_unmatched");
+    let alerts = |filter: fraud_alerts::Filter| fraud_alerts::list(&scope, &filter, &page);
+    let open = fraud_alerts::Filter { status: Some("open".to_owned()), ..Default::default() };
+    check(alerts(open), "fraud_alerts_open");
+    let of_one = fraud_alerts::Filter { participant_id: one(), ..Default::default() };
+    check(alerts(of_one), "fraud_alerts_by_participant");
+    let drafts = payouts::Filter { status: Some("draft".to_owned()), ..Default::default() };
+    check(payouts::list(&scope, &drafts, &page), "payouts_by_status");
+    let of_one = payouts::Filter { participant_id: one(), ..Default::default() };
+    check(payouts::list(&scope, &of_one, &page), "payouts_by_participant");
+    let applied = ParticipantFilter { status: Some("pending".to_owned()), ..Default::default() };
+    check(partners::list_participants(&scope, &applied, &page), "participants_who_applied");
+    for (outcome, index) in [("failed", "stripe_events_failed"), ("parked", "stripe_events_parked")] {
+        let filter = stripe_events::Filter { outcome: Some(outcome.to_owned()), ..Default::default() };
+        check(stripe_events::list(&scope, &filter, &page), index);
+    }
 }

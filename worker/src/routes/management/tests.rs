@@ -105,7 +105,11 @@ fn programs_are_made_with_their_rewards_and_wrong_ones_refused() {
     let shape = json!({
         "id": made.body["id"], "mode": "test", "name": "Friends", "slug": made.body["slug"], "status": "draft",
         "attribution_window_days": 30, "attribution_model": "last_click", "created_at": world.now().to_string(),
-        "fraud": {}, "reverse_pending_on_end": false,
+        "fraud": {
+            "self_referral": "hold", "repeat_purchase": "flag", "fast_conversion": "flag", "click_burst": "flag",
+            "disposable_email": "flag", "high_refund_rate": "flag",
+        },
+        "reverse_pending_on_end": false,
         "minimum_payout_cents": 0, "terms": "", "applications": "open", "rewards": [{
             "id": made.body["rewards"][0]["id"], "version_id": made.body["rewards"][0]["version_id"], "version": 1,
             "participant_id": null, "trigger": "sale", "event_type": null, "percent_bps": 2_000, "flat": null,

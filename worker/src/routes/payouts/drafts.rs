@@ -64,12 +64,15 @@ async fn one(
 ) -> Result<Response, ApiError> {
     for _ in 0..ATTEMPTS_MAX {
         let id = participant.as_str();
-        let found = app.db.batch(vec![partners::participant_by_id(scope, id), table::unsettled(scope, &[id])?]).await?;
+        let found = app.db.batch(vec![partners::of_participant(scope, id), table::unsettled(scope, &[id])?]).await?;
         let [known, standings] = found.as_slice() else {
             return Err(ApiError::Internal("a batch of two gave another number of results".to_owned()));
         };
-        if known.is_empty() {
-            return Err(ApiError::NotFound("participant"));
+        let partner = known.first().map(partners::decode).transpose()?.ok_or(ApiError::NotFound("participant"))?;
+        if partner.erased_at.is_some() {
+            let why =
+                "The partner is erased: nobody knows any more where to send it, and nobody is paid in their place.";
+            return Err(ApiError::Conflict(why.to_owned()));
         }
         let standings = standings.iter().map(table::decode_unsettled).collect::<Result<Vec<_>, _>>()?;
         let Some(standing) = standings.iter().find(|standing| standing.currency == currency) else {

@@ -1,8 +1,11 @@
 //! What is paid, to whom, how much, and what no race can break.
 
+use domain::ids::Id;
+use domain::mode::Mode;
 use domain::time::{DAY_MS, MINUTE_MS};
 use serde_json::{Value as Json, json};
 
+use crate::store::{Scope, payouts as table};
 use crate::testing::{Answer, NextWrite, Program, World};
 
 /// Live mode, with one participant who earns 20 %.
@@ -407,6 +410,41 @@ fn of_two_payouts_at_once_one_settles_the_entries() {
 }
 
 #[test]
+fn whoever_is_erased_is_never_drafted() {
+    let books = books();
+    books.sale("t1", 10_000);
+    let bea = books.world.program_with(
+        &books.world.keys.sk_live,
+        "bea",
+        json!({"rewards": [{"trigger": "sale", "percent_bps": 1000}]}),
+    );
+    books.sale_of("bea", "t2", 10_000, "EUR");
+    let partner = |participant: &str| {
+        books.api(&format!("GET /api/v1/participants/{participant}"), json!(null)).text("/partner_id")
+    };
+    let erase = |participant: &str| format!("POST /api/v1/partners/{}/erase", partner(participant));
+    assert_eq!(books.api(&erase(&books.anna.participant_id), json!(null)).status, 200);
+    let refused = books.draft_in("EUR");
+    assert_eq!(refused.summary(), "409 CONFLICT");
+    assert!(refused.text("/error/message").starts_with("The partner is erased: "), "{}", refused.body);
+    let balances = books.data("payouts/balances");
+    let of = |participant: &str| {
+        let own = balances.iter().find(|one| one["participant_id"] == participant).unwrap();
+        own["balances"][0]["status"].as_str().unwrap().to_owned()
+    };
+    assert_eq!([of(&books.anna.participant_id), of(&bea.participant_id)], ["carried", "due"]);
+    // And whoever is erased while the draft is made.
+    let live = books.world.keys.sk_live.clone();
+    books.world.before_next_write_as(&live, &erase(&bea.participant_id), json!(null));
+    let all = books.api("POST /api/v1/payouts", json!({}));
+    assert_eq!((all.status.as_u16(), &all.body["data"]), (201, &json!([])), "{}", all.body);
+    let all = books.api("POST /api/v1/payouts", json!({}));
+    assert_eq!(all.body, json!({"data": [], "left": 0}));
+    assert_eq!(books.world.db.count("SELECT count(*) FROM payouts"), 0);
+    books.is_sound();
+}
+
+#[test]
 fn an_entry_that_comes_between_is_looked_at_before_the_payout_is_written() {
     let books = books();
     let (conversion, _) = books.sale("t1", 10_000);
@@ -631,5 +669,16 @@ fn whatever_is_sold_refunded_drafted_paid_and_canceled_the_sums_agree() {
                       JOIN entries e ON e.id = s.entry_id JOIN payouts o ON o.id = s.payout_id \
                       WHERE e.commission_id = m.id AND o.status = 'paid')";
         assert_eq!(books.world.db.count(unpaid), 0);
+    }
+}
+
+#[test]
+fn who_is_due_is_found_among_those_alone_to_whom_something_is_owed() {
+    let world = World::new();
+    let scope = Scope { workspace_id: Id::least(world.now()), mode: Mode::Live };
+    for (program, narrow) in [(None, "(workspace_id=? AND mode=?)"), (Some("prog_x"), "AND program_id=?)")] {
+        let plan = world.db.plan(table::due(&scope, program, 100).sql());
+        let found = plan.lines().find(|line| line.starts_with("SEARCH b ")).unwrap();
+        assert!(found.contains("balances_due") && found.ends_with(narrow), "{plan}");
     }
 }

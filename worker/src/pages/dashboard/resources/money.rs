@@ -52,6 +52,7 @@ const ACTS: &[Act] = &[
                     takes: Takes::Number,
                 },
                 Field { name: "reason", label: "Reason", hint: "The partner reads it.", takes: Takes::Lines },
+                Field { name: "act_id", label: "", hint: "", takes: Takes::Act },
             ],
             submit: "Add the bonus",
         }),

@@ -65,7 +65,10 @@ fn each_line_is_ticked_by_its_own_evidence() {
 
     // A test event at the live connection is skipped, and shows no type.
     world.stripe(&connection, &session_completed("t", world.now().seconds(), json!({})));
-    assert!(!done(&checklist(&owner, &shop, "test")).contains(&"Every type of event that is needed".to_owned()));
+    let page = checklist(&owner, &shop, "test");
+    for line in ["Every type of event that is needed", "Stripe in live mode"] {
+        assert!(!done(&page).contains(&line.to_owned()), "{line}: {page}");
+    }
     let bought = json!({"client_reference_id": click, "livemode": true});
     assert_eq!(world.stripe(&connection, &of_live(session_completed("1", world.now().seconds(), bought))).status, 200);
     world.deliver();
@@ -117,6 +120,12 @@ fn each_line_is_ticked_by_its_own_evidence() {
     let page = checklist(&owner, &shop, "test");
     assert_eq!(done(&page).len(), 6, "{page}");
     assert!(page.contains("were changed since") && page.contains("No ping has arrived"), "{page}");
+    // And a new connection has to show that events come by it.
+    let next = world.stripe_connection(&world.keys.sk_live);
+    let is_ticked = || done(&checklist(&owner, &shop, "test")).contains(&"Stripe in live mode".to_owned());
+    assert!(!is_ticked());
+    assert_eq!(world.stripe(&next, &of_live(session_completed("2", world.now().seconds(), json!({})))).status, 200);
+    assert!(is_ticked());
 }
 
 #[test]

@@ -68,10 +68,12 @@ impl<'a> Desk<'a> {
     }
 }
 
-/// What stands in a form: what inputs hold, what is ticked, what is chosen.
-fn filled(page: &str) -> Vec<(String, String)> {
-    let plain =
-        |text: &str| text.replace("&#38;", "&").replace("&#39;", "'").replace("&#34;", "\"").replace("&#60;", "<");
+/// What a browser sends of the form of a page: what inputs and text areas hold, what is ticked, what is chosen.
+pub(super) fn filled(page: &str) -> Vec<(String, String)> {
+    let plain = |text: &str| {
+        let quotes = text.replace("&#39;", "'").replace("&#34;", "\"");
+        quotes.replace("&#60;", "<").replace("&#62;", ">").replace("&#38;", "&")
+    };
     let attribute = |tag: &str, name: &str| {
         let start = tag.find(&format!(" {name}=\""))? + name.len() + 3;
         Some(plain(tag[start..].split('"').next()?))
@@ -91,6 +93,12 @@ fn filled(page: &str) -> Vec<(String, String)> {
             select.split("<option").skip(1).map(|rest| rest.split('>').next().unwrap().to_owned()).collect();
         let chosen = options.iter().find(|option| option.contains(" selected")).or(options.first());
         pairs.extend(chosen.map(|option| (name, attribute(option, "value").unwrap_or_default())));
+    }
+    for area in main.split("<textarea ").skip(1).map(|rest| rest.split("</textarea>").next().unwrap()) {
+        let (tag, held) = area.split_once('>').unwrap();
+        // An end of line right after the tag is none of the text; each other one is sent as two characters.
+        let held = plain(held.strip_prefix('\n').unwrap_or(held)).replace('\n', "\r\n");
+        pairs.push((attribute(&format!(" {tag}"), "name").unwrap(), held));
     }
     pairs
 }
@@ -117,6 +125,86 @@ fn every_form_and_every_button_does_what_it_says() {
     assert_eq!(wiped.status, 200, "{}", wiped.raw);
     let acts = |of: &str| shop.world.db.count(&format!("SELECT count(DISTINCT kind) FROM acts WHERE person_id {of}"));
     assert_eq!((acts("IS NULL"), acts("IS NOT NULL")), (0, 10), "each kind of act, and each by the owner");
+}
+
+#[test]
+fn a_bonus_whose_form_is_sent_twice_is_added_once() {
+    let shop = Shop::new();
+    let owner = shop.owner();
+    let commission = shop.sale("t1").text("/commission_id");
+    let page = shop.at(&format!("commissions/{commission}/bonus"));
+    let amount =
+        || shop.world.api(&format!("GET /api/v1/commissions/{commission}"), json!(null)).body["amount_cents"].clone();
+    let form = |page: &str| {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs(filled(page).into_iter().filter(|(name, _)| name == "act_id" || name == "back"));
+        form.append_pair("amount_cents", "500").append_pair("reason", "a fine review").finish()
+    };
+    let first = form(&owner.get(&page).raw);
+    let sent = [owner.post(&page, &first), owner.post(&page, &first)];
+    assert_eq!(sent.each_ref().map(|answer| answer.status.as_u16()), [303, 303], "{}", sent[1].raw);
+    assert_eq!(sent[0].header("location"), sent[1].header("location"));
+    assert_eq!(amount(), json!(2_500));
+    // What was refused and is sent again, mended, is the same act; a form that is opened anew is another.
+    let refused = owner.post(&page, &form(&owner.get(&page).raw).replace("500", "many"));
+    assert_eq!(refused.status, 400, "{}", refused.raw);
+    for _ in 0..2 {
+        assert_eq!(owner.post(&page, &form(&refused.raw)).status, 303);
+    }
+    assert_eq!(amount(), json!(3_000));
+}
+
+#[test]
+fn a_file_of_very_many_payouts_has_each_once_and_its_columns_once() {
+    let shop = Shop::new();
+    let world = &shop.world;
+    let program = world.program(&world.keys.sk_live, "lena");
+    let click = world.click(&world.keys.pk_live, "lena");
+    let body = json!({"click_id": click, "external_transaction_id": "l1", "event_type": "purchase", "amount_cents": 10_000,
+        "currency": "EUR"});
+    assert_eq!(world.api_as(&world.keys.sk_live, "POST /api/v1/conversions", body).status, 201);
+    let drafted = world.api_as(&world.keys.sk_live, "POST /api/v1/payouts", json!({"program_id": program.program_id}));
+    assert_eq!(drafted.status, 201, "{}", drafted.raw);
+    let copies = |from: u32, to: u32| {
+        let copied = world.db.execute(&format!(
+            "WITH RECURSIVE n (n) AS (SELECT {from} UNION ALL SELECT n + 1 FROM n WHERE n < {to}) INSERT INTO payouts (id, workspace_id, \
+             mode, participant_id, program_id, currency, amount_cents, status, created_at, entry_count, commission_ids) \
+             SELECT printf('payout_%026d', n), workspace_id, mode, participant_id, program_id, currency, amount_cents, status, created_at, \
+             entry_count, commission_ids FROM n, (SELECT * FROM payouts LIMIT 1)"
+        ));
+        assert_eq!(copied.unwrap(), (to - from + 1) as usize);
+    };
+    let owner = shop.owner();
+    let file = || owner.get(&format!("/app/{}/live/payouts/csv?status=draft", shop.workspace));
+    copies(1, 10_000);
+    let whole = file();
+    assert_eq!((whole.status.as_u16(), whole.raw.lines().count()), (200, 10_002));
+    assert!(whole.headers.get("x-next-cursor").is_none() && whole.raw.ends_with("\r\n"));
+    let ids: BTreeSet<&str> = whole.raw.lines().map(|line| line.split(',').next().unwrap()).collect();
+    assert_eq!(ids.len(), 10_002, "each line is another's");
+    copies(10_001, 50_000);
+    let cut = file();
+    assert_eq!(cut.raw.lines().count(), 50_002);
+    assert!(cut.raw.ends_with("\"there are more payouts: narrow the list and export it in parts\"\r\n"));
+}
+
+#[test]
+fn a_form_for_one_of_very_many_programs_is_for_that_one() {
+    let shop = Shop::new();
+    let owner = shop.owner();
+    for number in 0..100 {
+        shop.world.pass_ms(1_000);
+        shop.world.make(&shop.world.keys.sk_test, "programs", json!({"name": format!("Program {number}")}));
+    }
+    let first = &shop.program.program_id;
+    for page in ["rewards/new", "invites/new", "participants/new", "payouts/new"] {
+        let of = |query: &str| {
+            let opened = owner.get(&shop.at(&format!("{page}{query}"))).raw;
+            filled(&opened).into_iter().find(|(name, _)| name == "program_id").unwrap().1
+        };
+        assert_eq!(of(&format!("?program_id={first}")), *first, "{page}");
+        assert_ne!(of(""), *first, "{page}: the newest is offered first");
+    }
 }
 
 fn people(desk: &mut Desk<'_>) {
