@@ -9,7 +9,8 @@ use super::{DbError, Row, Statement};
 /// The kind of the act that says that the rewards are right.
 pub const REVIEWED: &str = "workspace.rewards_reviewed";
 
-/// Clicks among which the newest of a person is looked for.
+/// Packs of clicks, and clicks with a row of their own, among which the newest of a person is looked for.
+const PACKS_MAX: i64 = 10;
 const CLICKS_MAX: i64 = 200;
 /// Rewards among which one for renewals is looked for, newest first.
 const REWARDS_MAX: i64 = 200;
@@ -23,10 +24,13 @@ pub fn review_subject(workspace: &WorkspaceId) -> String {
 pub fn reads(workspace: &WorkspaceId) -> Vec<Statement> {
     let of = |sql: &'static str| Statement::new(sql).bind(workspace.as_str());
     vec![
-        of("SELECT click_id AS what, clicked_at AS at FROM (SELECT click_id, clicked_at, human FROM clicks WHERE workspace_id = ? \
-            AND mode = 'live' ORDER BY clicked_at DESC, click_id DESC LIMIT ?)")
-            .bind(CLICKS_MAX)
-            .push(" WHERE human = 1 LIMIT 1"),
+        of("SELECT click_id AS what, clicked_at AS at FROM (SELECT k.click_id, k.clicked_at, k.human FROM packed_clicks k \
+            WHERE k.pack_id IN (SELECT p.id FROM click_packs p WHERE p.workspace_id = ?1 AND p.mode = 'live' \
+            ORDER BY p.hour DESC, p.last_at DESC LIMIT ?2) UNION ALL SELECT * FROM (SELECT click_id, clicked_at, human FROM clicks \
+            WHERE workspace_id = ?1 AND mode = 'live' ORDER BY clicked_at DESC, click_id DESC LIMIT ?3)) WHERE human = 1 \
+            ORDER BY clicked_at DESC, click_id DESC LIMIT 1")
+            .bind(PACKS_MAX)
+            .bind(CLICKS_MAX),
         of("SELECT id AS what, created_at AS at FROM stripe_connections WHERE workspace_id = ? AND mode = 'live' ORDER BY id DESC LIMIT 1"),
         of("SELECT id AS what, received_at AS at FROM stripe_events WHERE workspace_id = ? AND mode = 'live' ORDER BY id DESC LIMIT 1"),
         of("SELECT name, subject AS what, detail, at FROM milestones WHERE workspace_id = ? AND (mode = 'live' OR name = 'test_run') \

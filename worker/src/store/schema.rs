@@ -4,12 +4,12 @@ use super::Statement;
 
 /// Fails until the newest migration has run: it names a column of it. A new migration changes this, or a test fails.
 pub fn is_migrated() -> Statement {
-    Statement::new("SELECT count(human_clicks) AS known FROM (SELECT human_clicks FROM links LIMIT 1)")
+    Statement::new("SELECT count(since_hour) AS known FROM (SELECT since_hour FROM click_sums LIMIT 1)")
 }
 
 /// What makes a database one that is not migrated.
 #[cfg(test)]
-pub const UNDONE: &str = "ALTER TABLE links RENAME COLUMN human_clicks TO human_clicks_gone";
+pub const UNDONE: &str = "ALTER TABLE click_sums RENAME COLUMN since_hour TO since_hour_gone";
 
 #[cfg(test)]
 mod tests {
