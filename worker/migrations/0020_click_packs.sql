@@ -40,6 +40,8 @@ CREATE TABLE click_sums (
   summed_until INTEGER NOT NULL,
   -- No pack beyond is of an earlier hour: so they are found without looking at all packs.
   since_hour INTEGER NOT NULL,
+  -- Rows of totals that the last summing wrote: the more it costs, the more clicks the next one waits for.
+  wrote INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (workspace_id, mode)
 ) STRICT, WITHOUT ROWID;
 

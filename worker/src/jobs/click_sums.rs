@@ -6,9 +6,8 @@ use crate::app::App;
 use crate::store::DbError;
 use crate::store::packs::{self, Least};
 
-/// When it is time. Ten thousand clicks meet most of a workspace's links many times; what waits of them, pages read in some
-/// milliseconds.
-pub const LEAST: Least = Least { clicks: 10_000, packs: 200, hours: 24 };
+/// When it is time. What waits of ten thousand clicks, pages read in some milliseconds.
+pub const LEAST: Least = Least { clicks: 10_000, hours: 24 };
 
 /// Workspaces and modes that one round sums, and rounds of one sweep: in all some million clicks.
 const AT_ONCE: i64 = 10;

@@ -310,7 +310,7 @@ impl Simulation {
 
     /// Some of what waits is summed, and another sweep that found the same comes late.
     fn sum_clicks(&mut self) {
-        let least = packs::Least { clicks: 1, packs: 1, hours: 0 };
+        let least = packs::Least { clicks: 1, hours: 0 };
         let due = pollster::block_on(self.world.db.rows(packs::due(self.world.now(), least, 3))).unwrap();
         let due: Vec<packs::Due> = due.iter().map(|row| packs::decode_due(row).unwrap()).collect();
         for one in due.iter().chain(&due) {

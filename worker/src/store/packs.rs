@@ -197,16 +197,14 @@ fn parcels(records: &[ClickRecord]) -> Result<Vec<Parcel<'_>>, DbError> {
 /// clicks that link has: hence seldom. Pages add what waits, which is why it is not more.
 #[derive(Clone, Copy, Debug)]
 pub struct Least {
-    /// So many clicks wait.
+    /// So many clicks wait, or ten for each row that the last summing wrote, but at most ten times as many as this.
     pub clicks: i64,
-    /// Or so many packs.
-    pub packs: i64,
     /// Or one that is so many hours old.
     pub hours: i64,
 }
 
-/// Packs that one summing takes: some megabytes of JSON.
-const SUMMED_MAX: i64 = 100;
+/// Packs that one summing takes: a hundred thousand clicks, if they are full.
+const SUMMED_MAX: i64 = 1_000;
 
 /// What is to be summed.
 #[derive(Clone, Debug)]
@@ -226,12 +224,12 @@ pub fn due(now: Instant, least: Least, limit: i64) -> Statement {
          WHERE p.workspace_id = s.workspace_id AND p.mode = s.mode AND p.hour >= s.since_hour AND p.id > s.summed_until \
          ORDER BY p.id LIMIT ?)) AS until, min(p.hour) AS since FROM click_sums s CROSS JOIN click_packs p \
          ON p.workspace_id = s.workspace_id AND p.mode = s.mode AND p.hour >= s.since_hour AND p.id > s.summed_until \
-         GROUP BY s.workspace_id, s.mode, s.summed_until, s.since_hour \
-         HAVING sum(p.clicks) >= ? OR count(*) >= ? OR since <= ? ORDER BY since LIMIT ?",
+         GROUP BY s.workspace_id, s.mode, s.summed_until, s.since_hour, s.wrote \
+         HAVING sum(p.clicks) >= max(CAST(? AS INTEGER), min(10 * s.wrote, CAST(? AS INTEGER))) OR since <= ? ORDER BY since LIMIT ?",
     )
     .bind(SUMMED_MAX)
     .bind(least.clicks)
-    .bind(least.packs)
+    .bind(10 * least.clicks)
     .bind(now.ms().div_euclid(HOUR_MS) - least.hours)
     .bind(limit)
 }
@@ -291,7 +289,7 @@ pub fn sum(due: &Due) -> Vec<Statement> {
              DO UPDATE SET humans = humans + excluded.humans, machines = machines + excluded.machines"
         )),
         bound(
-            "UPDATE click_sums SET summed_until = ?4, since_hour = COALESCE((SELECT min(p.hour) FROM click_packs p \
+            "UPDATE click_sums SET wrote = changes(), summed_until = ?4, since_hour = COALESCE((SELECT min(p.hour) FROM click_packs p \
              WHERE p.workspace_id = ?1 AND p.mode = ?2 AND p.hour >= click_sums.since_hour AND p.id > ?4), \
              (SELECT p.hour FROM click_packs p WHERE p.id = ?4), since_hour) \
              WHERE workspace_id = ?1 AND mode = ?2 AND summed_until = ?3",

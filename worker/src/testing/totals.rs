@@ -94,7 +94,7 @@ impl World {
 
     /// Sums all clicks that wait, however few.
     pub fn sum_clicks(&self) {
-        let least = crate::store::packs::Least { clicks: 1, packs: 1, hours: 0 };
+        let least = crate::store::packs::Least { clicks: 1, hours: 0 };
         pollster::block_on(crate::jobs::click_sums::run(&self.app, self.now(), least)).unwrap();
     }
 

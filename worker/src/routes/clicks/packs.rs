@@ -10,7 +10,7 @@ use crate::store::clicks::ClickRecord;
 use crate::store::packs::{self, Least};
 use crate::testing::{NextWrite, Program, World};
 
-const ALL: Least = Least { clicks: 1, packs: 1, hours: 0 };
+const ALL: Least = Least { clicks: 1, hours: 0 };
 
 /// A world with so many links of one participant, numbered from 1.
 fn world(links: u32) -> (World, Program) {
@@ -91,7 +91,7 @@ fn a_batch_is_a_row_or_two_and_what_comes_slowly_is_added_to_a_pack() {
     assert_eq!(cost(&some(0, 100)), 0);
     assert_eq!(cost(&some(250, 60)), 0);
     holds(&world, 320, 256);
-    // 320 clicks of 5 links come to 17 rows, and the mark: workspace, links by day and for good, participant, 2 countries, device,
+    // 320 clicks of 5 links come to 18 rows, and the mark: workspace, links by day and for good, participant, 2 countries, device,
     // 3 hosts.
     let before = changes(&world);
     world.sum_clicks();
@@ -110,11 +110,20 @@ fn packs_are_summed_when_enough_wait_or_one_waits_long() {
     let sum = |least| pollster::block_on(jobs::click_sums::run(&world.app, world.now(), least)).unwrap();
     let records: Vec<_> = (0..30).map(|n| record(&world, world.now().plus_ms(i64::from(n) * HOUR_MS), 1, n)).collect();
     deliver(&world, &records);
-    sum(Least { clicks: 31, packs: 31, hours: 1 });
+    sum(Least { clicks: 31, hours: 1 });
     assert_eq!(waits(), 30);
-    sum(Least { clicks: 30, packs: 31, hours: 1 });
+    sum(Least { clicks: 30, hours: 1 });
     assert_eq!(waits(), 0);
-    deliver(&world, &[record(&world, world.now(), 1, 31)]);
+    // That wrote workspace, link and participant on two days, link for good, and two countries, a device and three hosts on two days:
+    // the next one waits for ten times as many clicks, but not for more than ten times the least.
+    assert_eq!(world.db.count("SELECT wrote FROM click_sums"), 19);
+    let more: Vec<_> = (100..290).map(|n| record(&world, world.now(), 1, n)).collect();
+    deliver(&world, &more[..189]);
+    sum(Least { clicks: 30, hours: 1 });
+    assert_eq!(waits(), 189);
+    sum(Least { clicks: 18, hours: 1 });
+    assert_eq!(waits(), 0);
+    deliver(&world, &more);
     world.sweep();
     assert_eq!(waits(), 1);
     world.pass_ms(23 * HOUR_MS);
@@ -126,10 +135,10 @@ fn packs_are_summed_when_enough_wait_or_one_waits_long() {
     // One that comes very late, of an hour before all that waits and was summed.
     deliver(&world, &[record(&world, world.now().plus_ms(-3 * DAY_MS), 1, 32)]);
     assert_eq!(waits(), 1);
-    holds(&world, 32, 26);
+    holds(&world, 221, 177);
     world.sweep();
     assert_eq!(waits(), 0);
-    holds(&world, 32, 26);
+    holds(&world, 221, 177);
 }
 
 #[test]
