@@ -219,7 +219,7 @@ struct Found {
 }
 
 /// Looks through a bounded number of packs: of a link or a participant only through those of days on which they had clicks. It
-/// looks further only where it would not have moved on.
+/// looks further than a page's bound only where it would not have moved on.
 async fn find(
     app: &App,
     scope: &Scope,
@@ -240,7 +240,7 @@ async fn find(
         let of_days = looked_at.iter().flat_map(|day| day * 24..(day + 1) * 24);
         hours = Some(to_json(&of_days.collect::<Vec<i64>>())?);
     }
-    let mut reach = Reach::PAGE;
+    let mut reach = Reach::FIRST;
     loop {
         let batch = vec![
             table::list(scope, &filter, after, hours.as_deref(), reach, limit),
@@ -254,7 +254,9 @@ async fn find(
         let beyond = floor.map(|floor| floor.plus_ms(1));
         let to = filter.to.map(|to| (to, ""));
         let upper = after.map(|(at, click_id)| (*at, click_id.as_str())).into_iter().chain(to).min();
-        if beyond.zip(upper).is_some_and(|(beyond, upper)| (beyond, "") >= upper) {
+        let is_stuck = beyond.zip(upper).is_some_and(|(beyond, upper)| (beyond, "") >= upper);
+        let is_full = i64::try_from(rows.len()).unwrap_or(i64::MAX) > limit || beyond.is_none();
+        if is_stuck || (!is_full && reach.packs < Reach::PAGE.packs) {
             reach = reach.further();
             continue;
         }

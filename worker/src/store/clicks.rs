@@ -191,10 +191,14 @@ pub struct Reach {
 }
 
 impl Reach {
-    /// Enough for a page, where nothing rare is looked for.
-    pub const PAGE: Self = Self { packs: 200, clicks: 4_000 };
+    /// Enough for the newest few.
+    pub const NEWEST: Self = Self { packs: 10, clicks: 100 };
+    /// Enough for a page, where nothing rare is looked for and clicks do not come slowly.
+    pub const FIRST: Self = Self { packs: 10, clicks: 150 };
+    /// Where a page ends, whether it is full or not, as long as it has moved on.
+    pub const PAGE: Self = Self { packs: 100, clicks: 1_500 };
 
-    /// Further, for when more packs than that are of one and the same moment.
+    /// Ten times as far.
     pub const fn further(self) -> Self {
         Self { packs: self.packs * 10, clicks: self.clicks * 10 }
     }

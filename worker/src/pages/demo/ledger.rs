@@ -121,7 +121,7 @@ async fn load(app: &App, scope: &Scope, refreshes: bool) -> Result<Ledger, ApiEr
     let newest = |limit| Page { limit, after: None };
     let page = newest(SHOWN_MAX);
     let clicks =
-        app.db.rows(clicks::list(scope, &clicks::Filter::default(), None, None, clicks::Reach::PAGE, SHOWN_MAX));
+        app.db.rows(clicks::list(scope, &clicks::Filter::default(), None, None, clicks::Reach::NEWEST, SHOWN_MAX));
     let clicks = clicks.await?;
     let events = stripe_events::list(scope, &stripe_events::Filter::default(), &page);
     let events: Vec<EventLine> =
