@@ -270,8 +270,8 @@ impl Town {
                 .split(|letter: char| !letter.is_ascii_digit())
                 .filter_map(|part| part.parse().ok())
                 .collect();
-            // d1;desc="3 trips, 120 rows read"
-            let &[_, trips, rows] = numbers.as_slice() else { anyhow::bail!("{path}: {answer}") };
+            // d1;desc="3 trips, 120 rows read", …
+            let &[_, trips, rows, ..] = numbers.as_slice() else { anyhow::bail!("{path}: {answer}") };
             least = (least.0.min(trips), least.1.min(rows));
         }
         Ok(least)

@@ -14,14 +14,17 @@ use tower_service::Service;
 
 use crate::assets::Assets;
 use crate::auth::KeyMemory;
-use crate::call::{self, Call, Peer};
+use crate::auth::clicks::Leases;
+use crate::call::{self, Call, Chores, Peer};
 use crate::connections::ConnectionMemory;
 use crate::error::ApiError;
+use crate::known::Known;
 use crate::limiter::Limiter;
 use crate::mail::Mail;
 use crate::pages;
 use crate::routes;
 use crate::secrets::Secrets;
+use crate::shelf::Shelf;
 use crate::store::Database;
 use crate::store::owing::Owed;
 use crate::stripe_api::StripeApi;
@@ -59,7 +62,13 @@ pub struct App {
     pub owed: Owed,
     /// Built files.
     pub assets: Arc<dyn Assets>,
-    /// What this isolate remembers of keys.
+    /// The shelf nearby.
+    pub shelf: Arc<dyn Shelf>,
+    /// What this isolate remembers of public keys and links.
+    pub known: Known,
+    /// What is lent to this isolate.
+    pub leases: Leases,
+    /// What this isolate remembers of secret keys and of hosts.
     pub keys: KeyMemory,
     /// What this isolate remembers of Stripe connections.
     pub connections: ConnectionMemory,
@@ -253,6 +262,10 @@ pub async fn answer(app: &App, router: &Router, mut request: Request, peer: Peer
         response.headers_mut().insert("x-request-id", value);
     }
     call.write_limit_headers(response.headers_mut());
+    let chores = call.take_chores();
+    if !chores.is_empty() {
+        response.extensions_mut().insert(Chores(chores));
+    }
     response
 }
 

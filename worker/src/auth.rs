@@ -1,6 +1,7 @@
 //! Keys, and pages that send none: who is calling, in which workspace and mode, and whether there is room for one more
 //! call in this minute.
 
+pub mod clicks;
 pub mod people;
 
 use std::collections::HashMap;
@@ -13,10 +14,13 @@ use domain::mode::Mode;
 use domain::time::{Instant, SECOND_MS};
 use http::{HeaderMap, header};
 
+use self::clicks::Caller;
 use crate::app::App;
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::known;
 use crate::limiter::{Bucket, Unreachable};
+use crate::memory::Memory;
 use crate::store::keys::{self, KeyRow};
 use crate::store::links::{self, Owner};
 
@@ -25,8 +29,12 @@ const KEY_BELIEVED_MS: i64 = 30 * SECOND_MS;
 /// Keys that an isolate remembers, and as many hosts.
 const KEYS_REMEMBERED_MAX: usize = 4_096;
 
-/// Clicks of one key that an isolate admits in a minute while the limiter cannot answer.
-const UNMETERED_CLICKS_MAX: u32 = 20;
+/// Addresses that an isolate remembers to be a stranger's who comes too often, and for how long.
+const STRANGERS_MAX: usize = 4_096;
+const STRANGER_MS: i64 = 5 * SECOND_MS;
+
+/// The refusal of a key that nobody knows, or nobody any more.
+const UNKNOWN_KEY: ApiError = ApiError::InvalidApiKey("The key is unknown or revoked.");
 
 /// A call that is let in.
 #[derive(Clone, Debug)]
@@ -42,8 +50,6 @@ pub struct Access {
 /// Which limit a call counts against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Zone {
-    /// Clicks, per public key.
-    Clicks,
     /// The Conversion API, per secret key.
     Conversions,
     /// Every other `/api/…` path, per address.
@@ -53,13 +59,19 @@ pub enum Zone {
 /// By name, and until when it is believed.
 type Remembered<T> = HashMap<String, (T, Instant)>;
 
-/// What an isolate remembers of keys between requests.
-#[derive(Default)]
+/// What an isolate remembers of secret keys, hosts and strangers between requests.
 pub struct KeyMemory {
     known: Mutex<Remembered<KeyRow>>,
     /// By host.
     owners: Mutex<Remembered<Owner>>,
-    unmetered: Mutex<HashMap<String, domain::limit::Window>>,
+    /// By address: until when it is refused what nobody remembers.
+    strangers: Memory<String, Instant>,
+}
+
+impl Default for KeyMemory {
+    fn default() -> Self {
+        Self { known: Mutex::default(), owners: Mutex::default(), strangers: Memory::of(STRANGERS_MAX) }
+    }
 }
 
 /// The key of the Authorization header.
@@ -74,7 +86,7 @@ pub async fn secret(app: &App, call: &Call, headers: &HeaderMap, zone: Zone, nee
     let Some(token) = bearer(headers) else {
         return Err(ApiError::InvalidApiKey("Send a secret key (sk_…) as Authorization: Bearer."));
     };
-    let row = known_key(app, call, token, KeyKind::Secret).await?;
+    let row = known_secret(app, call, token).await?;
     let is_met = need.is_met_by(&row.scopes);
     let access = admit(app, call, row, zone).await?;
     match is_met {
@@ -86,32 +98,47 @@ pub async fn secret(app: &App, call: &Call, headers: &HeaderMap, zone: Zone, nee
     }
 }
 
-/// Lets in a public key: 401, then 429.
-pub async fn public(app: &App, call: &Call, token: &str) -> Result<Access, ApiError> {
-    let row = known_key(app, call, token, KeyKind::Public).await?;
-    admit(app, call, row, Zone::Clicks).await
+/// Whose a public key is, or 401. A flood of keys that nobody knows ends at the isolate.
+pub async fn public(app: &App, call: &Call, token: &str) -> Result<Caller, ApiError> {
+    let key = ApiKey::parse(token).filter(|key| key.kind() == KeyKind::Public);
+    let Some(key) = key else { return Err(refused(app, call, why_not(token, KeyKind::Public)).await) };
+    let digest = key.digest();
+    if !known::remembers_key(app, &digest) && is_blocked(app, call) {
+        return Err(ApiError::RateLimitExceeded { retry_after_s: 60 });
+    }
+    let Some(found) = known::key(app, call.now, &digest).await? else {
+        return Err(refused(app, call, UNKNOWN_KEY).await);
+    };
+    // The infix alone decides the mode; a row that disagrees would be ours to explain.
+    if found.what.scope.mode != key.mode() {
+        return Err(ApiError::Internal("api_keys: the mode is not the key's own".to_owned()));
+    }
+    call.leave(found.chore);
+    Ok(Caller { owner: found.what, key: Some(clicks::Key { digest, at: found.at }) })
 }
 
-async fn known_key(app: &App, call: &Call, token: &str, kind: KeyKind) -> Result<KeyRow, ApiError> {
-    let key = ApiKey::parse(token);
+async fn known_secret(app: &App, call: &Call, token: &str) -> Result<KeyRow, ApiError> {
+    let key = ApiKey::parse(token).filter(|key| key.kind() == KeyKind::Secret);
     let found = match &key {
-        Some(key) if key.kind() == kind => lookup(app, call.now, key).await?,
-        _ => None,
+        Some(key) => lookup(app, call.now, key).await?,
+        None => None,
     };
-    if let Some(row) = found {
-        return Ok(row);
+    match found {
+        Some(row) => Ok(row),
+        None => Err(refused(app, call, why_not(token, KeyKind::Secret)).await),
     }
-    let why = match (kind, key) {
-        (KeyKind::Secret, Some(key)) if key.kind() == KeyKind::Public => {
-            "This is a public key (pk_…); this path takes a secret key (sk_…)."
-        }
-        (KeyKind::Public, Some(key)) if key.kind() == KeyKind::Secret => {
+}
+
+fn why_not(token: &str, wanted: KeyKind) -> ApiError {
+    let given = ApiKey::parse(token).map(|key| key.kind());
+    ApiError::InvalidApiKey(match (wanted, given) {
+        (KeyKind::Secret, Some(KeyKind::Public)) => "This is a public key (pk_…); this path takes a secret key (sk_…).",
+        (KeyKind::Public, Some(KeyKind::Secret)) => {
             "This is a secret key (sk_…) and must not be in a page; this path takes a public key (pk_…)."
         }
         (_, None) => "The key is malformed: pk_test_, pk_live_, sk_test_ or sk_live_ and 32 letters or digits.",
-        _ => "The key is unknown or revoked.",
-    };
-    Err(refused(app, call, ApiError::InvalidApiKey(why)).await)
+        _ => return UNKNOWN_KEY,
+    })
 }
 
 async fn lookup(app: &App, now: Instant, key: &ApiKey) -> Result<Option<KeyRow>, ApiError> {
@@ -145,43 +172,44 @@ fn remember<T>(memory: &Mutex<Remembered<T>>, name: String, what: T, now: Instan
 
 /// The refusal of somebody whom nobody knows; who comes too often is told that instead.
 async fn refused(app: &App, call: &Call, why: ApiError) -> ApiError {
-    if app.limiter.stranger(&call.peer.address).await { why } else { ApiError::RateLimitExceeded { retry_after_s: 60 } }
+    if !is_blocked(app, call) && app.limiter.stranger(&call.peer.address).await {
+        return why;
+    }
+    app.keys.strangers.insert(network(&call.peer.address), call.now.plus_ms(STRANGER_MS));
+    ApiError::RateLimitExceeded { retry_after_s: 60 }
+}
+
+fn is_blocked(app: &App, call: &Call) -> bool {
+    let until = app.keys.strangers.get(&network(&call.peer.address));
+    until.is_some_and(|until| (1..=STRANGER_MS).contains(&until.since_ms(call.now)))
 }
 
 async fn admit(app: &App, call: &Call, row: KeyRow, zone: Zone) -> Result<Access, ApiError> {
     let key_id = row.id.to_string();
     let (bucket, limit) = match zone {
-        Zone::Clicks => (Bucket::Clicks { key_id }, row.clicks_per_minute),
         Zone::Conversions => (Bucket::Conversions { key_id }, row.conversions_per_minute),
         Zone::Other => {
             let workspace_id = row.workspace_id.to_string();
             (Bucket::Other { workspace_id, address: network(&call.peer.address) }, row.other_per_minute)
         }
     };
-    let (admission, unmetered) = match zone {
-        Zone::Clicks => take_click(app, call, &bucket, limit).await,
-        _ => (take(app, call, &bucket, limit).await.map_err(|why| ApiError::Unavailable(why.0))?, false),
-    };
+    let admission = take(app, call, &bucket, limit).await.map_err(|why| ApiError::Unavailable(why.0))?;
     if !admission.admitted {
         return Err(ApiError::RateLimitExceeded { retry_after_s: admission.reset_s });
     }
-    Ok(Access { workspace_id: row.workspace_id, mode: row.mode, unmetered })
+    Ok(Access { workspace_id: row.workspace_id, mode: row.mode, unmetered: false })
 }
 
-/// Lets in a page that sends no key, as the owner of its host: 401, then 429.
-pub async fn origin(app: &App, call: &Call, host: Option<&str>) -> Result<Access, ApiError> {
+/// Whose a page is that sends no key: the owner of its host, or 401.
+pub async fn origin(app: &App, call: &Call, host: Option<&str>) -> Result<Caller, ApiError> {
     const NO_KEY: ApiError =
         ApiError::InvalidApiKey("Send a public key (pk_…) as merchant, or register the page's host in live mode.");
     // What can be no host of anybody's costs nothing.
     let Some(host) = host else { return Err(NO_KEY) };
-    let Some(owner) = owner(app, call.now, host).await? else {
-        return Err(refused(app, call, NO_KEY).await);
-    };
-    let (admission, unmetered) = take_owners_click(app, call, &owner).await;
-    if !admission.admitted {
-        return Err(ApiError::RateLimitExceeded { retry_after_s: admission.reset_s });
+    match owner(app, call.now, host).await? {
+        Some(owner) => Ok(Caller::without_key(owner)),
+        None => Err(refused(app, call, NO_KEY).await),
     }
-    Ok(Access { workspace_id: owner.scope.workspace_id, mode: owner.scope.mode, unmetered })
 }
 
 /// The one workspace that registered this host in live mode. Of two, neither: each could have named the other's.
@@ -199,47 +227,10 @@ async fn owner(app: &App, now: Instant, host: &str) -> Result<Option<Owner>, Api
     Ok(Some(owner))
 }
 
-/// Whether there is room for one more click of this owner's, where no key was sent: a short link's. `None` means no, else
-/// whether the limiter could not answer.
-pub async fn click(app: &App, call: &Call, owner: &Owner) -> Option<bool> {
-    let (admission, unmetered) = take_owners_click(app, call, owner).await;
-    admission.admitted.then_some(unmetered)
-}
-
-async fn take_owners_click(app: &App, call: &Call, owner: &Owner) -> (Admission, bool) {
-    let bucket = Bucket::Clicks { key_id: owner.key_id.clone() };
-    take_click(app, call, &bucket, owner.clicks_per_minute).await
-}
-
-/// Counts a click, and says whether that was without the limiter.
-async fn take_click(app: &App, call: &Call, bucket: &Bucket, limit: u32) -> (Admission, bool) {
-    match take(app, call, bucket, limit).await {
-        Ok(admission) => (admission, false),
-        Err(_) => {
-            let admission = unmetered(app, bucket, call.now);
-            call.note_admission(admission);
-            (admission, true)
-        }
-    }
-}
-
 async fn take(app: &App, call: &Call, bucket: &Bucket, limit: u32) -> Result<Admission, Unreachable> {
     let admission = app.limiter.take(bucket, limit, call.now).await?;
     call.note_admission(admission);
     Ok(admission)
-}
-
-/// A small fixed number of clicks while the limiter cannot answer: a partner's click is worth more than an exact count.
-fn unmetered(app: &App, bucket: &Bucket, now: Instant) -> Admission {
-    match app.keys.unmetered.lock() {
-        Ok(mut windows) => {
-            if windows.len() >= KEYS_REMEMBERED_MAX {
-                windows.clear();
-            }
-            windows.entry(bucket.name()).or_default().take(UNMETERED_CLICKS_MAX, now)
-        }
-        Err(_) => Admission { admitted: false, limit: UNMETERED_CLICKS_MAX, remaining: 0, reset_s: 60 },
-    }
 }
 
 /// Who counts together: an IPv4 address, or the /64 of an IPv6 address.

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::auth::people::Person;
 use crate::error::ApiError;
+use crate::known::Chore;
 
 /// A body on any path but Stripe's is at most this long.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -41,12 +42,13 @@ pub struct Call {
     /// On whose behalf a page of ours asks the API within this request: known already, and counted by nobody.
     pub inside: Option<Arc<Person>>,
     admission: Arc<Mutex<Option<Admission>>>,
+    chores: Arc<Mutex<Vec<Chore>>>,
 }
 
 impl Call {
     /// A call with no admission yet.
     pub fn new(request_id: String, now: Instant, method: Method, peer: Peer, origin: String) -> Self {
-        Self { request_id, now, method, peer, origin, inside: None, admission: Arc::default() }
+        Self { request_id, now, method, peer, origin, inside: None, admission: Arc::default(), chores: Arc::default() }
     }
 
     /// The same call as one that a page makes for somebody who is signed in.
@@ -59,6 +61,18 @@ impl Call {
         if let Ok(mut slot) = self.admission.lock() {
             *slot = Some(admission);
         }
+    }
+
+    /// Leaves something for after the answer.
+    pub fn leave(&self, chore: Option<Chore>) {
+        if let (Some(chore), Ok(mut chores)) = (chore, self.chores.lock()) {
+            chores.push(chore);
+        }
+    }
+
+    /// What was left.
+    pub fn take_chores(&self) -> Vec<Chore> {
+        self.chores.lock().map(|mut chores| std::mem::take(&mut *chores)).unwrap_or_default()
     }
 
     /// The `X-RateLimit-…` headers, if this call was counted.
@@ -75,6 +89,10 @@ impl Call {
 /// Something for the queue once the answer is out. Losing it may only cost time: a sweep or a later request does it again.
 #[derive(Clone, Debug, Default)]
 pub struct AfterAnswer(pub Vec<crate::jobs::Message>);
+
+/// What else is to be done once the answer is out.
+#[derive(Clone, Debug)]
+pub struct Chores(pub Vec<Chore>);
 
 /// Adds messages to be queued after this answer.
 pub fn after(mut response: Response, messages: impl IntoIterator<Item = crate::jobs::Message>) -> Response {

@@ -5,27 +5,33 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 use axum::Router;
+use axum::body::{Body, HttpBody};
 use axum::response::Response;
 use domain::time::Instant;
 use futures_util::future::BoxFuture;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
-use http::{HeaderMap, HeaderValue};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use http_body_util::BodyExt;
 use worker::send::SendFuture;
+use worker::wasm_bindgen_futures::JsFuture;
 use worker::{Context, Env, MessageBatch, MessageExt, ScheduleContext, ScheduledEvent, event};
-use worker::{EncodeBody, Fetcher, HttpResponse, web_sys};
+use worker::{EncodeBody, Fetcher, HttpResponse, ResponseBuilder, web_sys};
 
 use crate::app::{self, App, Clock, Config, Random};
+use crate::asked::{self, Asked};
 use crate::assets::Assets;
 use crate::auth::people;
-use crate::call::{AfterAnswer, Peer};
+use crate::call::{AfterAnswer, Chores, Peer};
 use crate::jobs::Message;
+use crate::known;
 use crate::mail::platform::{BoundMail, HttpMail};
 use crate::mail::{Mail, Mailbox, NoMail};
 use crate::objects::rate_limiter::DurableLimiter;
 use crate::objects::webhook_lane;
 use crate::secrets::Secrets;
+use crate::shelf::kv::Kv;
 use crate::store::Database;
-use crate::store::d1::{self, D1};
+use crate::store::d1::D1;
 use crate::store::owing::{Noticing, Owed};
 use crate::store::{DbError, Row, webhooks};
 use crate::stripe_api::BASE_DEFAULT;
@@ -52,6 +58,11 @@ impl Clock for PlatformClock {
     fn now(&self) -> Instant {
         Instant::from_ms(i64::try_from(worker::Date::now().as_millis()).unwrap_or(0))
     }
+}
+
+/// Now, for objects, which have no application's clock.
+pub fn now() -> Instant {
+    PlatformClock.now()
 }
 
 struct PlatformRandom;
@@ -104,6 +115,9 @@ pub fn running(env: &Env) -> worker::Result<(Arc<App>, Router)> {
         receivers: Arc::new(receivers(env)),
         owed,
         assets: Arc::new(PlatformAssets(env.assets("ASSETS")?)),
+        shelf: Arc::new(Kv(env.kv("KV")?)),
+        known: Default::default(),
+        leases: Default::default(),
         keys: Default::default(),
         disposable: Default::default(),
         connections: Default::default(),
@@ -176,37 +190,40 @@ fn config(env: &Env) -> Config {
     }
 }
 
-/// On a local server: what the answer cost, if nothing else was asked of the database meanwhile.
-fn tell_costs(response: &mut http::Response<axum::body::Body>, before: d1::Asked) {
-    let after = d1::asked();
-    let (trips, rows) = (after.trips.wrapping_sub(before.trips), after.rows_read.wrapping_sub(before.rows_read));
-    if let Ok(value) = http::HeaderValue::from_str(&format!("d1;desc=\"{trips} trips, {rows} rows read\"")) {
+/// On a local server: what the answer cost, if nothing else was asked of the platform meanwhile.
+fn tell_costs(response: &mut Response, cost: Asked) {
+    let Asked { trips, rows_read, rows_written, shelf, objects } = cost;
+    let told = format!(
+        "d1;desc=\"{trips} trips, {rows_read} rows read\", written;desc=\"{rows_written} rows written\", kv;desc=\"{shelf}\", \
+         objects;desc=\"{objects}\""
+    );
+    if let Ok(value) = http::HeaderValue::from_str(&told) {
         response.headers_mut().insert("server-timing", value);
     }
 }
 
+/// A body of which the length is told is read at once up to here, and one that is sent is sent at once: each chunk of a stream is a
+/// journey between JavaScript and WebAssembly of its own.
+const WHOLE_BYTES_MAX: u64 = 1024 * 1024;
+
 #[event(fetch)]
-async fn fetch(
-    request: web_sys::Request,
-    env: Env,
-    context: Context,
-) -> worker::Result<http::Response<axum::body::Body>> {
+async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
     let (app, router) = running(&env)?;
-    let accepted = accepted_encoding(&request);
-    let mut request = worker::request_from_wasm(request)?;
-    restore(request.headers_mut(), accepted);
+    let request = read(request).await?;
     let header = |name: &str| request.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
     let peer = Peer { address: header("cf-connecting-ip").unwrap_or_default(), country: header("cf-ipcountry") };
-    let (parts, body) = request.into_parts();
-    let request = axum::extract::Request::from_parts(parts, axum::body::Body::new(body));
-    let before = d1::asked();
+    let before = asked::asked();
     let mut response = app::answer(&app, &router, request, peer).await;
     if app.config.dev {
-        tell_costs(&mut response, before);
+        tell_costs(&mut response, asked::asked().since(before));
     }
     if let Some(AfterAnswer(messages)) = response.extensions_mut().remove::<AfterAnswer>() {
         let env = env.clone();
         context.wait_until(async move { send(&env, messages).await });
+    }
+    if let Some(Chores(chores)) = response.extensions_mut().remove::<Chores>() {
+        let app = app.clone();
+        context.wait_until(async move { known::do_chores(&app, chores).await });
     }
     if !app.owed.is_empty() {
         context.wait_until(async move { nudge_if_owed(&app, &env).await });
@@ -215,7 +232,60 @@ async fn fetch(
         // It was compressed when it was built; by default the runtime would do it again.
         response.extensions_mut().insert(EncodeBody::Manual);
     }
-    Ok(response)
+    written(response).await
+}
+
+/// The request as the routes take it. Its body is read here where its length is told and bounded; else it stays a stream.
+async fn read(request: web_sys::Request) -> worker::Result<axum::extract::Request> {
+    let mut read = http::Request::builder().method(&*request.method()).uri(request.url()).body(Body::empty())?;
+    for pair in request.headers().entries().into_iter() {
+        let pair: js_sys::Array = pair?.into();
+        if let (Some(name), Some(value)) = (pair.get(0).as_string(), pair.get(1).as_string()) {
+            // One that no header can be is as good as not sent.
+            if let (Ok(name), Ok(value)) =
+                (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes()))
+            {
+                read.headers_mut().append(name, value);
+            }
+        }
+    }
+    let length = read.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    match length {
+        Some(length) if length <= WHOLE_BYTES_MAX => {
+            let buffer = JsFuture::from(request.array_buffer()?).await?;
+            *read.body_mut() = Body::from(js_sys::Uint8Array::new(&buffer).to_vec());
+        }
+        _ => {
+            if let Some(stream) = request.body() {
+                *read.body_mut() = Body::new(worker::Body::new(stream));
+            }
+        }
+    }
+    if request.method() != "POST" {
+        let accepted = accepted_encoding(&request);
+        restore(read.headers_mut(), accepted);
+    }
+    Ok(read)
+}
+
+/// The answer as the runtime takes it: whole where it is known whole, else a stream.
+async fn written(mut response: Response) -> worker::Result<web_sys::Response> {
+    let length = response.body().size_hint().exact();
+    if length.is_none_or(|length| length > WHOLE_BYTES_MAX) {
+        return worker::response_to_wasm(response);
+    }
+    let headers = web_sys::Headers::new()?;
+    for (name, value) in response.headers() {
+        headers.append(name.as_str(), &String::from_utf8_lossy(value.as_bytes()))?;
+    }
+    let mut builder =
+        ResponseBuilder::new().with_status(response.status().as_u16()).with_headers(worker::Headers(headers));
+    if let Some(encoded) = response.extensions_mut().remove::<EncodeBody>() {
+        builder = builder.with_encode_body(encoded);
+    }
+    let bytes = response.into_body().collect().await.map_err(|error| worker::Error::RustError(error.to_string()))?;
+    let bytes = bytes.to_bytes();
+    Ok(if bytes.is_empty() { builder.empty() } else { builder.fixed(bytes.to_vec()) }.into())
 }
 
 /// What the caller wrote as `Accept-Encoding`, where the platform put its own in that place.

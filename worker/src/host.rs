@@ -8,14 +8,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::response::Response;
+use domain::ids::KeyId;
 use domain::limit::Admission;
 use domain::time::Instant;
 use futures_util::future::BoxFuture;
 
 use crate::app::{App, Clock, Config, Random};
 use crate::assets::Assets;
-use crate::limiter::{Bucket, Limiter, Unreachable};
+use crate::limiter::{Ask, Bucket, Limiter, Said, Unreachable};
 use crate::secrets::Secrets;
+use crate::shelf::Shelf;
 use crate::store::Database;
 use crate::stripe_api::{Answer, StripeApi, Unreached};
 use crate::webhooks::{self, Post, Receivers};
@@ -33,6 +35,9 @@ pub fn app(db: Arc<dyn Database>, secrets: Secrets) -> App {
         owed: Default::default(),
         assets: Arc::new(Absent),
         disposable: Default::default(),
+        shelf: Arc::new(Absent),
+        known: Default::default(),
+        leases: Default::default(),
         keys: Default::default(),
         connections: Default::default(),
         nonce: Default::default(),
@@ -72,8 +77,30 @@ impl Limiter for Absent {
         Box::pin(std::future::ready(Err(Unreachable("there is no limiter here".to_owned()))))
     }
 
+    fn lend(&self, _ask: Ask, _now: Instant) -> BoxFuture<'_, Result<Said, Unreachable>> {
+        Box::pin(std::future::ready(Err(Unreachable("there is no limiter here".to_owned()))))
+    }
+
+    fn revoked(&self, _key_id: &KeyId, _now: Instant) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
     fn stranger(&self, _address: &str) -> BoxFuture<'_, bool> {
         Box::pin(std::future::ready(false))
+    }
+}
+
+impl Shelf for Absent {
+    fn get(&self, _name: String) -> BoxFuture<'_, Option<String>> {
+        Box::pin(std::future::ready(None))
+    }
+
+    fn put(&self, _name: String, _text: String, _kept_s: u64) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    fn delete(&self, _name: String) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
     }
 }
 

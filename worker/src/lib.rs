@@ -11,12 +11,16 @@ pub mod connections;
 pub mod error;
 pub mod fields;
 pub mod jobs;
+pub mod known;
+pub mod lending;
 pub mod limiter;
 pub mod mail;
+pub mod memory;
 pub mod partner_side;
 pub mod replay;
 pub mod secrets;
 pub mod shapes;
+pub mod shelf;
 pub mod simulate;
 pub mod store;
 pub mod stripe_api;
@@ -28,6 +32,8 @@ mod routes;
 #[cfg(any(test, feature = "host"))]
 pub mod host;
 
+#[cfg(target_arch = "wasm32")]
+mod asked;
 #[cfg(target_arch = "wasm32")]
 mod entry;
 #[cfg(target_arch = "wasm32")]

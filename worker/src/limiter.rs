@@ -1,7 +1,8 @@
 //! Rate limits: a zone, a key, a number per aligned minute (contract, section 4). Counting itself is [`domain::limit`];
 //! here is how it is reached.
 
-use domain::limit::Admission;
+use domain::ids::KeyId;
+use domain::limit::{Admission, Returned};
 use domain::time::Instant;
 use futures_util::future::BoxFuture;
 
@@ -66,10 +67,53 @@ impl Bucket {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Unreachable(pub String);
 
+/// What an isolate that has no lease asks of the counter of a public key, for one click.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ask {
+    /// Who counts together.
+    pub bucket: Bucket,
+    /// The limit, as far as the isolate knows.
+    pub limit: u32,
+    /// What became of its last lease.
+    pub returned: Option<Returned>,
+    /// The key that was sent; none where the click came by a page's host or a short link.
+    pub key: Option<KeyId>,
+    /// When the database said what the isolate knows.
+    pub known_at: Instant,
+}
+
+/// What is said to that.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Said {
+    /// Whether the click is admitted, and what is lent beside it.
+    Lent(Loan),
+    /// The key is revoked.
+    Revoked,
+}
+
+/// An answer to one click, and a lease for more.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Loan {
+    /// What is said to the click.
+    pub admission: Admission,
+    /// The minute that the lease is of, counted from 1970.
+    pub minute: i64,
+    /// For how many clicks.
+    pub size: u32,
+    /// For how long.
+    pub lasts_ms: i64,
+}
+
 /// Counts one request. Two run: a Durable Object per bucket, and a table in memory in tests.
 pub trait Limiter: Send + Sync {
     /// Takes one of `limit` in the minute of `now`. Never admits more than the limit, at any concurrency.
     fn take(&self, bucket: &Bucket, limit: u32, now: Instant) -> BoxFuture<'_, Result<Admission, Unreachable>>;
+
+    /// Asks for one click and a lease.
+    fn lend(&self, ask: Ask, now: Instant) -> BoxFuture<'_, Result<Said, Unreachable>>;
+
+    /// Tells the counter of a public key that it is revoked. A message that is lost costs 45 seconds.
+    fn revoked(&self, key_id: &KeyId, now: Instant) -> BoxFuture<'_, ()>;
 
     /// A coarse guard against strangers, per address, before anything that costs: `false` means too many.
     fn stranger(&self, address: &str) -> BoxFuture<'_, bool>;

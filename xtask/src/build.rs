@@ -103,9 +103,25 @@ fn worker(root: &Path, tools: &Tools) -> Result<()> {
     let mut worker_build = tools.command(&tools.worker_build);
     worker_build.args(["--release", "--out-dir", "../build/worker"]).current_dir(root.join("worker"));
     process::run(&mut worker_build).context("worker-build failed. See its message above")?;
+    // worker-build keeps the names of all functions: an eighth of the module, and nothing that answers a request.
+    let module = root.join("build/worker/index_bg.wasm");
+    let mut strip = tools.command(tools.npm_bin.join("wasm-opt"));
+    strip.arg(&module).args(FEATURES.map(|feature| format!("--enable-{feature}")));
+    process::run(strip.arg("--strip-debug").arg("-o").arg(&module)).context("the names could not be taken out")?;
     fs::write(stamp, built)?;
     Ok(())
 }
+
+/// What the module may use, as worker-build has it.
+const FEATURES: [&str; 7] = [
+    "bulk-memory",
+    "exception-handling",
+    "multivalue",
+    "mutable-globals",
+    "nontrapping-float-to-int",
+    "reference-types",
+    "sign-ext",
+];
 
 /// What goes into a build, as a hash: where it is the one that was noted last time, there is nothing to do.
 pub struct Inputs(Sha256);

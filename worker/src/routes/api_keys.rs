@@ -6,7 +6,7 @@ use axum::Extension;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use domain::account::Permission;
-use domain::ids::{self, KeyId};
+use domain::ids::{self, Id, KeyId};
 use domain::key::{ALL_SCOPES, ApiKey, KeyKind, KeyScope};
 use domain::mode::Mode;
 use http::StatusCode;
@@ -19,6 +19,7 @@ use crate::auth::people;
 use crate::call::{self, Call};
 use crate::error::ApiError;
 use crate::fields::Fields;
+use crate::known;
 use crate::store::keys::{self as table, Listed};
 
 /// A page of keys, revoked ones too. A secret one is not shown again.
@@ -85,8 +86,11 @@ pub async fn revoke(
     let (actor, scope) = management::enter_as(&app, &call, request.headers()).await?;
     must_be_member(&actor)?;
     let revoked = app.db.batch(vec![table::revoke(&scope, &id, call.now)]).await?;
-    if revoked.iter().all(Vec::is_empty) {
-        return Err(ApiError::NotFound("key"));
+    let digest = revoked.first().and_then(|rows| rows.first()).ok_or(ApiError::NotFound("key"))?.text("digest")?;
+    known::forget_key(&app, &digest).await;
+    if let Some(key_id) = Id::parse(&id) {
+        app.leases.forget(&key_id);
+        app.limiter.revoked(&key_id, call.now).await;
     }
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -10,20 +10,22 @@ use domain::agent::{self, Agent};
 use domain::click_id::{Click, ClickId, LinkNumber};
 use domain::time::{DAY_MS, Instant};
 use domain::visitor;
+use futures_util::future::join;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Value as Json, json};
 
 use super::listing::{self, Query};
 use super::{hosts, management};
 use crate::app::App;
-use crate::auth;
+use crate::auth::{self, clicks};
 use crate::call::{self, BODY_BYTES_MAX, Call};
 use crate::error::ApiError;
 use crate::fields::Fields;
 use crate::jobs::Message;
+use crate::known;
 use crate::shapes;
 use crate::store::clicks::{self as table, ClickRecord, Filter, Reach};
-use crate::store::{Scope, links, to_json};
+use crate::store::{Scope, to_json};
 
 const REF_CHARS_MAX: usize = 255;
 pub(super) const URL_CHARS_MAX: usize = 2_048;
@@ -67,7 +69,7 @@ async fn registered(app: &App, call: &Call, request: Request) -> Result<Response
         return Err(ApiError::UnsupportedMediaType("application/json or text/plain"));
     }
     let mut fields = Fields::parse(&body)?;
-    let access = match (fields.raw("merchant"), auth::bearer(&headers)) {
+    let caller = match (fields.raw("merchant"), auth::bearer(&headers)) {
         (Some(Json::String(key)), _) => auth::public(app, call, key).await?,
         (None, Some(key)) => auth::public(app, call, key).await?,
         // Whoever sends a credential is judged by it, however wrong it is.
@@ -82,16 +84,25 @@ async fn registered(app: &App, call: &Call, request: Request) -> Result<Response
     let referrer = fields.text_or_nothing("referrer", URL_CHARS_MAX);
     // A token that is not ours is ignored, whatever it looks like.
     let token = fields.raw("visitor_token").and_then(Json::as_str).map(str::to_owned);
-    fields.finish()?;
+    let problems = fields.finish();
 
-    let scope = Scope { workspace_id: access.workspace_id.clone(), mode: access.mode };
-    let link = match app.db.rows(links::number_by_ref(&scope, &link_ref)).await?.first() {
-        Some(row) => {
-            let number = u32::try_from(row.integer("number")?).unwrap_or(u32::MAX);
-            LinkNumber { database: 0, number }
+    let scope = caller.owner.scope.clone();
+    // Out of a lease nobody is asked. Without one, the counter and, where it is not known, the link are asked at once.
+    let (access, link) = match (clicks::admit_at_once(app, call, &caller), &problems) {
+        (Some(access), Err(_)) => (access, Ok(None)),
+        (None, Err(_)) => (clicks::admit(app, call, &caller).await, Ok(None)),
+        (Some(Err(error)), Ok(())) => return Err(error),
+        (Some(access), Ok(())) => (access, known::link(app, call.now, &scope, &link_ref).await),
+        (None, Ok(())) => {
+            let asked = clicks::admit(app, call, &caller);
+            join(asked, known::link(app, call.now, &scope, &link_ref)).await
         }
-        None => return Err(ApiError::ReferralNotFound),
     };
+    let access = access?;
+    problems?;
+    let found = link?.ok_or(ApiError::ReferralNotFound)?;
+    call.leave(found.chore);
+    let link = LinkNumber { database: 0, number: found.what };
     if let Some((click_id, token)) = same_click(app, call, &scope, link, token.as_deref()) {
         return Ok(pair(StatusCode::OK, click_id, &token));
     }
@@ -286,3 +297,5 @@ mod keyless;
 mod packs;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod warm;

@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::call::{self, Call};
 use crate::error::ApiError;
 use crate::fields::Fields;
+use crate::known;
 use crate::shapes;
 use crate::store::links::{self as table, Link};
 use crate::store::{DbError, Scope};
@@ -63,7 +64,10 @@ pub async fn create(
     };
     match app.db.batch(vec![table::insert(&scope, &link)]).await {
         Ok(rows) if rows.iter().all(Vec::is_empty) => Err(ApiError::NotFound("participant")),
-        Ok(_) => Ok(call::json(StatusCode::CREATED, &shapes::link(&link, scope.mode, &call.origin))),
+        Ok(_) => {
+            known::forget_link(&app, &scope, &link).await;
+            Ok(call::json(StatusCode::CREATED, &shapes::link(&link, scope.mode, &call.origin)))
+        }
         Err(DbError::Constraint(_)) => Err(ApiError::Conflict("This ref or slug is taken.".to_owned())),
         Err(error) => Err(error.into()),
     }
@@ -121,7 +125,7 @@ pub async fn change(
     fields.finish()?;
     let landing_url = registered(&app, &scope, landing).await?;
     app.db.batch(vec![table::change(&scope, &id, name.as_ref(), landing_url.as_ref())]).await?;
-    answer_one(&app, &call, &scope, &id).await
+    answer_changed(&app, &call, &scope, &id).await
 }
 
 /// Ten characters that are easily read aloud: 32^10 of them, so that a guess finds nothing.
@@ -152,6 +156,12 @@ async fn answer_one(app: &App, call: &Call, scope: &Scope, id: &str) -> Result<R
     Ok(call::json(StatusCode::OK, &shapes::link(&link, scope.mode, &call.origin)))
 }
 
+async fn answer_changed(app: &App, call: &Call, scope: &Scope, id: &str) -> Result<Response, ApiError> {
+    let link = listing::one(app, table::by_id(scope, id), table::decode, "link").await?;
+    known::forget_link(app, scope, &link).await;
+    Ok(call::json(StatusCode::OK, &shapes::link(&link, scope.mode, &call.origin)))
+}
+
 /// One link.
 pub async fn read(
     State(app): State<Arc<App>>,
@@ -178,5 +188,5 @@ pub async fn act(
         _ => return Err(ApiError::NotFound("action")),
     };
     app.db.batch(vec![table::set_status(&scope, &id, to)]).await?;
-    answer_one(&app, &call, &scope, &id).await
+    answer_changed(&app, &call, &scope, &id).await
 }

@@ -12,11 +12,12 @@ use url::form_urlencoded;
 
 use super::clicks::{self, URL_CHARS_MAX, Visit};
 use crate::app::App;
-use crate::auth;
+use crate::auth::{self, clicks::Caller};
 use crate::call::{self, Call};
 use crate::error::ApiError;
 use crate::jobs::Message;
-use crate::store::links::{self as table, ShortLink};
+use crate::known;
+use crate::store::links::ShortLink;
 
 /// The names of what is added to the landing page's query.
 const REF: &str = "ref";
@@ -30,10 +31,9 @@ pub async fn follow(
     Path(slug): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let link = match app.db.rows(table::by_slug(&slug)).await?.first() {
-        Some(row) => table::decode_short(row)?,
-        None => return Err(ApiError::NotFound("link")),
-    };
+    let found = known::short_link(&app, call.now, &slug).await?.ok_or(ApiError::NotFound("link"))?;
+    call.leave(found.chore);
+    let link = found.what;
     let follows = request.method() != Method::HEAD && !only_looks(request.headers());
     let counted = if follows { click(&app, &call, &link, request.headers()).await? } else { None };
     let click_id = counted.as_ref().map(|(click_id, _)| *click_id);
@@ -58,8 +58,15 @@ async fn click(
     link: &ShortLink,
     headers: &HeaderMap,
 ) -> Result<Option<(ClickId, Message)>, ApiError> {
-    let Some(unmetered) = auth::click(app, call, &link.owner).await else {
-        return Ok(None);
+    let caller = Caller::without_key(link.owner.clone());
+    let access = match auth::clicks::admit_at_once(app, call, &caller) {
+        Some(access) => access,
+        None => auth::clicks::admit(app, call, &caller).await,
+    };
+    let unmetered = match access {
+        Ok(access) => access.unmetered,
+        Err(ApiError::RateLimitExceeded { .. }) => return Ok(None),
+        Err(error) => return Err(error),
     };
     let referrer = headers.get(header::REFERER).and_then(|value| value.to_str().ok());
     let visit = Visit {

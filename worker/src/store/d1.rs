@@ -1,7 +1,5 @@
 //! The driver for D1: the only file that sees it.
 
-use std::cell::Cell;
-
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value as Json};
 use wasm_bindgen::JsValue;
@@ -9,30 +7,16 @@ use worker::send::SendFuture;
 use worker::{D1Database, D1Result};
 
 use super::{Database, DbError, Row, Statement, Value};
-
-/// What this isolate has asked of the database so far: round trips, and rows that were read for them, as D1 counts them.
-#[derive(Clone, Copy, Default)]
-pub struct Asked {
-    /// Round trips.
-    pub trips: u32,
-    /// Rows that were read.
-    pub rows_read: u32,
-}
-
-thread_local! {
-    static ASKED: Cell<Asked> = const { Cell::new(Asked { trips: 0, rows_read: 0 }) };
-}
-
-/// See [`Asked`].
-pub fn asked() -> Asked {
-    ASKED.get()
-}
+use crate::asked;
 
 fn count(results: &[D1Result]) {
-    let rows = results.iter().filter_map(|result| result.meta().ok().flatten()?.rows_read).sum::<usize>();
-    let before = ASKED.get();
-    let rows_read = before.rows_read.wrapping_add(u32::try_from(rows).unwrap_or(u32::MAX));
-    ASKED.set(Asked { trips: before.trips.wrapping_add(1), rows_read });
+    let metas = results.iter().filter_map(|result| result.meta().ok().flatten());
+    let (mut read, mut written) = (0, 0);
+    for meta in metas {
+        read += meta.rows_read.unwrap_or(0);
+        written += meta.rows_written.unwrap_or(0);
+    }
+    asked::note_trip(u32::try_from(read).unwrap_or(u32::MAX), u32::try_from(written).unwrap_or(u32::MAX));
 }
 
 /// A D1 database.

@@ -5,8 +5,9 @@ use domain::key::{ApiKey, KeyKind, KeyScope};
 use domain::mode::Mode;
 use domain::time::Instant;
 
+use super::links::Owner;
 use super::page::Page;
-use super::{DbError, Row, Scope, Statement};
+use super::{DbError, Row, Scope, Statement, links};
 
 /// A key that is not revoked.
 #[derive(Clone, Debug)]
@@ -51,6 +52,34 @@ pub fn decode(row: &Row) -> Result<KeyRow, DbError> {
         conversions_per_minute: limit("conversions_per_minute")?,
         other_per_minute: limit("other_per_minute")?,
     })
+}
+
+/// Whose the public key with this digest is.
+pub fn owner_by_digest(digest: &str) -> Statement {
+    Statement::new(
+        "SELECT k.id AS key_id, k.workspace_id, k.mode, w.clicks_per_minute FROM api_keys k \
+         JOIN workspaces w ON w.id = k.workspace_id WHERE k.digest = ? AND k.kind = 'public' AND k.revoked_at IS NULL",
+    )
+    .bind(digest)
+}
+
+/// Reads a row of [`owner_by_digest`].
+pub fn decode_owner(row: &Row) -> Result<Owner, DbError> {
+    links::decode_owner(row)
+}
+
+/// Whether a key is still valid, and its workspace's limit of clicks.
+pub fn validity(id: &KeyId) -> Statement {
+    Statement::new(
+        "SELECT k.revoked_at IS NULL AS is_valid, w.clicks_per_minute FROM api_keys k JOIN workspaces w ON w.id = k.workspace_id \
+         WHERE k.id = ?",
+    )
+    .bind(id.as_str())
+}
+
+/// Reads a row of [`validity`].
+pub fn decode_validity(row: &Row) -> Result<(bool, u32), DbError> {
+    Ok((row.flag("is_valid")?, u32::try_from(row.integer("clicks_per_minute")?).unwrap_or(u32::MAX)))
 }
 
 fn scopes(row: &Row) -> Result<Vec<KeyScope>, DbError> {
@@ -127,8 +156,8 @@ pub fn decode_listed(row: &Row) -> Result<Listed, DbError> {
     })
 }
 
-/// Revokes a key, once; gives the row where there is such a key.
+/// Revokes a key, once; gives its digest where there is such a key.
 pub fn revoke(scope: &Scope, id: &str, now: Instant) -> Statement {
     let update = Statement::new("UPDATE api_keys SET revoked_at = COALESCE(revoked_at, ?) ").bind(now);
-    scope.bound(update).push(" AND id = ?").bind(id).push(" RETURNING id")
+    scope.bound(update).push(" AND id = ?").bind(id).push(" RETURNING digest")
 }

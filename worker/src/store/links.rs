@@ -127,7 +127,7 @@ pub fn number_by_ref(scope: &Scope, link_ref: &str) -> Statement {
 }
 
 /// Where an active link leads, and what its clicks are counted under.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShortLink {
     /// Whose it is.
     pub owner: Owner,
@@ -140,7 +140,7 @@ pub struct ShortLink {
 }
 
 /// Whose a link or a host is, where no key says so, and what the clicks are counted under.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     /// The workspace and mode.
     pub scope: Scope,
@@ -191,6 +191,11 @@ pub fn decode_owner(row: &Row) -> Result<Owner, DbError> {
         key_id: row.text("key_id")?,
         clicks_per_minute: number(row, "clicks_per_minute")?,
     })
+}
+
+/// Reads a row of [`number_by_ref`].
+pub fn decode_number(row: &Row) -> Result<u32, DbError> {
+    number(row, "number")
 }
 
 fn number(row: &Row, column: &'static str) -> Result<u32, DbError> {

@@ -10,6 +10,7 @@ mod stripe;
 mod stripe_api;
 mod totals;
 
+use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -22,7 +23,7 @@ use http_body_util::BodyExt;
 use serde_json::{Value as Json, json};
 
 pub use self::people::{ORIGIN, Visitor};
-pub use self::ports::{FilesInMemory, Hand, ScriptedMail, Seeded, TableLimiter};
+pub use self::ports::{FilesInMemory, Hand, ScriptedMail, Seeded, TableLimiter, TableShelf};
 pub use self::receivers::{Does, Received, ScriptedReceivers};
 pub use self::sqlite::{NextWrite, Sqlite};
 pub use self::stripe::{
@@ -30,9 +31,10 @@ pub use self::stripe::{
 };
 pub use self::stripe_api::{Says, ScriptedStripe};
 use crate::app::{self, App, Config};
-use crate::call::{AfterAnswer, Peer};
+use crate::call::{AfterAnswer, Chores, Peer};
 use crate::error::ApiError;
 use crate::jobs::{self, Message};
+use crate::known;
 use crate::secrets::Secrets;
 use crate::store::owing::{Noticing, Owed};
 use crate::store::webhooks;
@@ -75,17 +77,32 @@ impl Answer {
 /// A deployment with one workspace, in which everything starts.
 pub struct World {
     pub app: Arc<App>,
-    pub db: Arc<Sqlite>,
-    pub clock: Arc<Hand>,
-    pub limiter: Arc<TableLimiter>,
-    pub stripe_api: Arc<ScriptedStripe>,
-    pub receivers: Arc<ScriptedReceivers>,
-    pub mail: Arc<ScriptedMail>,
+    shared: Shared,
     router: Router,
     queue: Mutex<Vec<Message>>,
     address: Mutex<String>,
     /// The keys of the first workspace.
     pub keys: Keys,
+}
+
+/// What every isolate of the deployment reaches.
+#[derive(Clone)]
+pub struct Shared {
+    pub db: Arc<Sqlite>,
+    pub clock: Arc<Hand>,
+    pub limiter: Arc<TableLimiter>,
+    pub shelf: Arc<TableShelf>,
+    pub stripe_api: Arc<ScriptedStripe>,
+    pub receivers: Arc<ScriptedReceivers>,
+    pub mail: Arc<ScriptedMail>,
+}
+
+impl Deref for World {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -107,24 +124,49 @@ impl World {
     }
 
     fn with_dev(dev: bool) -> Self {
-        let secret = |byte: u8| hex::encode([byte; 32]);
         let db = Arc::new(Sqlite::migrated());
-        let clock = Arc::new(Hand::at("2026-06-01T12:00:00Z"));
         let limiter = Arc::new(TableLimiter::default());
-        let stripe_api = Arc::new(ScriptedStripe::default());
-        let receivers = Arc::new(ScriptedReceivers::default());
-        let mail = Arc::new(ScriptedMail::default());
+        let _ = limiter.db.set(db.clone());
+        let none = String::new;
+        let mut world = Self::isolate(
+            dev,
+            7,
+            Shared {
+                db,
+                clock: Arc::new(Hand::at("2026-06-01T12:00:00Z")),
+                limiter,
+                shelf: Arc::default(),
+                stripe_api: Arc::default(),
+                receivers: Arc::default(),
+                mail: Arc::default(),
+            },
+            Keys { pk_test: none(), sk_test: none(), pk_live: none(), sk_live: none() },
+        );
+        world.keys = world.workspace("First");
+        world
+    }
+
+    /// The same deployment in an isolate that remembers nothing yet.
+    pub fn another_isolate(&self) -> Self {
+        Self::isolate(self.app.config.dev, 8, self.shared.clone(), self.keys.clone())
+    }
+
+    fn isolate(dev: bool, seed: u64, shared: Shared, keys: Keys) -> Self {
+        let secret = |byte: u8| hex::encode([byte; 32]);
         let owed = Owed::default();
         let app = Arc::new(App {
-            db: Arc::new(Noticing::new(db.clone(), owed.clone())),
-            clock: clock.clone(),
-            random: Arc::new(Seeded::new(7)),
-            limiter: limiter.clone(),
-            stripe_api: stripe_api.clone(),
-            mail: mail.clone(),
-            receivers: receivers.clone(),
+            db: Arc::new(Noticing::new(shared.db.clone(), owed.clone())),
+            clock: shared.clock.clone(),
+            random: Arc::new(Seeded::new(seed)),
+            limiter: shared.limiter.clone(),
+            stripe_api: shared.stripe_api.clone(),
+            mail: shared.mail.clone(),
+            receivers: shared.receivers.clone(),
             owed,
             assets: Arc::new(FilesInMemory),
+            shelf: shared.shelf.clone(),
+            known: Default::default(),
+            leases: Default::default(),
             keys: Default::default(),
             disposable: Default::default(),
             connections: Default::default(),
@@ -138,24 +180,8 @@ impl World {
                 operator_emails: vec![OPERATOR_EMAIL.to_owned()],
             },
         });
-        let none = String::new;
-        let keys = Keys { pk_test: none(), sk_test: none(), pk_live: none(), sk_live: none() };
         let router = app::router(app.clone());
-        let mut world = Self {
-            app,
-            db,
-            clock,
-            limiter,
-            stripe_api,
-            receivers,
-            mail,
-            router,
-            queue: Mutex::default(),
-            address: Mutex::new("192.0.2.7".to_owned()),
-            keys,
-        };
-        world.keys = world.workspace("First");
-        world
+        Self { app, router, queue: Mutex::default(), address: Mutex::new("192.0.2.7".to_owned()), keys, shared }
     }
 
     /// Makes another workspace.
@@ -187,6 +213,9 @@ impl World {
         let mut response = pollster::block_on(app::answer(&self.app, &self.router, request, peer));
         if let Some(AfterAnswer(messages)) = response.extensions_mut().remove::<AfterAnswer>() {
             self.queue.lock().unwrap().extend(messages);
+        }
+        if let Some(Chores(chores)) = response.extensions_mut().remove::<Chores>() {
+            pollster::block_on(known::do_chores(&self.app, chores));
         }
         let (parts, body) = response.into_parts();
         let bytes = pollster::block_on(body.collect()).unwrap().to_bytes();

@@ -1,18 +1,22 @@
 //! The other implementation of each port.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use axum::response::Response;
-use domain::limit::{Admission, Window};
+use domain::ids::KeyId;
+use domain::limit::Admission;
 use domain::time::Instant;
 use futures_util::future::BoxFuture;
 
 use crate::app::{Clock, Random};
 use crate::assets::Assets;
-use crate::limiter::{Bucket, Limiter, Unreachable};
+use crate::lending::Lender;
+use crate::limiter::{Ask, Bucket, Limiter, Said, Unreachable};
 use crate::mail::{Letter, Mail, Unsent};
+use crate::shelf::Shelf;
+use crate::store::Database;
 
 /// A clock moved by hand.
 pub struct Hand(AtomicI64);
@@ -75,23 +79,77 @@ impl Mail for ScriptedMail {
 /// Counts in memory; can be put out of reach.
 #[derive(Default)]
 pub struct TableLimiter {
-    windows: Mutex<HashMap<Bucket, Window>>,
+    lenders: Mutex<HashMap<Bucket, Arc<Lender>>>,
+    /// Where whether a key is valid is asked.
+    pub db: OnceLock<Arc<dyn Database>>,
+    /// How often it was asked.
+    pub asked: AtomicU64,
     pub unreachable: AtomicBool,
     pub no_strangers: AtomicBool,
 }
 
+impl TableLimiter {
+    fn lender(&self, bucket: &Bucket) -> Result<Arc<Lender>, Unreachable> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        match self.unreachable.load(Ordering::SeqCst) {
+            true => Err(Unreachable("put out of reach".to_owned())),
+            false => Ok(self.lenders.lock().unwrap().entry(bucket.clone()).or_default().clone()),
+        }
+    }
+}
+
 impl Limiter for TableLimiter {
     fn take(&self, bucket: &Bucket, limit: u32, now: Instant) -> BoxFuture<'_, Result<Admission, Unreachable>> {
-        let answer = if self.unreachable.load(Ordering::SeqCst) {
-            Err(Unreachable("put out of reach".to_owned()))
-        } else {
-            Ok(self.windows.lock().unwrap().entry(bucket.clone()).or_default().take(limit, now))
-        };
+        let answer = self.lender(bucket).map(|lender| lender.window.lock().unwrap().take(limit, now));
         Box::pin(std::future::ready(answer))
+    }
+
+    fn lend(&self, ask: Ask, now: Instant) -> BoxFuture<'_, Result<Said, Unreachable>> {
+        Box::pin(async move {
+            let lender = self.lender(&ask.bucket)?;
+            Ok(lender.lend(self.db.get().unwrap().as_ref(), &ask, now).await)
+        })
+    }
+
+    fn revoked(&self, key_id: &KeyId, now: Instant) -> BoxFuture<'_, ()> {
+        if let Ok(lender) = self.lender(&Bucket::Clicks { key_id: key_id.to_string() }) {
+            lender.revoke(now);
+        }
+        Box::pin(std::future::ready(()))
     }
 
     fn stranger(&self, _address: &str) -> BoxFuture<'_, bool> {
         Box::pin(std::future::ready(!self.no_strangers.load(Ordering::SeqCst)))
+    }
+}
+
+/// A shelf in memory. It can be kept from learning of changes, as other places are for a minute.
+#[derive(Default)]
+pub struct TableShelf {
+    pub texts: Mutex<HashMap<String, String>>,
+    pub is_deaf: AtomicBool,
+    /// How often it was asked or told.
+    pub asked: AtomicU64,
+}
+
+impl Shelf for TableShelf {
+    fn get(&self, name: String) -> BoxFuture<'_, Option<String>> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        Box::pin(std::future::ready(self.texts.lock().unwrap().get(&name).cloned()))
+    }
+
+    fn put(&self, name: String, text: String, _kept_s: u64) -> BoxFuture<'_, ()> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.texts.lock().unwrap().insert(name, text);
+        Box::pin(std::future::ready(()))
+    }
+
+    fn delete(&self, name: String) -> BoxFuture<'_, ()> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if !self.is_deaf.load(Ordering::SeqCst) {
+            self.texts.lock().unwrap().remove(&name);
+        }
+        Box::pin(std::future::ready(()))
     }
 }
 

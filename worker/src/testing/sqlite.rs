@@ -1,6 +1,7 @@
 //! SQLite in memory, as D1's stand-in: the same migrations, and faults on demand.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::BoxFuture;
 use rusqlite::Connection;
@@ -29,6 +30,8 @@ pub struct Sqlite {
     next_write: Mutex<NextWrite>,
     before_next_write: Mutex<Option<Meanwhile>>,
     round_trips: Mutex<u32>,
+    /// Whatever is asked fails.
+    pub is_down: AtomicBool,
     longest_argument: Mutex<usize>,
 }
 
@@ -63,6 +66,7 @@ impl Sqlite {
             next_write: Mutex::new(NextWrite::Works),
             before_next_write: Mutex::new(None),
             round_trips: Mutex::new(0),
+            is_down: AtomicBool::new(false),
             longest_argument: Mutex::new(0),
         }
     }
@@ -135,6 +139,9 @@ impl Sqlite {
 
     fn run(&self, statements: &[Statement]) -> Result<Vec<Vec<Row>>, DbError> {
         *self.round_trips.lock().unwrap() += 1;
+        if self.is_down.load(Ordering::SeqCst) {
+            return Err(DbError::Failed("the database is down".to_owned()));
+        }
         for value in statements.iter().flat_map(Statement::args) {
             if let Value::Text(text) = value {
                 let mut longest = self.longest_argument.lock().unwrap();

@@ -17,6 +17,7 @@ use super::{Asked, At, Entry, Frame, Pager, Portal, cut, decoded, enter, find, h
 use crate::app::App;
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::known;
 use crate::pages::{field, own_form, private};
 use crate::routes::links::{self as rules, LANDING_CHARS_MAX, NAME_CHARS_MAX};
 use crate::store::DbError;
@@ -160,7 +161,10 @@ async fn make(app: &App, call: &Call, portal: &Portal, given: &Given) -> Result<
         Ok(rows) if rows.iter().all(Vec::is_empty) => {
             Ok(Err(format!("You have {OWN_LINKS_MAX} links already. Archive one that you do not use.")))
         }
-        Ok(_) => Ok(Ok(())),
+        Ok(_) => {
+            known::forget_link(app, &place.scope, &link).await;
+            Ok(Ok(()))
+        }
         Err(DbError::Constraint(_)) => refuse("That did not work. Try once more."),
         Err(error) => Err(error.into()),
     }
@@ -176,8 +180,11 @@ pub async fn archive(
     let asked = Asked::of(&request);
     own_form(&call, &asked.headers, request).await?;
     let portal = enter!(find(&app, &call, &asked, At::OwnerOf(portal::owner_of_link(&id))).await?);
-    let archived = table::set_status(&portal.place()?.scope, &id, LinkStatus::Archived);
-    app.db.batch(vec![archived]).await?;
+    let scope = &portal.place()?.scope;
+    let both = vec![table::set_status(scope, &id, LinkStatus::Archived), table::by_id(scope, &id)];
+    for link in decoded(app.db.batch(both).await?.into_iter().nth(1), table::decode)? {
+        known::forget_link(&app, scope, &link).await;
+    }
     portal.done("/links", "archived")
 }
 

@@ -166,6 +166,8 @@ fn without_a_public_key_or_a_limiter_it_works_too() {
     let world = world();
     world.db.execute("UPDATE api_keys SET revoked_at = 1 WHERE kind = 'public'").unwrap();
     assert_eq!(from(&world, PAGE, json!({"ref": "anna"})).status, 201);
+    // What is lent ends with its minute.
+    world.pass_ms(60 * SECOND_MS);
     world.limiter.unreachable.store(true, Ordering::SeqCst);
     let counted = (0..60).filter(|_| from(&world, PAGE, json!({"ref": "anna"})).status == 201).count();
     assert_eq!(counted, 20);
@@ -185,11 +187,11 @@ fn strangers_are_limited_by_address_and_known_hosts_are_not() {
 }
 
 #[test]
-fn it_costs_two_round_trips_cold_and_one_warm() {
+fn it_costs_two_round_trips_cold_and_none_warm() {
     let world = world();
     world.db.round_trips();
     from(&world, PAGE, json!({"ref": "anna"}));
     assert_eq!(world.db.round_trips(), 2);
     from(&world, PAGE, json!({"ref": "anna"}));
-    assert_eq!(world.db.round_trips(), 1);
+    assert_eq!(world.db.round_trips(), 0);
 }

@@ -344,16 +344,6 @@ fn a_batch_of_the_largest_clicks_stays_under_what_the_database_binds() {
 }
 
 #[test]
-fn a_click_costs_two_round_trips_cold_and_one_warm() {
-    let world = world();
-    world.db.round_trips();
-    world.click(&world.keys.pk_test, "anna");
-    assert_eq!(world.db.round_trips(), 2);
-    world.click(&world.keys.pk_test, "anna");
-    assert_eq!(world.db.round_trips(), 1);
-}
-
-#[test]
 fn clicks_are_filtered_and_paged_while_new_ones_come() {
     let world = World::new();
     let anna = world.program(&world.keys.sk_test, "anna");

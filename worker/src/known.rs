@@ -1,0 +1,209 @@
+//! What is looked up on a visitor's way: public keys, links by their ref and by their slug. First in the isolate's memory, then on the
+//! shelf nearby, then in the database.
+//!
+//! How old an answer may be: a key's validity is the lease's to prove (`lending`). A link is believed for 20 seconds; for 60 if it
+//! is asked for again in the background meanwhile; what the shelf says, up to five minutes old, is believed for one answer and
+//! asked for again. Where a change is made, it is seen at once. While the database cannot be asked, what is known holds for an hour.
+
+use domain::time::{HOUR_MS, Instant, MINUTE_MS, SECOND_MS};
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::memory::Memory;
+use crate::shelf::{self, Fact, Named};
+use crate::store::links::{Link, Owner, ShortLink};
+use crate::store::{DbError, Scope, Statement, keys, links};
+
+/// Entries that an isolate remembers; and, apart from them, names of nothing.
+const FACTS_MAX: usize = 8_192;
+const NOTHINGS_MAX: usize = 4_096;
+/// How long a link is believed, and how long while it is being asked for again.
+const FRESH_MS: i64 = 20 * SECOND_MS;
+const STALE_MS: i64 = MINUTE_MS;
+/// How long a name of nothing is believed to be one.
+const NOTHING_MS: i64 = 5 * SECOND_MS;
+/// How long what is known holds while the database cannot be asked.
+const UNASKED_MS: i64 = HOUR_MS;
+
+/// What an isolate remembers.
+pub struct Known {
+    facts: Memory<Named, Held>,
+    nothings: Memory<Named, Instant>,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self { facts: Memory::of(FACTS_MAX), nothings: Memory::of(NOTHINGS_MAX) }
+    }
+}
+
+#[derive(Clone)]
+struct Held {
+    fact: Fact,
+    /// When the database said so.
+    at: Instant,
+    /// Until when it need not be asked for again.
+    fresh_until: Instant,
+}
+
+/// Something that is done after the answer. Losing it costs time only.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Chore {
+    /// A link is asked for again.
+    Refresh(Named),
+    /// What the database said is put on the shelf.
+    Shelve(Named, Fact, Instant),
+}
+
+/// What was found under a name.
+pub struct Found<T> {
+    /// What.
+    pub what: T,
+    /// When the database said so.
+    pub at: Instant,
+    /// What is to be done for it later.
+    pub chore: Option<Chore>,
+}
+
+/// Whose a public key is, if it was valid when the database was last asked.
+pub async fn key(app: &App, now: Instant, digest: &str) -> Result<Option<Found<Owner>>, ApiError> {
+    let found = look(app, now, Named::Key(digest.to_owned())).await?;
+    Ok(found.and_then(|found| match found.what {
+        Fact::Owner(owner) => Some(Found { what: owner, at: found.at, chore: found.chore }),
+        _ => None,
+    }))
+}
+
+/// Whether an isolate remembers a key, so that nobody need be asked.
+pub fn remembers_key(app: &App, digest: &str) -> bool {
+    app.known.facts.get(&Named::Key(digest.to_owned())).is_some()
+}
+
+/// Whether the database says now that a key is valid.
+pub async fn is_still_valid(app: &App, now: Instant, digest: &str) -> Result<bool, DbError> {
+    Ok(asked(app, now, &Named::Key(digest.to_owned())).await?.is_some())
+}
+
+/// The number of the active link with this ref.
+pub async fn link(app: &App, now: Instant, scope: &Scope, link_ref: &str) -> Result<Option<Found<u32>>, ApiError> {
+    let found = look(app, now, Named::Link(scope.clone(), link_ref.to_owned())).await?;
+    Ok(found.and_then(|found| match found.what {
+        Fact::Number(number) => Some(Found { what: number, at: found.at, chore: found.chore }),
+        _ => None,
+    }))
+}
+
+/// The active link with this slug.
+pub async fn short_link(app: &App, now: Instant, slug: &str) -> Result<Option<Found<ShortLink>>, ApiError> {
+    let found = look(app, now, Named::Slug(slug.to_owned())).await?;
+    Ok(found.and_then(|found| match found.what {
+        Fact::Short(link) => Some(Found { what: link, at: found.at, chore: found.chore }),
+        _ => None,
+    }))
+}
+
+async fn look(app: &App, now: Instant, named: Named) -> Result<Option<Found<Fact>>, ApiError> {
+    let held = app.known.facts.get(&named);
+    if let Some(held) = &held {
+        // A clock that jumps back makes nothing fresh.
+        let age_ms = now.since_ms(held.at);
+        let is_fresh = now < held.fresh_until && (0..=named.kept_ms()).contains(&age_ms);
+        let is_usable = is_fresh || (now < held.fresh_until.plus_ms(STALE_MS - FRESH_MS) && age_ms >= 0);
+        if is_usable {
+            let chore = (!is_fresh).then_some(Chore::Refresh(named));
+            return Ok(Some(Found { what: held.fact.clone(), at: held.at, chore }));
+        }
+    }
+    if app.known.nothings.get(&named).is_some_and(|since| (0..NOTHING_MS).contains(&now.since_ms(since))) {
+        return Ok(None);
+    }
+    if let Some((fact, at)) = app.shelf.get(named.on_shelf()).await.and_then(|text| shelf::read(&text))
+        && (0..named.kept_ms()).contains(&now.since_ms(at))
+    {
+        let is_key = matches!(named, Named::Key(_));
+        let fresh_until = if is_key { at.plus_ms(named.kept_ms()) } else { now };
+        app.known.facts.insert(named.clone(), Held { fact: fact.clone(), at, fresh_until });
+        return Ok(Some(Found { what: fact, at, chore: (!is_key).then_some(Chore::Refresh(named)) }));
+    }
+    match asked(app, now, &named).await {
+        Ok(None) => Ok(None),
+        Ok(Some(fact)) => {
+            let chore = Some(Chore::Shelve(named, fact.clone(), now));
+            Ok(Some(Found { what: fact, at: now, chore }))
+        }
+        Err(error) => match held.filter(|held| now.since_ms(held.at) < UNASKED_MS) {
+            Some(held) => {
+                crate::log(&format!("known: an old answer holds, for the database could not be asked: {error}"));
+                Ok(Some(Found { what: held.fact, at: held.at, chore: None }))
+            }
+            None => Err(error.into()),
+        },
+    }
+}
+
+/// Asks the database, and remembers what it says.
+async fn asked(app: &App, now: Instant, named: &Named) -> Result<Option<Fact>, DbError> {
+    let rows = app.db.rows(question(named)).await?;
+    let fact = match (named, rows.first()) {
+        (_, None) => None,
+        (Named::Key(_), Some(row)) => Some(Fact::Owner(keys::decode_owner(row)?)),
+        (Named::Link(..), Some(row)) => Some(Fact::Number(links::decode_number(row)?)),
+        (Named::Slug(_), Some(row)) => Some(Fact::Short(links::decode_short(row)?)),
+    };
+    match &fact {
+        Some(fact) => {
+            let fresh_ms = if matches!(named, Named::Key(_)) { named.kept_ms() } else { FRESH_MS };
+            let held = Held { fact: fact.clone(), at: now, fresh_until: now.plus_ms(fresh_ms) };
+            app.known.nothings.remove(named);
+            app.known.facts.insert(named.clone(), held);
+        }
+        None => {
+            app.known.facts.remove(named);
+            app.known.nothings.insert(named.clone(), now);
+        }
+    }
+    Ok(fact)
+}
+
+fn question(named: &Named) -> Statement {
+    match named {
+        Named::Key(digest) => keys::owner_by_digest(digest),
+        Named::Link(scope, link_ref) => links::number_by_ref(scope, link_ref),
+        Named::Slug(slug) => links::by_slug(slug),
+    }
+}
+
+/// Does what was left for after the answer.
+pub async fn do_chores(app: &App, chores: Vec<Chore>) {
+    for chore in chores {
+        match chore {
+            Chore::Shelve(named, fact, at) => {
+                let kept_s = u64::try_from(named.kept_ms() / SECOND_MS).unwrap_or(60);
+                app.shelf.put(named.on_shelf(), shelf::written(&fact, at), kept_s).await;
+            }
+            Chore::Refresh(named) => {
+                // One that fails is tried again by whoever comes next.
+                if let Err(error) = asked(app, app.clock.now(), &named).await {
+                    crate::log(&format!("known: a link could not be asked for again: {error}"));
+                }
+            }
+        }
+    }
+}
+
+/// Forgets a link that was made or changed: here at once, elsewhere within minutes.
+pub async fn forget_link(app: &App, scope: &Scope, link: &Link) {
+    forget(app, Named::Link(scope.clone(), link.link_ref.clone())).await;
+    forget(app, Named::Slug(link.slug.clone())).await;
+}
+
+/// Forgets a public key.
+pub async fn forget_key(app: &App, digest: &str) {
+    forget(app, Named::Key(digest.to_owned())).await;
+}
+
+async fn forget(app: &App, named: Named) {
+    app.known.facts.remove(&named);
+    app.known.nothings.remove(&named);
+    app.shelf.delete(named.on_shelf()).await;
+}

@@ -1,0 +1,114 @@
+//! What counts for a public key, in one place for all: the minute's count, what is lent out of it, and whether the key is valid. So
+//! a lease is the proof that the key is: an isolate with one need ask nobody.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use domain::limit::Window;
+use domain::time::{Instant, SECOND_MS};
+
+use crate::limiter::{Ask, Loan, Said};
+use crate::store::{Database, DbError, Row, keys};
+
+/// A proof that is older is asked for anew. With it and [`LEASE_MS`], whatever is revoked is refused everywhere within 45 s, though
+/// nobody told the object.
+const PROVED_MS: i64 = 25 * SECOND_MS;
+/// How long a lease lasts at most, within its minute.
+const LEASE_MS: i64 = 20 * SECOND_MS;
+/// How long one lasts while the database cannot be asked: nothing can be revoked in it then.
+const UNPROVED_LEASE_MS: i64 = 5 * SECOND_MS;
+
+/// What is known of the key.
+#[derive(Clone, Copy, Debug)]
+struct Proof {
+    /// When the database said so.
+    at: Instant,
+    is_valid: bool,
+    /// The workspace's limit.
+    limit: u32,
+}
+
+/// Counts for one bucket, and lends.
+#[derive(Default)]
+pub struct Lender {
+    /// The count; whoever has it stored looks at it here.
+    pub window: Mutex<Window>,
+    proof: Mutex<Option<Proof>>,
+    asking: AtomicBool,
+}
+
+impl Lender {
+    /// Lends to an isolate, if the key that it names is valid.
+    pub async fn lend(&self, db: &dyn Database, ask: &Ask, now: Instant) -> Said {
+        let (limit, lease_ms) = match &ask.key {
+            None => (ask.limit, LEASE_MS),
+            Some(_) => match self.prove(db, ask, now).await {
+                Some(found) => found,
+                None => return Said::Revoked,
+            },
+        };
+        let Ok(mut window) = self.window.lock() else { return Said::Revoked };
+        let (admission, size) = window.lend(limit, ask.returned, now);
+        let left_ms = (window.minute + 1) * domain::time::MINUTE_MS - now.ms();
+        Said::Lent(Loan { admission, minute: window.minute, size, lasts_ms: lease_ms.min(left_ms).max(0) })
+    }
+
+    /// From now on the key is refused.
+    pub fn revoke(&self, now: Instant) {
+        if let Ok(mut proof) = self.proof.lock() {
+            *proof = Some(Proof { at: now, is_valid: false, limit: 0 });
+        }
+    }
+
+    /// The limit, and how long a lease may last; none where the key is revoked.
+    async fn prove(&self, db: &dyn Database, ask: &Ask, now: Instant) -> Option<(u32, i64)> {
+        let known = self.known(ask, now);
+        if let Some(proof) = known.filter(|proof| !proof.is_valid || now.since_ms(proof.at) < PROVED_MS) {
+            return proof.is_valid.then_some((proof.limit, LEASE_MS));
+        }
+        // One asks for all who come meanwhile.
+        if self.asking.swap(true, Ordering::Relaxed) {
+            return Some((known.map_or(ask.limit, |proof| proof.limit), UNPROVED_LEASE_MS));
+        }
+        let asked = match &ask.key {
+            Some(key_id) => db.rows(keys::validity(key_id)).await,
+            None => Ok(Vec::new()),
+        };
+        self.asking.store(false, Ordering::Relaxed);
+        match proved(asked, now) {
+            Ok(fresh) => {
+                let mut proof = self.proof.lock().ok()?;
+                // Whoever revoked it meanwhile knew better.
+                if proof.is_none_or(|proof| proof.is_valid) {
+                    *proof = Some(fresh);
+                }
+                proof.filter(|proof| proof.is_valid).map(|proof| (proof.limit, LEASE_MS))
+            }
+            Err(error) => {
+                crate::log(&format!("limiter: whether a key is valid could not be asked: {error}"));
+                Some((known.map_or(ask.limit, |proof| proof.limit), UNPROVED_LEASE_MS))
+            }
+        }
+    }
+
+    /// The newest that is known, here or by whoever asks. A key that is revoked stays so.
+    fn known(&self, ask: &Ask, now: Instant) -> Option<Proof> {
+        let mut held = self.proof.lock().ok()?;
+        // An isolate whose clock is ahead proves nothing for the time to come.
+        let at = ask.known_at.min(now);
+        if held.is_none_or(|proof| proof.is_valid && proof.at < at) {
+            *held = Some(Proof { at, is_valid: true, limit: ask.limit });
+        }
+        *held
+    }
+}
+
+fn proved(asked: Result<Vec<Row>, DbError>, at: Instant) -> Result<Proof, DbError> {
+    match asked?.first() {
+        Some(row) => {
+            let (is_valid, limit) = keys::decode_validity(row)?;
+            Ok(Proof { at, is_valid, limit })
+        }
+        None => Ok(Proof { at, is_valid: false, limit: 0 }),
+    }
+}
