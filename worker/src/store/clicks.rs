@@ -192,7 +192,7 @@ pub struct Reach {
 
 impl Reach {
     /// Enough for the newest few.
-    pub const NEWEST: Self = Self { packs: 10, clicks: 100 };
+    pub const NEWEST: Self = Self { packs: 10, clicks: 40 };
     /// Enough for a page, where nothing rare is looked for and clicks do not come slowly.
     pub const FIRST: Self = Self { packs: 10, clicks: 150 };
     /// Where a page ends, whether it is full or not, as long as it has moved on.
