@@ -36,12 +36,23 @@ impl Place {
         Ok(format!("/app/{}/test", self.server.text("/workspace_id")?))
     }
 
-    fn sale(&self, transaction: &str) -> Result<()> {
+    /// Gives the click that it came by.
+    fn sale(&self, transaction: &str) -> Result<String> {
         let api = Client::new(self.server.url()).with_key(self.server.text("/keys/sk_test")?);
         let click = api.click(self.server.text("/keys/pk_test")?, "anna")?;
         let sale = json!({"external_transaction_id": transaction, "event_type": transaction, "amount_cents": 12_000,
             "currency": "EUR", "click_id": click});
-        api.post("/api/v1/conversions", &sale)?.expect(201).map(drop)
+        api.post("/api/v1/conversions", &sale)?.expect(201)?;
+        Ok(click)
+    }
+
+    /// The click's own record leaves by queue and takes the place of the one that the conversion wrote.
+    fn must_have_own_record(&self, click: &str) -> Result<()> {
+        let api = Client::new(self.server.url()).with_key(self.server.text("/keys/sk_test")?);
+        wait_for("the click's record", WITHIN, || {
+            let click = api.get(&format!("/api/v1/clicks/{click}"), &[])?.expect(200)?;
+            Ok((click["flags"] != json!(["recovered"])).then_some(()))
+        })
     }
 
     fn must_say(&self, selector: &str, text: &str) -> Result<()> {
@@ -89,7 +100,9 @@ fn a_session_that_is_over_leads_to_the_sign_in_page(place: &mut Place) -> Result
 }
 
 fn a_wipe_goes_on_by_itself_until_nothing_is_left(place: &mut Place) -> Result<()> {
-    place.sale("to-be-wiped")?;
+    let click = place.sale("to-be-wiped")?;
+    // Else it would come after the wipe.
+    place.must_have_own_record(&click)?;
     place.open(&format!("{}/settings/wipe", place.test_mode()?))?;
     place.browser.click("main form button")?;
     place.must_say("h1", "Test data is wiped")?;

@@ -107,15 +107,6 @@ fn grow(state: &Path, workspace: &str, clicks: u64) -> Result<Quiet> {
                 ("status", "iif(n.n % 100, status, 'pending')"),
             ],
         ),
-        (
-            "clicks",
-            clicks,
-            "click_id = (SELECT attributed_click_id FROM conversions WHERE id = :sale)",
-            &[
-                ("click_id", "substr(click_id, 1, 24) || printf('%012x', n.n)"),
-                ("clicked_at", "clicked_at - n.n * 60000"),
-            ],
-        ),
         ("families", clicks / 10, "id = :family", &[("id", ID), ("due_at", "NULL")]),
         (
             "conversions",
@@ -197,6 +188,7 @@ fn grow(state: &Path, workspace: &str, clicks: u64) -> Result<Quiet> {
     for (table, count, which, changed) in copies {
         copy(&database, table, count, which, changed, &sale).with_context(|| format!("{table} could not be copied"))?;
     }
+    packs(&database, clicks, &sale.0).context("clicks could not be packed")?;
     let paid: (String, String) = database.query_row(
         "SELECT id, family_id FROM conversions WHERE workspace_id = ?1 AND mode = 'live' ORDER BY id LIMIT 1",
         [workspace],
@@ -210,6 +202,33 @@ fn grow(state: &Path, workspace: &str, clicks: u64) -> Result<Quiet> {
         Ok(Quiet { participant: row.get(0)?, link: row.get(1)? })
     })?;
     Ok(quiet)
+}
+
+/// A click a minute on the link of a sale's participant, in packs that are summed.
+fn packs(database: &Connection, clicks: u64, sale: &str) -> Result<()> {
+    let records = "json_array(printf('%08x-0000-4000-8000-%012x', n, n), number, at, 1, json_array(), 'https://shop.example/', NULL, NULL, \
+        NULL, 'desktop', 'firefox', 'DE', NULL)";
+    let made = database.execute(
+        &format!(
+            "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {clicks}) \
+             INSERT INTO click_packs (workspace_id, mode, hour, first_at, last_at, clicks, counted_from, counted, records) \
+             SELECT workspace_id, mode, at / 3600000, min(at), max(at), count(*), 0, json_group_array(number), json_group_array({records}) \
+             FROM (SELECT n.n, o.*, o.occurred_at - n.n * 60000 AS at FROM n CROSS JOIN (SELECT l.number, v.workspace_id, v.mode, v.occurred_at \
+             FROM conversions v JOIN links l ON l.participant_id = v.participant_id WHERE v.id = ?1 LIMIT 1) o) GROUP BY at / 3600000"
+        ),
+        [sale],
+    )?;
+    ensure!(made as u64 >= clicks / 60, "{made} packs of {clicks} clicks");
+    database.execute_batch(
+        "INSERT INTO click_totals (workspace_id, mode, kind, name, day, humans, machines) \
+         SELECT c.workspace_id, c.mode, k.value, CASE k.value WHEN 'all' THEN '' WHEN 'participant' THEN l.participant_id \
+         ELSE CAST(l.number AS TEXT) END, iif(k.value = 'link_ever', 0, c.hour / 24), count(*), 0 FROM packed_clicks c \
+         JOIN links l ON l.number = c.link_number JOIN click_sums s ON s.workspace_id = c.workspace_id AND s.mode = c.mode \
+         AND c.pack_id > s.summed_until CROSS JOIN json_each('[\"all\", \"link\", \"link_ever\", \"participant\"]') k \
+         WHERE true GROUP BY 1, 2, 3, 4, 5 ON CONFLICT (workspace_id, mode, kind, name, day) DO UPDATE SET humans = humans + excluded.humans; \
+         UPDATE click_sums SET summed_until = (SELECT max(id) FROM click_packs)",
+    )?;
+    Ok(())
 }
 
 type Copies = (&'static str, u64, &'static str, &'static [(&'static str, &'static str)]);

@@ -365,12 +365,16 @@ async fn nudge(env: &Env, owed: Result<Vec<Row>, DbError>) {
     }
 }
 
-/// Queues what follows from messages. Losing it only costs time: a sweep finds it.
+/// Queues what follows from messages. Losing it only costs time: a sweep finds it. Clicks have a queue of their own, which waits longer
+/// for a batch to fill: a batch is a row or two.
 async fn send(env: &Env, messages: Vec<Message>) {
-    for batch in messages.chunks(QUEUE_BATCH_MAX) {
-        let sent = async { env.queue("QUEUE")?.send_batch(batch.to_vec()).await };
-        if let Err(error) = sent.await {
-            crate::log(&format!("queue refused: {error}"));
+    let (clicks, others): (Vec<_>, Vec<_>) = messages.into_iter().partition(|one| matches!(one, Message::Click(_)));
+    for (binding, messages) in [("CLICKS", clicks), ("QUEUE", others)] {
+        for batch in messages.chunks(QUEUE_BATCH_MAX) {
+            let sent = async { env.queue(binding)?.send_batch(batch.to_vec()).await };
+            if let Err(error) = sent.await {
+                crate::log(&format!("queue refused: {error}"));
+            }
         }
     }
 }

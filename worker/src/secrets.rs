@@ -4,7 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use domain::click_id::ClickCipher;
+use domain::click_id::{ClickCipher, ClickId};
+use domain::time::Instant;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -41,6 +42,11 @@ impl Secrets {
             return Err(BadSecret("OPERATOR_TOKEN"));
         }
         Ok(Self { clicks, visitors, encryption, hash, operator_digest: Sha256::digest(operator_token).into() })
+    }
+
+    /// When the click with this id was, if it is one of ours: its record lies in a pack of then.
+    pub fn clicked_at(&self, click_id: &str) -> Option<Instant> {
+        self.clicks.open(ClickId::parse(click_id)?).map(|click| click.at)
     }
 
     /// Whether this is the operator's token; in constant time.

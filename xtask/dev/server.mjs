@@ -180,6 +180,8 @@ async function main() {
   const { workerOptions: fromConfig, externalWorkers } = workerOptions(path.join(root, "wrangler.toml"));
   // Rules choose modules for wrangler's bundler; here they are listed.
   delete fromConfig.modulesRules;
+  // Whoever tries things out looks for a click at once.
+  for (const consumer of Object.values(fromConfig.queueConsumers)) consumer.maxBatchTimeout = 1;
   const assets = fromConfig.assets;
   delete fromConfig.assets;
   const miniflare = new Miniflare(

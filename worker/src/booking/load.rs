@@ -177,12 +177,12 @@ pub fn mentions(app: &App, fact: &StoredFact) -> Mentions {
         StoredFact::Report(report) => {
             let external = report.customer_external_id.as_deref().map(customer::external_key);
             let email = report.email.as_ref().map(customer::email_key);
-            let click = report.click_id.as_deref();
+            let (links, clicks) = opened(app, report.click_id.as_deref().into_iter());
             Mentions {
-                links: click.and_then(|click| number(app, click)).into_iter().collect(),
+                links,
                 codes: report.promo_code.as_deref().map(links::folded).into_iter().collect(),
                 customers: external.into_iter().chain(email).collect(),
-                clicks: click.map(str::to_owned).into_iter().collect(),
+                clicks,
                 ..Mentions::default()
             }
         }
@@ -199,8 +199,10 @@ pub fn mentions(app: &App, fact: &StoredFact) -> Mentions {
     }
 }
 
-fn number(app: &App, click_id: &str) -> Option<u32> {
-    open(app, click_id).map(|click| click.link.number)
+/// The links of those clicks that are ours, and the clicks with when they were.
+fn opened<'a>(app: &App, click_ids: impl Iterator<Item = &'a str>) -> (Vec<u32>, Vec<(String, Instant)>) {
+    let opened = click_ids.filter_map(|id| open(app, id).map(|click| (click.link.number, (id.to_owned(), click.at))));
+    opened.unzip()
 }
 
 fn of_hints(
@@ -212,13 +214,14 @@ fn of_hints(
     let external = hints.customer_external_id.as_deref().map(customer::external_key);
     let stripe = customer_id.map(customer::stripe_key);
     let email = email.map(customer::email_key);
+    let (links, clicks) = opened(app, hints.clicks.iter().map(|mention| mention.click_id.as_str()));
     Mentions {
-        links: hints.clicks.iter().filter_map(|mention| number(app, &mention.click_id)).collect(),
+        links,
         codes: Vec::new(),
         promotion_codes: hints.promotion_codes.clone(),
         discounts: hints.discounts.clone(),
         customers: external.into_iter().chain(stripe).chain(email).collect(),
-        clicks: hints.clicks.iter().map(|mention| mention.click_id.clone()).collect(),
+        clicks,
     }
 }
 

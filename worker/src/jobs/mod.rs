@@ -1,6 +1,7 @@
 //! What happens after an answer: messages on the queue, and the sweeps that find whatever a lost message left behind.
 
 mod approvals;
+pub(crate) mod click_sums;
 mod mail;
 mod notices;
 mod stripe_event;
@@ -19,7 +20,9 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::store::clicks::{self, ClickRecord};
 use crate::store::overdue::{self, Sweep};
-use crate::store::{DbError, Scope, Statement, accounts, mails, sessions, stripe_events, stripe_lookups, webhooks};
+use crate::store::{
+    DbError, Scope, Statement, accounts, mails, packs, sessions, stripe_events, stripe_lookups, webhooks,
+};
 
 /// Rows that one sweep takes up.
 const SWEEP_ROWS_MAX: i64 = 200;
@@ -33,13 +36,13 @@ const LOOKUPS_AT_ONCE: usize = 5;
 const SWEEP_LETTERS_MAX: i64 = 50;
 /// Deliveries that one sweep purges: well over a million a day.
 const SWEEP_DELIVERIES_MAX: i64 = 1_000;
-/// Clicks that one sweep purges: well over a million a day. And the workspaces that it looks at for them.
+/// Packs of clicks that one sweep purges, and clicks that have a row of their own: well over a million clicks a day of each. And the
+/// workspaces that it looks at for them.
+const SWEEP_PACKS_MAX: i64 = 200;
 const SWEEP_CLICKS_MAX: i64 = 1_000;
 const PURGED_WORKSPACES_MAX: i64 = 20;
 /// Links to sign in by, sessions and mails that are over are kept this long.
 const ACCOUNTS_KEPT_MS: i64 = 7 * DAY_MS;
-/// Clicks that one statement writes. D1 binds at most 2 MB, and a record, its every character escaped, is under 30 kB.
-const CLICKS_PER_STATEMENT: usize = 50;
 
 /// A message on the queue. Delivered at least once, in any order; losing one only costs time until the next sweep.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -212,14 +215,13 @@ impl Handled {
     }
 }
 
-/// All clicks of a batch in a few statements.
+/// All clicks of a batch in one round trip.
 async fn write_clicks(app: &App, records: &[ClickRecord]) -> bool {
     if records.is_empty() {
         return true;
     }
     let written = async {
-        let statements = records.chunks(CLICKS_PER_STATEMENT).map(clicks::insert_all);
-        app.db.batch(statements.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect()).await?;
+        app.db.batch(packs::insert_all(records)?).await?;
         Ok::<(), DbError>(())
     };
     match written.await {
@@ -249,6 +251,10 @@ pub async fn sweep(app: &App) -> Result<Vec<Message>, DbError> {
             crate::log(&format!("notices: {}", error.log_detail().unwrap_or("refused")));
             failed.push("notices".to_owned());
         }
+    }
+    if let Err(error) = click_sums::run(app, now, click_sums::LEAST).await {
+        crate::log(&format!("sums of clicks: {error}"));
+        failed.push("sums of clicks".to_owned());
     }
     for (what, statements) in purges(now) {
         if let Err(error) = app.db.batch(statements).await {
@@ -295,7 +301,7 @@ fn purges(now: Instant) -> Vec<(&'static str, Vec<Statement>)> {
             "links, sessions and mails",
             vec![accounts::purge_links(over), sessions::purge(over), mails::purge(&MailId::least(over))],
         ),
-        ("clicks", clicks::purge(now, PURGED_WORKSPACES_MAX, SWEEP_CLICKS_MAX)),
+        ("clicks", clicks::purge(now, PURGED_WORKSPACES_MAX, SWEEP_PACKS_MAX, SWEEP_CLICKS_MAX)),
     ]
 }
 

@@ -8,7 +8,7 @@ use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use domain::agent::{self, Agent};
 use domain::click_id::{Click, ClickId, LinkNumber};
-use domain::time::Instant;
+use domain::time::{DAY_MS, Instant};
 use domain::visitor;
 use futures_util::future::join;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -24,8 +24,8 @@ use crate::fields::Fields;
 use crate::jobs::Message;
 use crate::known;
 use crate::shapes;
-use crate::store::Scope;
-use crate::store::clicks::{self as table, ClickRecord, Filter};
+use crate::store::clicks::{self as table, ClickRecord, Filter, Reach};
+use crate::store::{Scope, to_json};
 
 const REF_CHARS_MAX: usize = 255;
 pub(super) const URL_CHARS_MAX: usize = 2_048;
@@ -206,17 +206,74 @@ pub async fn list(
     let limit = query.limit();
     let after = query.cursor(|place| {
         let (at, click_id) = place.split_once(' ')?;
-        Some((Instant::from_ms(at.parse().ok()?), ClickId::parse(click_id)?.to_string()))
+        let is_whole = click_id.is_empty() || ClickId::parse(click_id).is_some();
+        is_whole.then_some((Instant::from_ms(at.parse().ok()?), click_id.to_lowercase()))
     });
     query.finish()?;
-    let rows = app.db.rows(table::list(&scope, &filter, after, limit)).await?;
-    let mut shown = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let click = table::decode(row)?;
-        let place = format!("{} {}", click.record.clicked_at.ms(), click.record.click_id);
-        shown.push((place, shapes::click(&click)));
+    let found = find(&app, &scope, filter, after.as_ref(), limit).await?;
+    let shown =
+        found.clicks.iter().map(|click| (place(click.record.clicked_at, &click.record.click_id), shapes::click(click)));
+    Ok(listing::answer_until(shown.collect(), limit, found.complete_from.map(|at| place(at, ""))))
+}
+
+/// Where a page ends: below this moment, and in it below this id.
+fn place(at: Instant, click_id: &str) -> String {
+    format!("{} {click_id}", at.ms())
+}
+
+/// Clicks of a page.
+struct Found {
+    /// One more than asked for, if there are.
+    clicks: Vec<table::Click>,
+    /// Not looked further back than here, where there may be more.
+    complete_from: Option<Instant>,
+}
+
+/// Looks through a bounded number of packs: of a link or a participant only through those of days on which they had clicks. It
+/// looks further than a page's bound only where it would not have moved on.
+async fn find(
+    app: &App,
+    scope: &Scope,
+    mut filter: Filter,
+    after: Option<&(Instant, String)>,
+    limit: i64,
+) -> Result<Found, ApiError> {
+    let (mut hours, mut complete_from) = (None, None);
+    if let Some(statement) = table::days(scope, &filter, after) {
+        let days = app.db.rows(statement).await?;
+        let days = days.iter().map(|row| row.integer("day")).collect::<Result<Vec<_>, _>>()?;
+        let (looked_at, further) = days.split_at(days.len().min(table::DAYS_MAX));
+        if let (Some(oldest), false) = (looked_at.last(), further.is_empty()) {
+            let from = Instant::from_ms(oldest * DAY_MS);
+            complete_from = Some(from);
+            filter.from = filter.from.max(Some(from));
+        }
+        let of_days = looked_at.iter().flat_map(|day| day * 24..(day + 1) * 24);
+        hours = Some(to_json(&of_days.collect::<Vec<i64>>())?);
     }
-    Ok(listing::answer(shown, limit))
+    let mut reach = Reach::FIRST;
+    loop {
+        let batch = vec![
+            table::list(scope, &filter, after, hours.as_deref(), reach, limit),
+            table::floor(scope, &filter, after, hours.as_deref(), reach),
+        ];
+        let results = app.db.batch(batch).await?;
+        let [rows, floor] = results.as_slice() else {
+            return Err(ApiError::Internal("a batch of two gave another number of results".to_owned()));
+        };
+        let floor = floor.first().map(|row| row.instant_opt("floor")).transpose()?.flatten();
+        let beyond = floor.map(|floor| floor.plus_ms(1));
+        let to = filter.to.map(|to| (to, ""));
+        let upper = after.map(|(at, click_id)| (*at, click_id.as_str())).into_iter().chain(to).min();
+        let is_stuck = beyond.zip(upper).is_some_and(|(beyond, upper)| (beyond, "") >= upper);
+        let is_full = i64::try_from(rows.len()).unwrap_or(i64::MAX) > limit || beyond.is_none();
+        if is_stuck || (!is_full && reach.packs < Reach::PAGE.packs) {
+            reach = reach.further();
+            continue;
+        }
+        let clicks = rows.iter().map(table::decode).collect::<Result<_, _>>()?;
+        return Ok(Found { clicks, complete_from: beyond.or(complete_from) });
+    }
 }
 
 /// `GET /api/v1/clicks/{id}`.
@@ -227,7 +284,8 @@ pub async fn read(
     request: Request,
 ) -> Result<Response, ApiError> {
     let scope = management::enter(&app, &call, request.headers()).await?;
-    match app.db.rows(table::by_id(&scope, &id.to_lowercase())).await?.first() {
+    let id = id.to_lowercase();
+    match app.db.rows(table::by_ids(&scope, &[(&id, app.secrets.clicked_at(&id))])?).await?.first() {
         Some(row) => Ok(call::json(StatusCode::OK, &shapes::click(&table::decode(row)?))),
         None => Err(ApiError::NotFound("click")),
     }
@@ -235,6 +293,8 @@ pub async fn read(
 
 #[cfg(test)]
 mod keyless;
+#[cfg(test)]
+mod packs;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

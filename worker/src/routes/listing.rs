@@ -164,6 +164,16 @@ pub fn answer(rows: Vec<(String, Json)>, limit: i64) -> Response {
     call::json(StatusCode::OK, &shape(rows, limit))
 }
 
+/// The same of a list that may have been looked through only down to a place: what is found then may be less than a page, and the
+/// next one goes on from there.
+pub fn answer_until(rows: Vec<(String, Json)>, limit: i64, until: Option<String>) -> Response {
+    let mut page = shape(rows, limit);
+    if page["next_cursor"].is_null() {
+        page["next_cursor"] = json!(until.as_deref().map(cursor));
+    }
+    call::json(StatusCode::OK, &page)
+}
+
 /// The same, to be added to.
 pub fn shape(rows: Vec<(String, Json)>, limit: i64) -> Json {
     let limit = usize::try_from(limit).unwrap_or(0);

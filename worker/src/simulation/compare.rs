@@ -237,8 +237,8 @@ impl Simulation {
 
     /// A click that earned is recorded, be its own message lost.
     fn clicks_are_there(&self) -> Found {
-        let missing = "SELECT count(*) FROM conversions c WHERE c.attributed_click_id IS NOT NULL AND NOT EXISTS \
-                       (SELECT 1 FROM clicks k WHERE k.click_id = c.attributed_click_id)";
+        let missing = "SELECT count(*) FROM conversions c WHERE c.attributed_click_id IS NOT NULL AND c.attributed_click_id NOT IN \
+                       (SELECT click_id FROM clicks UNION ALL SELECT click_id FROM packed_clicks)";
         let missing = self.world.db.count(missing);
         must!(missing == 0, Lost, "{missing} clicks that earned are not recorded");
         Ok(())

@@ -52,6 +52,7 @@ impl Watch {
 
     /// All entries are still what they were when they were first seen, and the daily totals are those of the rows.
     pub fn nothing_changed(&self, world: &World) -> Found {
+        world.records();
         let differ = world.totals_that_differ();
         if !differ.is_empty() {
             return Err(Finding::Broken(format!("{differ:?} differ from their rows")));

@@ -14,6 +14,7 @@ use super::reference::Reference;
 use super::told::Telling;
 use crate::jobs::{self, Message};
 use crate::replay::{self, Wanted};
+use crate::store::{Database, packs};
 use crate::testing::{Answer, NextWrite, World};
 
 const HOUR_MS: i64 = 60 * MINUTE_MS;
@@ -57,6 +58,7 @@ pub struct Simulation {
     pub watch: Watch,
     pub tally: Tally,
     queue: Vec<Message>,
+    sweeps: u64,
 }
 
 impl Simulation {
@@ -78,6 +80,7 @@ impl Simulation {
             watch: Watch::default(),
             tally: Tally::default(),
             queue: Vec::new(),
+            sweeps: 0,
         };
         for scope in 0..4 {
             simulation.click(scope);
@@ -295,10 +298,24 @@ impl Simulation {
     }
 
     fn sweep(&mut self) {
+        self.sweeps += 1;
+        if self.sweeps.is_multiple_of(3) {
+            self.sum_clicks();
+        }
         self.fault();
         let found = pollster::block_on(jobs::sweep(&self.world.app)).unwrap();
         self.queue.extend(found);
         self.collect();
+    }
+
+    /// Some of what waits is summed, and another sweep that found the same comes late.
+    fn sum_clicks(&mut self) {
+        let least = packs::Least { clicks: 1, hours: 0 };
+        let due = pollster::block_on(self.world.db.rows(packs::due(self.world.now(), least, 3))).unwrap();
+        let due: Vec<packs::Due> = due.iter().map(|row| packs::decode_due(row).unwrap()).collect();
+        for one in due.iter().chain(&due) {
+            pollster::block_on(self.world.db.batch(packs::sum(one))).unwrap();
+        }
     }
 
     /// Everything that was accepted is processed, without faults and without new deliveries.

@@ -9,7 +9,8 @@ use super::{DbError, Row, Statement};
 /// The kind of the act that says that the rewards are right.
 pub const REVIEWED: &str = "workspace.rewards_reviewed";
 
-/// Clicks among which the newest of a person is looked for.
+/// Packs of clicks, and clicks with a row of their own, among which the newest of a person is looked for.
+const PACKS_MAX: i64 = 10;
 const CLICKS_MAX: i64 = 200;
 /// Stripe's events among which the newest is looked for that the newest connection took: one of the other mode, which is skipped, shows
 /// nothing, nor does one of the connection before.
@@ -26,10 +27,13 @@ pub fn review_subject(workspace: &WorkspaceId) -> String {
 pub fn reads(workspace: &WorkspaceId) -> Vec<Statement> {
     let of = |sql: &'static str| Statement::new(sql).bind(workspace.as_str());
     vec![
-        of("SELECT click_id AS what, clicked_at AS at FROM (SELECT click_id, clicked_at, human FROM clicks WHERE workspace_id = ? \
-            AND mode = 'live' ORDER BY clicked_at DESC, click_id DESC LIMIT ?)")
-            .bind(CLICKS_MAX)
-            .push(" WHERE human = 1 LIMIT 1"),
+        of("SELECT click_id AS what, clicked_at AS at FROM (SELECT k.click_id, k.clicked_at, k.human FROM packed_clicks k \
+            WHERE k.pack_id IN (SELECT p.id FROM click_packs p WHERE p.workspace_id = ?1 AND p.mode = 'live' \
+            ORDER BY p.hour DESC, p.last_at DESC LIMIT ?2) UNION ALL SELECT * FROM (SELECT click_id, clicked_at, human FROM clicks \
+            WHERE workspace_id = ?1 AND mode = 'live' ORDER BY clicked_at DESC, click_id DESC LIMIT ?3)) WHERE human = 1 \
+            ORDER BY clicked_at DESC, click_id DESC LIMIT 1")
+            .bind(PACKS_MAX)
+            .bind(CLICKS_MAX),
         of("SELECT id AS what, created_at AS at FROM stripe_connections WHERE workspace_id = ? AND mode = 'live' ORDER BY id DESC LIMIT 1"),
         of("SELECT id AS what, received_at AS at FROM (SELECT id, received_at, outcome, connection_id FROM stripe_events WHERE workspace_id = ? \
             AND mode = 'live' ORDER BY id DESC LIMIT ?)")

@@ -1,7 +1,8 @@
-//! `clicks`.
+//! Clicks, wherever their records lie: in packs (`store::packs`), or in `clicks` where a conversion had to write one, or where they
+//! are from before there were packs.
 
 use domain::retention::PURGED_EVERY_MS;
-use domain::time::Instant;
+use domain::time::{DAY_MS, HOUR_MS, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::{DbError, Row, Scope, Statement};
@@ -42,79 +43,47 @@ pub struct ClickRecord {
 /// Marks a record that a conversion wrote because the click's own had not come.
 pub const RECOVERED: &str = "recovered";
 
-/// What counting needs of a record.
-#[derive(Serialize)]
-struct Counted<'a> {
-    click_id: &'a str,
-    workspace_id: &'a str,
-    mode: &'a str,
-    clicked_at: Instant,
-    human: bool,
-}
-
-/// Writes many records, and counts those that are new, in two statements of one batch. A record that is there already stays,
-/// unless a conversion had to write it: then the click's own takes its place. One from before the last purge is written, but was
-/// counted when it came first.
-pub fn insert_all(records: &[ClickRecord]) -> Result<[Statement; 2], DbError> {
-    let counted: Vec<_> = records
-        .iter()
-        .map(|record| Counted {
-            click_id: &record.click_id,
-            workspace_id: &record.workspace_id,
-            mode: &record.mode,
-            clicked_at: record.clicked_at,
-            human: record.human,
-        })
-        .collect();
-    let count = Statement::new(
-        "INSERT INTO daily_clicks (workspace_id, mode, day, humans, machines) \
-         SELECT r.workspace_id, r.mode, r.clicked_at / 86400000, SUM(r.human), SUM(1 - r.human) FROM \
-         (SELECT value->>'click_id' AS click_id, value->>'workspace_id' AS workspace_id, value->>'mode' AS mode, \
-         CAST(value->>'clicked_at' AS INTEGER) AS clicked_at, CAST(value->>'human' AS INTEGER) AS human \
-         FROM json_each(?) GROUP BY value->>'click_id') r \
-         WHERE NOT EXISTS (SELECT 1 FROM clicks c WHERE c.click_id = r.click_id) \
-         AND r.clicked_at >= (SELECT w.clicks_purged_until FROM workspaces w WHERE w.id = r.workspace_id) GROUP BY 1, 2, 3 \
-         ON CONFLICT (workspace_id, mode, day) \
-         DO UPDATE SET humans = humans + excluded.humans, machines = machines + excluded.machines",
-    )
-    .bind(super::to_json(&counted)?);
-    let write = Statement::new(
+/// Writes the records of clicks that a conversion names. One that is there stays, in a pack too (a trigger sees to that), and it is
+/// counted where it is new: by triggers, but for one from before the last purge, which was counted when it came first.
+pub fn recover(records: &[ClickRecord]) -> Result<Statement, DbError> {
+    Ok(Statement::new(
         "INSERT INTO clicks (click_id, workspace_id, mode, link_number, clicked_at, url, referrer, human, flags, \
          address_hash, device, browser, country, request_id) \
          SELECT value->>'click_id', value->>'workspace_id', value->>'mode', CAST(value->>'link_number' AS INTEGER), \
          CAST(value->>'clicked_at' AS INTEGER), value->>'url', value->>'referrer', CAST(value->>'human' AS INTEGER), \
          value->'flags', value->>'address_hash', value->>'device', value->>'browser', value->>'country', \
-         value->>'request_id' FROM json_each(?) WHERE true \
-         ON CONFLICT (click_id) DO UPDATE SET url = excluded.url, referrer = excluded.referrer, human = excluded.human, \
-         flags = excluded.flags, address_hash = excluded.address_hash, device = excluded.device, \
-         browser = excluded.browser, country = excluded.country, request_id = excluded.request_id \
-         WHERE clicks.flags = '[\"recovered\"]'",
+         value->>'request_id' FROM json_each(?) WHERE true ON CONFLICT (click_id) DO NOTHING",
     )
-    .bind(super::to_json(&records)?);
-    Ok([count, write])
+    .bind(super::to_json(&records)?))
 }
 
 /// Which workspaces a purge looks at: those whose turn it is, longest overdue first. Each part of [`purge`] finds the same ones.
 const TO_PURGE: &str =
     "(SELECT id, clicks_purged_until FROM workspaces WHERE clicks_purge_at <= ? ORDER BY clicks_purge_at, id LIMIT ?)";
 
-/// Purges clicks that were kept long enough, at most `clicks` of them, of at most `workspaces`; whoever has none left has its
-/// turn again a day later. That they are purged is noted before: none of them is ever counted twice.
-pub fn purge(now: Instant, workspaces: i64, clicks: i64) -> Vec<Statement> {
+/// Purges clicks that were kept long enough, at most so many packs and single rows, of at most `workspaces`; whoever has none left
+/// has its turn again a day later. That they are purged is noted before: none of them is ever counted twice. A pack goes whole, once
+/// its newest click may go and its clicks are summed.
+pub fn purge(now: Instant, workspaces: i64, packs: i64, rows: i64) -> Vec<Statement> {
     let whose = |statement: Statement| statement.push(TO_PURGE).bind(now).bind(workspaces);
     let note = Statement::new(
         "UPDATE workspaces SET clicks_purged_until = max(clicks_purged_until, CAST(? AS INTEGER) - clicks_kept_days * 86400000) \
          WHERE id IN (SELECT id FROM ",
     )
     .bind(now);
-    let delete = whose(Statement::new(
-        "DELETE FROM clicks WHERE click_id IN (SELECT c.click_id FROM ",
-    ))
-    .push(
-        " w CROSS JOIN (SELECT 'test' AS mode UNION ALL SELECT 'live') m CROSS JOIN clicks c ON c.workspace_id = w.id \
-         AND c.mode = m.mode AND c.clicked_at < w.clicks_purged_until LIMIT ?)",
-    )
-    .bind(clicks);
+    let delete_packs = whose(Statement::new("DELETE FROM click_packs WHERE id IN (SELECT p.id FROM "))
+        .push(
+            " w CROSS JOIN click_sums s ON s.workspace_id = w.id CROSS JOIN click_packs p ON p.workspace_id = s.workspace_id \
+             AND p.mode = s.mode AND p.hour <= w.clicks_purged_until / 3600000 AND p.last_at < w.clicks_purged_until \
+             AND +p.id <= s.summed_until LIMIT ?)",
+        )
+        .bind(packs);
+    let delete = whose(Statement::new("DELETE FROM clicks WHERE click_id IN (SELECT c.click_id FROM "))
+        .push(
+            " w CROSS JOIN (SELECT 'test' AS mode UNION ALL SELECT 'live') m CROSS JOIN clicks c ON c.workspace_id = w.id \
+             AND c.mode = m.mode AND c.clicked_at < w.clicks_purged_until LIMIT ?)",
+        )
+        .bind(rows);
     let settle = whose(
         Statement::new("UPDATE workspaces SET clicks_purge_at = ? WHERE id IN (SELECT w.id FROM ")
             .bind(now.plus_ms(PURGED_EVERY_MS)),
@@ -122,9 +91,11 @@ pub fn purge(now: Instant, workspaces: i64, clicks: i64) -> Vec<Statement> {
     .push(
         " w WHERE NOT EXISTS (SELECT 1 FROM clicks c WHERE c.workspace_id = w.id AND c.mode = 'test' \
          AND c.clicked_at < w.clicks_purged_until) AND NOT EXISTS (SELECT 1 FROM clicks c WHERE c.workspace_id = w.id \
-         AND c.mode = 'live' AND c.clicked_at < w.clicks_purged_until))",
+         AND c.mode = 'live' AND c.clicked_at < w.clicks_purged_until) AND NOT EXISTS (SELECT 1 FROM click_sums s \
+         CROSS JOIN click_packs p ON p.workspace_id = s.workspace_id AND p.mode = s.mode \
+         AND p.hour <= w.clicks_purged_until / 3600000 AND p.last_at < w.clicks_purged_until WHERE s.workspace_id = w.id))",
     );
-    vec![whose(note).push(")"), delete, settle]
+    vec![whose(note).push(")"), delete_packs, delete, settle]
 }
 
 /// A click as it is listed.
@@ -153,46 +124,233 @@ pub struct Filter {
     pub to: Option<Instant>,
 }
 
-/// A page, newest first; `after` is the time and id of the last one seen.
-pub fn list(scope: &Scope, filter: &Filter, after: Option<(Instant, String)>, limit: i64) -> Statement {
-    let mut statement = Statement::new(
-        "SELECT c.*, l.id AS link_id, l.participant_id FROM clicks c LEFT JOIN links l ON l.number = c.link_number \
-         WHERE c.workspace_id = ? AND c.mode = ?",
-    )
+/// A record's columns, of a pack or of `clicks`.
+macro_rules! record {
+    ($of:literal) => {
+        concat!(
+            $of,
+            ".click_id, ",
+            $of,
+            ".workspace_id, ",
+            $of,
+            ".mode, ",
+            $of,
+            ".link_number, ",
+            $of,
+            ".clicked_at, ",
+            $of,
+            ".url, ",
+            $of,
+            ".referrer, ",
+            $of,
+            ".human, ",
+            $of,
+            ".flags, ",
+            $of,
+            ".address_hash, ",
+            $of,
+            ".device, ",
+            $of,
+            ".browser, ",
+            $of,
+            ".country, ",
+            $of,
+            ".request_id"
+        )
+    };
+}
+
+/// A click that is looked for: its id, and when it was, which the id itself tells (`Secrets::clicked_at`). One whose id does not
+/// tell may be among the single rows.
+pub type Sought<'a> = (&'a str, Option<Instant>);
+
+/// The clicks with these ids, where their records are there. A pack that cannot hold one is not opened.
+pub fn by_ids(scope: &Scope, sought: &[Sought<'_>]) -> Result<Statement, DbError> {
+    Ok(Statement::new(concat!(
+        "SELECT c.*, l.id AS link_id, l.participant_id FROM (SELECT ",
+        record!("k"),
+        " FROM json_each(?3) j CROSS JOIN packed_clicks k ON k.workspace_id = ?1 AND k.mode = ?2 \
+         AND k.hour = CAST(j.value ->> 1 AS INTEGER) / 3600000 AND k.first_at <= j.value ->> 1 AND k.last_at >= j.value ->> 1 \
+         AND instr(k.records, j.value ->> 0) > 0 AND k.click_id = j.value ->> 0 UNION ALL SELECT ",
+        record!("o"),
+        " FROM json_each(?3) j CROSS JOIN clicks o ON o.click_id = j.value ->> 0 AND +o.workspace_id = ?1 AND +o.mode = ?2) c \
+         LEFT JOIN links l ON l.number = c.link_number"
+    ))
     .bind(scope.workspace_id.as_str())
     .bind(scope.mode)
-    .push_if(" AND l.id = ?", filter.link_id.as_ref())
-    .push_if(" AND l.participant_id = ?", filter.participant_id.as_ref())
-    .push_if(" AND c.human = ?", filter.human)
-    .push_if(" AND c.clicked_at >= ?", filter.from)
-    .push_if(" AND c.clicked_at < ?", filter.to);
-    if let Some((at, click_id)) = after {
-        statement = statement.push(" AND (c.clicked_at, c.click_id) < (?, ?)").bind(at).bind(click_id);
+    .bind(super::to_json(&sought)?))
+}
+
+/// How far one page looks: so many packs at most, and so many clicks in them.
+#[derive(Clone, Copy, Debug)]
+pub struct Reach {
+    /// Packs.
+    pub packs: i64,
+    /// Clicks, but for those of the first pack.
+    pub clicks: i64,
+}
+
+impl Reach {
+    /// Enough for the newest few.
+    pub const NEWEST: Self = Self { packs: 10, clicks: 40 };
+    /// Enough for a page, where nothing rare is looked for and clicks do not come slowly.
+    pub const FIRST: Self = Self { packs: 10, clicks: 150 };
+    /// Where a page ends, whether it is full or not, as long as it has moved on.
+    pub const PAGE: Self = Self { packs: 100, clicks: 1_500 };
+
+    /// Ten times as far.
+    pub const fn further(self) -> Self {
+        Self { packs: self.packs * 10, clicks: self.clicks * 10 }
     }
-    statement.push(" ORDER BY c.clicked_at DESC, c.click_id DESC LIMIT ?").bind(limit + 1)
 }
 
-/// One click.
-pub fn by_id(scope: &Scope, click_id: &str) -> Statement {
-    Statement::new(
-        "SELECT c.*, l.id AS link_id, l.participant_id FROM clicks c LEFT JOIN links l ON l.number = c.link_number \
-         WHERE c.workspace_id = ? AND c.mode = ? AND c.click_id = ?",
-    )
-    .bind(scope.workspace_id.as_str())
-    .bind(scope.mode)
-    .bind(click_id)
+/// Days on which links that a filter names were clicked, as many as one page looks at.
+pub const DAYS_MAX: usize = 31;
+
+/// The newest days on which links that the filter names were clicked, [`DAYS_MAX`] and one; none where it names none.
+pub fn days(scope: &Scope, filter: &Filter, after: Option<&(Instant, String)>) -> Option<Statement> {
+    if filter.link_id.is_none() && filter.participant_id.is_none() {
+        return None;
+    }
+    let last = last(filter, after).map_or(i64::MAX >> 11, |last| last.ms().div_euclid(DAY_MS));
+    let bound = |statement: Statement| statement.bind(scope.workspace_id.as_str()).bind(scope.mode);
+    let mut statement = bound(Statement::new("SELECT DISTINCT day FROM (SELECT t.day FROM ("));
+    statement =
+        of_links(statement.push("SELECT l.number FROM links l WHERE l.workspace_id = ? AND l.mode = ?"), filter);
+    statement = bound(statement.push(
+        ") n CROSS JOIN click_totals t ON t.workspace_id = ? AND t.mode = ? AND t.kind = 'link' AND t.name = CAST(n.number AS TEXT) \
+         AND t.day <= ? UNION ALL SELECT p.hour / 24 AS day FROM click_sums s CROSS JOIN click_packs p \
+         ON p.workspace_id = s.workspace_id AND p.mode = s.mode AND p.hour >= s.since_hour AND p.id > s.summed_until \
+         WHERE s.workspace_id = ? AND s.mode = ? AND p.hour / 24 <= ?",
+    ));
+    // In the order of the marks.
+    statement = statement.bind(last);
+    statement = bound(statement).bind(last);
+    Some(statement.push(") WHERE day >= ? ORDER BY day DESC LIMIT ?").bind(first_day(filter)).bind(DAYS_MAX as i64 + 1))
 }
 
-/// The click that a conversion is credited by, if its record is still there.
-pub fn of_conversion(scope: &Scope, conversion_id: &str) -> Statement {
-    Statement::new(
-        "SELECT c.*, l.id AS link_id, l.participant_id FROM conversions v JOIN clicks c ON c.click_id = v.attributed_click_id \
-         LEFT JOIN links l ON l.number = c.link_number WHERE v.workspace_id = ?1 AND v.mode = ?2 AND v.id = ?3 \
-         AND c.workspace_id = ?1 AND c.mode = ?2",
-    )
-    .bind(scope.workspace_id.as_str())
-    .bind(scope.mode)
-    .bind(conversion_id)
+/// The links that a filter names, as a condition on `l`.
+fn of_links(statement: Statement, filter: &Filter) -> Statement {
+    statement
+        .push_if(" AND l.id = ?", filter.link_id.as_ref())
+        .push_if(" AND l.participant_id = ?", filter.participant_id.as_ref())
+}
+
+/// The last moment that the list may have something of.
+fn last(filter: &Filter, after: Option<&(Instant, String)>) -> Option<Instant> {
+    let to = filter.to.map(|to| to.plus_ms(-1));
+    [to, after.map(|(at, _)| *at)].into_iter().flatten().min()
+}
+
+fn first_day(filter: &Filter) -> i64 {
+    filter.from.map_or(i64::MIN >> 11, |from| from.ms().div_euclid(DAY_MS))
+}
+
+/// A page of clicks, newest first; `after` is the time and id of the last one seen. `hours` are those in which packs are looked at,
+/// where not all are. It has what is complete: what is newer than anything in the packs that it does not reach (see [`floor`]).
+pub fn list(
+    scope: &Scope,
+    filter: &Filter,
+    after: Option<&(Instant, String)>,
+    hours: Option<&str>,
+    reach: Reach,
+    limit: i64,
+) -> Statement {
+    let narrowed = |statement: Statement, alias: Alias| {
+        let mut statement = statement
+            .push_if(alias.pick(" AND k.human = ?", " AND o.human = ?"), filter.human)
+            .push_if(alias.pick(" AND k.clicked_at >= ?", " AND o.clicked_at >= ?"), filter.from)
+            .push_if(alias.pick(" AND k.clicked_at < ?", " AND o.clicked_at < ?"), filter.to);
+        if let Some((at, click_id)) = after {
+            let piece =
+                alias.pick(" AND (k.clicked_at, k.click_id) < (?, ?)", " AND (o.clicked_at, o.click_id) < (?, ?)");
+            statement = statement.push(piece).bind(*at).bind(click_id);
+        }
+        if filter.link_id.is_some() || filter.participant_id.is_some() {
+            let piece = alias.pick(" AND k.link_number IN (", " AND o.link_number IN (");
+            statement = scope_of(scope, statement.push(piece).push("SELECT l.number FROM links l "));
+            statement = of_links(statement, filter).push(")");
+        }
+        statement
+    };
+    let chosen = Statement::new("SELECT c.*, l.id AS link_id, l.participant_id FROM (WITH chosen AS MATERIALIZED (");
+    let packed = chosen_by(chosen, scope, filter, after, hours, reach).push(concat!(
+        ") SELECT ",
+        record!("k"),
+        " FROM packed_clicks k WHERE k.pack_id IN (SELECT id FROM chosen WHERE is_reached) \
+         AND k.clicked_at > (SELECT COALESCE(max(last_at), -1) FROM chosen WHERE NOT is_reached)"
+    ));
+    let rows =
+        narrowed(packed, Alias::Packed).push(concat!(" UNION ALL SELECT ", record!("o"), " FROM clicks o WHERE "));
+    let rows = rows
+        .push("o.workspace_id = ? AND o.mode = ?")
+        .bind(scope.workspace_id.as_str())
+        .bind(scope.mode)
+        .push(" AND o.clicked_at > (SELECT COALESCE(max(last_at), -1) FROM chosen WHERE NOT is_reached)");
+    narrowed(rows, Alias::Row)
+        .push(" ORDER BY clicked_at DESC, click_id DESC LIMIT ?")
+        .bind(limit + 1)
+        .push(") c LEFT JOIN links l ON l.number = c.link_number ORDER BY c.clicked_at DESC, c.click_id DESC")
+}
+
+/// Where a condition stands.
+#[derive(Clone, Copy)]
+enum Alias {
+    Packed,
+    Row,
+}
+
+impl Alias {
+    const fn pick(self, packed: &'static str, row: &'static str) -> &'static str {
+        match self {
+            Self::Packed => packed,
+            Self::Row => row,
+        }
+    }
+}
+
+fn scope_of(scope: &Scope, statement: Statement) -> Statement {
+    statement.push("WHERE l.workspace_id = ? AND l.mode = ?").bind(scope.workspace_id.as_str()).bind(scope.mode)
+}
+
+/// Up to when the packs that [`list`] does not reach have clicks, in one row: NULL where it reaches all.
+pub fn floor(
+    scope: &Scope,
+    filter: &Filter,
+    after: Option<&(Instant, String)>,
+    hours: Option<&str>,
+    reach: Reach,
+) -> Statement {
+    let chosen = Statement::new("SELECT max(last_at) AS floor FROM (");
+    chosen_by(chosen, scope, filter, after, hours, reach).push(") WHERE NOT is_reached")
+}
+
+/// The newest packs that may hold something of the list, and one beyond its reach if there is one.
+fn chosen_by(
+    statement: Statement,
+    scope: &Scope,
+    filter: &Filter,
+    after: Option<&(Instant, String)>,
+    hours: Option<&str>,
+    reach: Reach,
+) -> Statement {
+    let last = last(filter, after);
+    let hour = |at: Instant| at.ms().div_euclid(HOUR_MS);
+    statement
+        .push("SELECT id, last_at, place <= ? AND sooner < ? AS is_reached FROM (SELECT id, last_at, row_number() OVER w AS place, \
+               sum(clicks) OVER w - clicks AS sooner FROM (SELECT p.id, p.hour, p.last_at, p.clicks FROM click_packs p \
+               WHERE p.workspace_id = ? AND p.mode = ?")
+        .bind(reach.packs)
+        .bind(reach.clicks)
+        .bind(scope.workspace_id.as_str())
+        .bind(scope.mode)
+        .push_if(" AND p.hour <= ?", last.map(hour))
+        .push_if(" AND p.first_at <= ?", last)
+        .push_if(" AND p.hour >= ?", filter.from.map(hour))
+        .push_if(" AND p.last_at >= ?", filter.from)
+        .push_if(" AND p.hour IN (SELECT value FROM json_each(?))", hours)
+        .push(" ORDER BY p.hour DESC, p.last_at DESC, p.id DESC LIMIT ?) WINDOW w AS (ORDER BY hour DESC, last_at DESC, id DESC))")
+        .bind(reach.packs + 1)
 }
 
 /// Reads a click.

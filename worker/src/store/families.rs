@@ -50,9 +50,9 @@ pub struct Mentions {
     /// The customer's keys.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub customers: Vec<String>,
-    /// The clicks themselves: looked at when they are new, and not stored with the fact, which holds them.
+    /// The clicks themselves, and when they were: looked at when they are new, and not stored with the fact, which holds them.
     #[serde(skip)]
-    pub clicks: Vec<String>,
+    pub clicks: Vec<(String, Instant)>,
 }
 
 /// The families that any of these keys names. `?1` the workspace, `?2` the mode, `?3` the keys as a JSON list.
@@ -245,11 +245,20 @@ pub fn load(scope: &Scope, keys: &[String], mentions: &Mentions, people: &[&str]
             people!()
         )),
         of_scope(
-            "SELECT c.click_id, (SELECT COUNT(*) FROM (SELECT o.address_hash FROM clicks o WHERE o.workspace_id = CAST(?1 AS TEXT) \
+            // Of the hour before a click the newest packs are looked through, some thousand clicks at the least where they come fast.
+            "SELECT c.click_id, (SELECT COUNT(*) FROM packed_clicks o WHERE o.pack_id IN (SELECT p.id FROM click_packs p \
+             WHERE p.workspace_id = CAST(?1 AS TEXT) AND p.mode = CAST(?2 AS TEXT) AND p.hour BETWEEN c.hour - 1 AND c.hour \
+             AND p.first_at <= c.clicked_at AND p.last_at >= c.clicked_at - 3600000 ORDER BY p.hour DESC, p.last_at DESC LIMIT 20) \
+             AND instr(o.records, c.address_hash) > 0 AND o.address_hash = c.address_hash \
+             AND o.clicked_at BETWEEN c.clicked_at - 3600000 AND c.clicked_at) AS clicks \
+             FROM json_each(?3) j CROSS JOIN packed_clicks c ON c.workspace_id = CAST(?1 AS TEXT) AND c.mode = CAST(?2 AS TEXT) \
+             AND c.hour = (j.value ->> 1) / 3600000 AND c.first_at <= j.value ->> 1 AND c.last_at >= j.value ->> 1 \
+             AND instr(c.records, j.value ->> 0) > 0 AND c.click_id = j.value ->> 0 WHERE c.address_hash IS NOT NULL UNION ALL \
+             SELECT c.click_id, (SELECT COUNT(*) FROM (SELECT o.address_hash FROM clicks o WHERE o.workspace_id = CAST(?1 AS TEXT) \
              AND o.mode = CAST(?2 AS TEXT) AND o.clicked_at BETWEEN c.clicked_at - 3600000 AND c.clicked_at \
              ORDER BY o.clicked_at DESC LIMIT 1000) WHERE address_hash = c.address_hash) AS clicks \
              FROM clicks c WHERE +c.workspace_id = CAST(?1 AS TEXT) AND +c.mode = CAST(?2 AS TEXT) AND c.address_hash IS NOT NULL \
-             AND c.click_id IN (SELECT value FROM json_each(?3))",
+             AND c.click_id IN (SELECT value ->> 0 FROM json_each(?3))",
         )
         .bind(clicks),
         with_people(concat!(

@@ -66,19 +66,26 @@ pub fn insert_own(scope: &Scope, link: &Link, max: i64) -> Statement {
     .bind(max)
 }
 
-const COLUMNS: &str = "SELECT id, participant_id, ref, slug, landing_url, name, status, archived_from, human_clicks, created_at FROM links ";
+/// Links with their clicks that count: the totals, and what is not in them yet.
+fn listed(scope: &Scope) -> Statement {
+    let statement = Statement::new(
+        "SELECT id, participant_id, ref, slug, landing_url, name, status, archived_from, created_at, COALESCE(fresh, 0) + COALESCE((SELECT t.humans \
+         FROM click_totals t WHERE t.workspace_id = links.workspace_id AND t.mode = links.mode AND t.kind = 'link_ever' \
+         AND t.name = CAST(links.number AS TEXT) AND t.day = 0), 0) AS clicks FROM links LEFT JOIN \
+         (SELECT link_number, SUM(human) AS fresh FROM unsummed_clicks WHERE workspace_id = ? AND mode = ? GROUP BY link_number) u \
+         ON u.link_number = links.number ",
+    );
+    scope.bound(statement.bind(scope.workspace_id.as_str()).bind(scope.mode))
+}
 
 /// One link.
 pub fn by_id(scope: &Scope, id: &str) -> Statement {
-    scope.bound(Statement::new(COLUMNS)).push(" AND id = ?").bind(id)
+    listed(scope).push(" AND id = ?").bind(id)
 }
 
 /// A page of links, of one participant or status where one is given.
 pub fn list(scope: &Scope, participant_id: Option<&String>, status: Option<&String>, page: &Page) -> Statement {
-    let statement = scope
-        .bound(Statement::new(COLUMNS))
-        .push_if(" AND participant_id = ?", participant_id)
-        .push_if(" AND status = ?", status);
+    let statement = listed(scope).push_if(" AND participant_id = ?", participant_id).push_if(" AND status = ?", status);
     page.bound(statement)
 }
 
@@ -131,7 +138,7 @@ pub fn decode(row: &Row) -> Result<Link, DbError> {
         landing_url: row.text("landing_url")?,
         name: row.text("name")?,
         status: row.parsed("status", LinkStatus::parse, "a link's status")?,
-        clicks: row.integer("human_clicks")?,
+        clicks: row.integer("clicks")?,
         created_at: row.instant("created_at")?,
     })
 }

@@ -28,6 +28,7 @@ pub mod names;
 pub mod notices;
 pub mod overdue;
 pub mod owing;
+pub mod packs;
 pub mod page;
 pub mod partners;
 pub mod payees;

@@ -1,13 +1,17 @@
 //! Looking something up by what a person has at hand: an id, a transaction, a request, one of Stripe's ids, a code, a ref, the
-//! beginning of a name or an address. Every look-up goes by an index and is bounded.
+//! beginning of a name or an address. Every look-up goes by an index and is bounded; a request's id finds recent clicks only.
 
 use domain::ids::{self, Id, Kind};
+use domain::time::Instant;
 
 use super::links::folded;
 use super::{DbError, Row, Scope, Statement};
 
 /// Hits of one look-up.
 const HITS_MAX: i64 = 10;
+/// Packs of clicks that a request's id is looked for in: some ten thousand clicks where they come fast, and four days where they come
+/// slowly.
+const PACKS_MAX: i64 = 100;
 
 /// Something that was found.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,13 +87,14 @@ fn range(prefix: &str) -> (String, String) {
     (prefix.to_owned(), format!("{prefix}\u{10ffff}"))
 }
 
-/// Everything that this text may name. One batch.
-pub fn all(scope: &Scope, text: &str) -> Vec<Statement> {
+/// Everything that this text may name. One batch. `clicked_at` is what the text tells where it is a click's id of ours.
+pub fn all(scope: &Scope, text: &str, clicked_at: Option<Instant>) -> Vec<Statement> {
     let mut batch = Vec::new();
     if let Some(sql) = page_of(text).and_then(by_id) {
         batch.push(scope.bound(Statement::new(sql)).push(" AND id = ?").bind(text));
     }
     batch.extend(by_parts(scope, text));
+    batch.extend(click(scope, text, clicked_at));
     batch.extend(by_names_outside(scope, text));
     batch.extend(by_request(scope, text));
     batch.extend(by_beginnings(scope, text));
@@ -129,18 +134,25 @@ fn by_parts(scope: &Scope, text: &str) -> Vec<Statement> {
     if ids::FactId::parse(text).is_some() {
         batch.push(part("SELECT 'refunds' AS page, id, external_refund_id AS label, kind AS sub FROM refunds "));
     }
-    if domain::click_id::ClickId::parse(text).is_some() {
-        batch.push(
-            Statement::new(
-                "SELECT 'clicks' AS page, click_id AS id, COALESCE(url, click_id) AS label, click_id AS sub FROM clicks \
-                 WHERE +workspace_id = ? AND +mode = ? AND click_id = ?",
-            )
-            .bind(scope.workspace_id.as_str())
-            .bind(scope.mode)
-            .bind(text.to_lowercase()),
-        );
-    }
     batch
+}
+
+/// A click by its id, which tells the packs that may hold it.
+fn click(scope: &Scope, text: &str, clicked_at: Option<Instant>) -> Option<Statement> {
+    domain::click_id::ClickId::parse(text)?;
+    Some(
+        Statement::new(
+            "SELECT 'clicks' AS page, click_id AS id, COALESCE(url, click_id) AS label, click_id AS sub FROM packed_clicks \
+             WHERE workspace_id = ?1 AND mode = ?2 AND hour = CAST(?4 AS INTEGER) / 3600000 AND first_at <= ?4 AND last_at >= ?4 \
+             AND instr(records, ?3) > 0 AND click_id = ?3 UNION ALL \
+             SELECT 'clicks' AS page, click_id AS id, COALESCE(url, click_id) AS label, click_id AS sub FROM clicks \
+             WHERE +workspace_id = ?1 AND +mode = ?2 AND click_id = ?3",
+        )
+        .bind(scope.workspace_id.as_str())
+        .bind(scope.mode)
+        .bind(text.to_lowercase())
+        .bind(clicked_at),
+    )
 }
 
 /// By the merchant's ids and Stripe's: a sale by any of its keys, a customer, a refund, an event.
@@ -183,7 +195,7 @@ fn by_names_outside(scope: &Scope, text: &str) -> Vec<Statement> {
     ]
 }
 
-/// By the request that brought it.
+/// By the request that brought it. Of clicks in packs, which have no index by it, the newest [`PACKS_MAX`] packs are looked through.
 fn by_request(scope: &Scope, text: &str) -> Vec<Statement> {
     let bound =
         |statement: Statement| statement.bind(scope.workspace_id.as_str()).bind(scope.mode).bind(text).bind(HITS_MAX);
@@ -198,6 +210,12 @@ fn by_request(scope: &Scope, text: &str) -> Vec<Statement> {
             "SELECT 'clicks' AS page, click_id AS id, COALESCE(url, click_id) AS label, click_id AS sub FROM clicks \
              WHERE workspace_id = ?1 AND mode = ?2 AND request_id = ?3 LIMIT ?4",
         )),
+        bound(Statement::new(
+            "SELECT 'clicks' AS page, click_id AS id, COALESCE(url, click_id) AS label, click_id AS sub FROM packed_clicks \
+             WHERE pack_id IN (SELECT p.id FROM click_packs p WHERE p.workspace_id = ?1 AND p.mode = ?2 \
+             ORDER BY p.hour DESC, p.last_at DESC LIMIT ?5) AND instr(records, json_quote(?3)) > 0 AND request_id = ?3 LIMIT ?4",
+        ))
+        .bind(PACKS_MAX),
         bound(Statement::new(
             "SELECT 'acts' AS page, subject AS id, kind AS label, COALESCE(reason, '') AS sub FROM acts \
              WHERE workspace_id = ?1 AND mode = ?2 AND request_id = ?3 LIMIT ?4",

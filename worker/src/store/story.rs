@@ -6,13 +6,12 @@ use domain::time::Instant;
 use serde::Deserialize;
 
 use super::acts::{self, Listed as Act};
-use super::clicks::{self, Click};
 use super::commissions::{self, Commission};
 use super::conversions::{self, Conversion, Decision};
 use super::families::StoredFact;
 use super::fraud_alerts::{self, Listed as Alert};
 use super::refunds::{self, Refund};
-use super::{DbError, Row, Scope, Statement, to_json};
+use super::{DbError, Row, Scope, Statement};
 
 /// Facts of a family that are looked at; a subscription of many years has more.
 const FACTS_MAX: i64 = 500;
@@ -211,22 +210,6 @@ pub fn decode(results: Vec<Vec<Row>>) -> Result<Option<Story>, DbError> {
         alerts: all(&next(), fraud_alerts::decode)?,
         told: all(&next(), told)?,
     }))
-}
-
-/// The clicks that decisions looked at.
-pub fn clicks(scope: &Scope, ids: &[&str]) -> Result<Statement, DbError> {
-    Ok(Statement::new(
-        "SELECT c.*, l.id AS link_id, l.participant_id FROM json_each(?) j JOIN clicks c ON c.click_id = j.value \
-         LEFT JOIN links l ON l.number = c.link_number WHERE +c.workspace_id = ? AND +c.mode = ?",
-    )
-    .bind(to_json(&ids)?)
-    .bind(scope.workspace_id.as_str())
-    .bind(scope.mode))
-}
-
-/// Reads [`clicks`].
-pub fn decode_clicks(rows: &[Row]) -> Result<Vec<Click>, DbError> {
-    all(rows, clicks::decode)
 }
 
 /// One commission with all that belongs to it.

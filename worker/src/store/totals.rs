@@ -1,4 +1,4 @@
-//! `daily_clicks`, `daily_conversions`, `daily_commissions`: what happened a day, whatever became of the single rows; and what waits
+//! `click_totals`, `daily_conversions`, `daily_commissions`: what happened a day, whatever became of the single rows; and what waits
 //! for somebody. None of it takes longer in a larger workspace.
 
 use domain::money::Currency;
@@ -28,9 +28,18 @@ impl Span {
     }
 }
 
-/// Clicks of the days that had any.
+/// Clicks of the days that had any: the totals, and what is not in them yet.
 pub fn clicks(scope: &Scope, span: Span) -> Statement {
-    span.bound(scope, Statement::new("SELECT day, humans, machines FROM daily_clicks "))
+    Statement::new(
+        "SELECT day, SUM(humans) AS humans, SUM(machines) AS machines FROM (SELECT day, humans, machines FROM click_totals \
+         WHERE workspace_id = ?1 AND mode = ?2 AND kind = 'all' AND name = '' AND day BETWEEN ?3 AND ?4 UNION ALL \
+         SELECT day, human, 1 - human FROM unsummed_clicks WHERE workspace_id = ?1 AND mode = ?2 AND day BETWEEN ?3 AND ?4) \
+         GROUP BY day ORDER BY day",
+    )
+    .bind(scope.workspace_id.as_str())
+    .bind(scope.mode)
+    .bind(span.first)
+    .bind(span.last)
 }
 
 /// Conversions of the days that had any.

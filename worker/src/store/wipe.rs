@@ -4,7 +4,7 @@
 use domain::ids::{ActId, PersonId, WorkspaceId};
 use domain::time::Instant;
 
-use super::{DbError, Row, Statement};
+use super::{DbError, Row, Statement, packs};
 
 /// Families that one batch deletes, each whole: between two batches, the books are sound.
 pub const FAMILIES_MAX: i64 = 200;
@@ -19,6 +19,9 @@ pub struct Step {
     /// Which of its rows.
     rows: &'static str,
 }
+
+/// The table whose rows hold what belongs to several programs.
+const PACKS: &str = "click_packs";
 
 const fn step(table: &'static str, rows: &'static str) -> Step {
     Step { table, rows }
@@ -101,9 +104,11 @@ pub const LOOSE: &[Step] = &[
         "id IN (SELECT id FROM decisions WHERE workspace_id = ? AND mode = 'test' AND conversion_id IS NULL LIMIT ?)",
     ),
     step("clicks", "click_id IN (SELECT click_id FROM clicks WHERE workspace_id = ? AND mode = 'test' LIMIT ?)"),
+    step(PACKS, "id IN (SELECT id FROM click_packs WHERE workspace_id = ? AND mode = 'test' LIMIT ?)"),
     step(
-        "daily_clicks",
-        "(workspace_id, mode, day) IN (SELECT workspace_id, mode, day FROM daily_clicks WHERE workspace_id = ? AND mode = 'test' LIMIT ?)",
+        "click_totals",
+        "(workspace_id, mode, kind, name, day) IN (SELECT workspace_id, mode, kind, name, day FROM click_totals \
+         WHERE workspace_id = ? AND mode = 'test' LIMIT ?)",
     ),
     step(
         "daily_conversions",
@@ -113,16 +118,6 @@ pub const LOOSE: &[Step] = &[
     step(
         "daily_commissions",
         "(workspace_id, mode, day, currency) IN (SELECT workspace_id, mode, day, currency FROM daily_commissions \
-         WHERE workspace_id = ? AND mode = 'test' LIMIT ?)",
-    ),
-    step(
-        "click_days",
-        "(workspace_id, mode, link_number, day) IN (SELECT workspace_id, mode, link_number, day FROM click_days \
-         WHERE workspace_id = ? AND mode = 'test' LIMIT ?)",
-    ),
-    step(
-        "participant_clicks",
-        "(workspace_id, mode, participant_id, day) IN (SELECT workspace_id, mode, participant_id, day FROM participant_clicks \
          WHERE workspace_id = ? AND mode = 'test' LIMIT ?)",
     ),
     step(
@@ -179,17 +174,20 @@ const OF_PROGRAM: &[Step] = &[
          ON k.link_number = l.number AND k.workspace_id = l.workspace_id AND k.mode = l.mode \
          WHERE p.program_id = ? AND k.mode = 'test' LIMIT ?)",
     ),
+    // Packs that hold others' clicks too: only the program's are taken out. A pack may be a hundred times a row.
     step(
-        "click_days",
-        "(workspace_id, mode, link_number, day) IN (SELECT d.workspace_id, d.mode, d.link_number, d.day FROM participants p \
-         JOIN links l ON l.participant_id = p.id JOIN click_days d ON d.workspace_id = l.workspace_id AND d.mode = l.mode \
-         AND d.link_number = l.number WHERE p.program_id = ? AND d.mode = 'test' LIMIT ?)",
+        PACKS,
+        "id IN (SELECT p.id FROM programs q CROSS JOIN click_packs p ON p.workspace_id = q.workspace_id AND p.mode = 'test' \
+         WHERE q.id = ? AND EXISTS (SELECT 1 FROM json_each(p.records) r WHERE r.value ->> 1 IN (SELECT l.number \
+         FROM participants m JOIN links l ON l.participant_id = m.id WHERE m.program_id = q.id)) LIMIT CAST(? AS INTEGER) / 20)",
     ),
     step(
-        "participant_clicks",
-        "(workspace_id, mode, participant_id, day) IN (SELECT c.workspace_id, c.mode, c.participant_id, c.day FROM participants p \
-         JOIN participant_clicks c ON c.workspace_id = p.workspace_id AND c.mode = p.mode AND c.participant_id = p.id \
-         WHERE p.program_id = ? AND c.mode = 'test' LIMIT ?)",
+        "click_totals",
+        "(workspace_id, mode, kind, name, day) IN (SELECT t.workspace_id, t.mode, t.kind, t.name, t.day FROM participants p \
+         LEFT JOIN links l ON l.participant_id = p.id CROSS JOIN json_each(json_array(json_array('participant', p.id), \
+         json_array('link', CAST(l.number AS TEXT)), json_array('link_ever', CAST(l.number AS TEXT)))) k CROSS JOIN click_totals t \
+         ON t.workspace_id = p.workspace_id AND t.mode = p.mode AND t.kind = k.value ->> 0 AND t.name = k.value ->> 1 \
+         WHERE p.program_id = ? AND t.mode = 'test' LIMIT ?)",
     ),
     step(
         "balances",
@@ -249,6 +247,10 @@ pub const KEPT: &[(&str, &str)] = &[
     ("stripe_connections", "set-up"),
     ("webhook_endpoints", "set-up"),
     ("acts", "what people did stays on record, the wipe itself too"),
+    ("daily_clicks", "stands still since click_totals, and nothing reads it"),
+    ("click_days", "stands still since click_totals, and nothing reads it"),
+    ("participant_clicks", "stands still since click_totals, and nothing reads it"),
+    ("click_sums", "tells how far clicks are summed, and counts nothing"),
     ("milestones", "that something was done once stays known; what it was is wiped"),
     ("sweeps", "are of no workspace"),
     ("payouts", "of live mode only"),
@@ -357,7 +359,10 @@ impl Target<'_> {
             recorded = recorded.push("\":' || (SELECT count(*) FROM ").push(step.table);
             recorded = confined(recorded, step).push(") || ");
         }
-        let deletions = steps.iter().map(|step| confined(Statement::new("DELETE FROM ").push(step.table), step));
+        let deletions = steps.iter().flat_map(|step| match self.program_id {
+            Some(program_id) if step.table == PACKS => packs::take_out(program_id, ROWS_MAX / 20),
+            _ => vec![confined(Statement::new("DELETE FROM ").push(step.table), step)],
+        });
         let told = Statement::new("SELECT reason FROM acts WHERE id = ?").bind(act.as_str());
         std::iter::once(recorded.push("'}'")).chain(deletions).chain([told, self.left()]).collect()
     }

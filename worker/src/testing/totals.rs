@@ -2,11 +2,32 @@
 
 use super::World;
 
-const PAIRS: [(&str, &str, &str); 7] = [
+const PAIRS: [(&str, &str, &str); 6] = [
     (
-        "daily_clicks",
-        "SELECT workspace_id, mode, clicked_at / 86400000 AS day, SUM(human) AS a, SUM(1 - human) AS b, '' AS c FROM clicks GROUP BY 1, 2, 3",
-        "SELECT workspace_id, mode, day, humans, machines, '' FROM daily_clicks WHERE humans <> 0 OR machines <> 0",
+        "click_totals",
+        // Of days from which nothing is purged.
+        "SELECT workspace_id, mode, kind, name, iif(kind = 'link_ever', 0, day), concat(SUM(human), ' ', SUM(1 - human)) FROM \
+         (SELECT c.workspace_id, c.mode, k.value AS kind, CASE k.value WHEN 'all' THEN '' WHEN 'participant' THEN l.participant_id \
+         ELSE CAST(l.number AS TEXT) END AS name, c.clicked_at / 86400000 AS day, c.human FROM \
+         (SELECT workspace_id, mode, link_number, clicked_at, human FROM packed_clicks WHERE clicked_at >= counted_from UNION ALL \
+         SELECT workspace_id, mode, link_number, clicked_at, human FROM clicks) c JOIN links l ON l.number = c.link_number \
+         CROSS JOIN json_each('[\"all\",\"link\",\"link_ever\",\"participant\"]') k) GROUP BY 1, 2, 3, 4, 5",
+        "SELECT workspace_id, mode, kind, name, iif(kind = 'link_ever', 0, day), concat(SUM(humans), ' ', SUM(machines)) FROM \
+         (SELECT * FROM click_totals WHERE kind IN ('all', 'link', 'link_ever', 'participant') UNION ALL \
+         SELECT u.workspace_id, u.mode, k.value, CASE k.value WHEN 'all' THEN '' WHEN 'participant' THEN l.participant_id \
+         ELSE CAST(l.number AS TEXT) END, u.day, u.human, 1 - u.human FROM unsummed_clicks u JOIN links l ON l.number = u.link_number \
+         CROSS JOIN json_each('[\"all\",\"link\",\"link_ever\",\"participant\"]') k) \
+         GROUP BY 1, 2, 3, 4, 5 HAVING SUM(humans) <> 0 OR SUM(machines) <> 0",
+    ),
+    (
+        "click_totals of origins",
+        "SELECT k.workspace_id, k.mode, o.value ->> 0 AS kind, o.value ->> 1 AS name, k.hour / 24 AS day, concat(SUM(k.human), ' ', \
+         SUM(1 - k.human)) FROM packed_clicks k JOIN click_sums s ON s.workspace_id = k.workspace_id AND s.mode = k.mode \
+         AND k.pack_id <= s.summed_until CROSS JOIN json_each(json_array(json_array('country', k.country), \
+         json_array('device', k.device), json_array('referrer_host', k.referrer_host))) o \
+         WHERE k.clicked_at >= k.counted_from AND o.value ->> 1 IS NOT NULL GROUP BY 1, 2, 3, 4, 5",
+        "SELECT workspace_id, mode, kind, name, day, concat(humans, ' ', machines) FROM click_totals \
+         WHERE kind IN ('country', 'device', 'referrer_host') AND (humans <> 0 OR machines <> 0)",
     ),
     (
         "daily_conversions",
@@ -52,20 +73,31 @@ const PAIRS: [(&str, &str, &str); 7] = [
          drafted_cents, ' ', paid_cents), '' FROM program_balances WHERE pending_cents <> 0 OR due_cents <> 0 OR disputed_cents <> 0 \
          OR drafted_cents <> 0 OR paid_cents <> 0",
     ),
-    (
-        "participant_clicks",
-        "SELECT d.workspace_id, d.mode, l.participant_id, d.day, SUM(d.humans) AS a, SUM(d.machines) AS b FROM click_days d \
-         JOIN links l ON l.number = d.link_number GROUP BY 1, 2, 3, 4 HAVING a <> 0 OR b <> 0",
-        "SELECT workspace_id, mode, participant_id, day, humans, machines FROM participant_clicks WHERE humans <> 0 OR machines <> 0",
-    ),
-    (
-        "links",
-        "SELECT link_number, SUM(humans) AS a FROM click_days GROUP BY 1 HAVING a <> 0",
-        "SELECT number, human_clicks FROM links WHERE human_clicks <> 0",
-    ),
 ];
 
 impl World {
+    /// Clicks of people, as pages count them.
+    pub fn humans(&self) -> i64 {
+        let totals = "SELECT COALESCE(SUM(humans), 0) FROM click_totals WHERE kind = 'all'";
+        self.db.count(totals) + self.db.count("SELECT count(*) FROM unsummed_clicks WHERE human")
+    }
+
+    /// Records of clicks, in packs and by themselves: each once, or this says which is not.
+    #[track_caller]
+    pub fn records(&self) -> i64 {
+        let all = "SELECT click_id FROM packed_clicks UNION ALL SELECT click_id FROM clicks";
+        let twice =
+            format!("SELECT count(*) FROM (SELECT click_id FROM ({all}) GROUP BY click_id HAVING count(*) > 1)");
+        assert_eq!(self.db.count(&twice), 0, "clicks have two records");
+        self.db.count(&format!("SELECT count(*) FROM ({all})"))
+    }
+
+    /// Sums all clicks that wait, however few.
+    pub fn sum_clicks(&self) {
+        let least = crate::store::packs::Least { clicks: 1, hours: 0 };
+        pollster::block_on(crate::jobs::click_sums::run(&self.app, self.now(), least)).unwrap();
+    }
+
     /// The tables of totals that differ from what their rows come to.
     pub fn totals_that_differ(&self) -> Vec<&'static str> {
         let differs = |rows: &str, totals: &str| {

@@ -161,6 +161,6 @@ impl Writer<'_> {
                 request_id: request_id.clone(),
             })
             .collect();
-        Ok(if records.is_empty() { Vec::new() } else { clicks::insert_all(&records)?.into() })
+        Ok(if records.is_empty() { Vec::new() } else { vec![clicks::recover(&records)?] })
     }
 }

@@ -116,7 +116,7 @@ fn in_test_mode_the_same_is_noticed_and_nothing_is_mailed() {
         let wiped = scene.world.api_as(&scene.key, "POST /api/v1/workspace/wipe-test-data", json!({}));
         assert_eq!(wiped.body["done"], done, "{}", wiped.raw);
     }
-    for table in ["notices", "click_days"] {
+    for table in ["notices", "click_totals"] {
         assert_eq!(scene.world.db.count(&format!("SELECT count(*) FROM {table}")), 0, "{table}");
     }
 }

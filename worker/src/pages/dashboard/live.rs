@@ -15,6 +15,7 @@ use super::names::Names;
 use super::resource::{Column, column};
 use crate::error::ApiError;
 use crate::shapes;
+use crate::store::clicks::Reach;
 use crate::store::page::Page;
 use crate::store::{DbError, Row, Statement, clicks, commissions, conversions};
 
@@ -65,7 +66,7 @@ pub fn reads(desk: &Desk) -> Vec<Statement> {
     let (scope, page) = (desk.scope(), Page { limit: ROWS, after: None });
     vec![
         // Robots too: among many of them, a few people would be long to find.
-        clicks::list(&scope, &Default::default(), None, ROWS),
+        clicks::list(&scope, &Default::default(), None, None, Reach::NEWEST, ROWS),
         conversions::list(&scope, &Default::default(), &page),
         commissions::list(&scope, &Default::default(), &page),
     ]

@@ -39,7 +39,7 @@ pub async fn show(desk: Desk, request: Request) -> Result<Response, ApiError> {
     let is_too_long = sought.chars().count() > CHARS_MAX;
     let mut hits = BTreeSet::new();
     if !sought.is_empty() && !is_too_long {
-        for rows in desk.app.db.batch(table::all(&desk.scope(), &sought)).await? {
+        for rows in desk.app.db.batch(table::all(&desk.scope(), &sought, desk.app.secrets.clicked_at(&sought))).await? {
             for row in &rows {
                 hits.insert(leading_to(table::decode(row)?));
             }

@@ -20,6 +20,7 @@ use crate::booking;
 use crate::error::ApiError;
 use crate::pages::text;
 use crate::shapes;
+use crate::store::clicks;
 use crate::store::story::{self as table, Story};
 
 pub mod acts;
@@ -56,7 +57,7 @@ pub async fn show(desk: Desk, id: &str, notice: Option<Notice>) -> Result<Respon
     let results = desk.app.db.batch(table::of_conversion(&scope, id)).await?;
     let story = table::decode(results)?.ok_or(ApiError::NotFound("conversion"))?;
     let keys = own_keys(&desk, &story);
-    let clicks = clicks(&desk, &story).await?;
+    let clicks = clicks_of(&desk, &story).await?;
     let mut named = named(&story);
     named.extend(clicks.iter().map(|click| json!({ "participant_id": click.participant_id })));
     let names = Names::of(&desk, &named).await?;
@@ -95,15 +96,15 @@ fn own_keys(desk: &Desk, story: &Story) -> BTreeSet<String> {
 }
 
 /// The clicks that its decisions looked at, where their records are there.
-async fn clicks(desk: &Desk, story: &Story) -> Result<Vec<crate::store::clicks::Click>, ApiError> {
+async fn clicks_of(desk: &Desk, story: &Story) -> Result<Vec<clicks::Click>, ApiError> {
     let seen = story.decisions.iter().flat_map(|decision| &decision.inputs.clicks);
     let ids: BTreeSet<&str> = seen.map(|click| click.click_id.as_str()).collect();
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let ids: Vec<&str> = ids.into_iter().collect();
-    let rows = desk.app.db.rows(table::clicks(&desk.scope(), &ids)?).await?;
-    Ok(table::decode_clicks(&rows)?)
+    let sought: Vec<_> = ids.into_iter().map(|id| (id, desk.app.secrets.clicked_at(id))).collect();
+    let rows = desk.app.db.rows(clicks::by_ids(&desk.scope(), &sought)?).await?;
+    Ok(rows.iter().map(clicks::decode).collect::<Result<_, _>>()?)
 }
 
 /// Whoever is named anywhere in the story.

@@ -120,7 +120,8 @@ pub async fn show(State(app): State<Arc<App>>, request: Request) -> Result<Respo
 async fn load(app: &App, scope: &Scope, refreshes: bool) -> Result<Ledger, ApiError> {
     let newest = |limit| Page { limit, after: None };
     let page = newest(SHOWN_MAX);
-    let clicks = app.db.rows(clicks::list(scope, &clicks::Filter::default(), None, SHOWN_MAX));
+    let clicks =
+        app.db.rows(clicks::list(scope, &clicks::Filter::default(), None, None, clicks::Reach::NEWEST, SHOWN_MAX));
     let clicks = clicks.await?;
     let events = stripe_events::list(scope, &stripe_events::Filter::default(), &page);
     let events: Vec<EventLine> =

@@ -100,7 +100,7 @@ fn a_visitor_who_comes_from_nowhere_is_counted_too() {
     let body = json!({"merchant": keys.pk_test, "ref": "demo", "url": url, "referrer": ""});
     assert_eq!(world.send("POST /v1/clicks", &[], body).summary(), "201");
     world.deliver();
-    assert_eq!(world.db.count("SELECT count(*) FROM clicks WHERE referrer IS NULL"), 1);
+    assert_eq!(world.db.count("SELECT count(*) FROM packed_clicks WHERE referrer IS NULL"), 1);
 }
 
 #[test]

@@ -26,7 +26,7 @@ use crate::store::commissions::{self as table, Commission, Entry as LedgerEntry}
 use crate::store::conversions::{self, Conversion};
 use crate::store::events::{self, Listed as Event};
 use crate::store::page::Page;
-use crate::store::{clicks, portal};
+use crate::store::portal;
 
 /// Events of one commission that are told.
 const EVENTS_MAX: i64 = 100;
@@ -129,7 +129,6 @@ pub async fn show(
         conversions::by_id(scope, &commission.conversion_id),
         acts::of_conversion(scope, &commission.conversion_id),
         events::list(scope, None, Some(&id), &Page { limit: EVENTS_MAX, after: None }),
-        clicks::of_conversion(scope, &commission.conversion_id),
     ];
     let mut read = app.db.batch(reads).await?.into_iter();
     let sales = decoded(read.next(), conversions::decode)?;
@@ -137,10 +136,10 @@ pub async fn show(
     // Of what people did, only what they did to this commission: the rest is the merchant's own.
     let did: Vec<Act> = decoded(read.next(), acts::decode)?.into_iter().filter(|act| act.subject == id).collect();
     let told = decoded(read.next(), events::decode)?;
-    let clicked = decoded(read.next(), clicks::decode)?.into_iter().next();
     let own = portal.membership()?.map(|one| one.participant_id.to_string());
-    let clicked = clicked.filter(|click| click.participant_id == own).map(|click| click.record.clicked_at);
     let is_credited = conversion.participant_id == own;
+    // Its id tells when it was, whatever became of its record.
+    let clicked = conversion.attributed_click_id.as_deref().and_then(|id| app.secrets.clicked_at(id));
     let reason = did.iter().rev().find(|act| act.kind == "commission.reject").and_then(|act| act.reason.as_deref());
     super::show(&Story {
         frame: portal.frame(request.uri(), "Commission", "/commissions")?,

@@ -662,8 +662,9 @@ fn what_the_portal_reads_is_found_by_an_index() {
     let email = "a@b.test";
     let program = domain::ids::Id::least(world.now());
     let filter = invites::Filter::default();
-    // What an index has found already, put in order.
-    const INSIDE: [&str; 4] = ["SCAN e", "SCAN n", "SCAN m", "SCAN (subquery-2)"];
+    // What an index has found already, put in order; clicks that wait to be summed, by link.
+    const INSIDE: [&str; 7] =
+        ["SCAN d", "SCAN e", "SCAN n", "SCAN m", "SCAN (subquery-1)", "SCAN (subquery-2)", "SCAN u LEFT-JOIN"];
     for statement in [
         portal::places(email),
         portal::sums(&[]).unwrap(),

@@ -220,7 +220,7 @@ fn a_participant_who_is_not_approved_and_a_paused_program_still_record_clicks() 
     world.api(&format!("POST /api/v1/programs/{}/pause", program.program_id), json!(null));
     world.click(&world.keys.pk_test, "anna");
     world.deliver();
-    assert_eq!(world.db.count("SELECT count(*) FROM clicks"), 2);
+    assert_eq!(world.records(), 2);
 }
 
 #[test]
@@ -242,10 +242,10 @@ fn a_click_is_listed_without_fragment_address_and_user_agent() {
     assert_eq!(listed.body, json!({"data": [expected], "next_cursor": null}));
     let upper = format!("GET /api/v1/clicks/{}", id.to_uppercase());
     assert_eq!(world.api(&upper, json!(null)).body, expected);
-    let stored = "SELECT count(*) FROM clicks WHERE concat(url, referrer, flags, address_hash, device, browser, country, \
+    let stored = "SELECT count(*) FROM packed_clicks WHERE concat(url, referrer, flags, address_hash, device, browser, country, \
                   request_id) LIKE '%192.0.2.7%' OR concat(address_hash, browser, device, flags) LIKE '%mozilla%'";
     assert_eq!(world.db.count(stored), 0);
-    assert_eq!(world.db.count("SELECT length(address_hash) FROM clicks"), 32);
+    assert_eq!(world.db.count("SELECT length(address_hash) FROM packed_clicks"), 32);
 }
 
 #[test]
@@ -286,7 +286,7 @@ fn exactly_the_limit_of_clicks_is_admitted_per_key() {
     assert_eq!(ids.len(), 1_001, "no two clicks of one link and millisecond have one id; the refused have none");
     assert_eq!(register(&world, json!({"merchant": world.keys.pk_live, "ref": "anna"})).status, 201);
     world.deliver();
-    assert_eq!(world.db.count("SELECT count(*) FROM clicks"), 1_001);
+    assert_eq!(world.records(), 1_001);
 }
 
 #[test]
@@ -298,7 +298,7 @@ fn while_the_limiter_cannot_answer_a_few_clicks_are_admitted_unmetered() {
     assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 20);
     assert!(answers[20..].iter().all(|answer| answer.summary() == "429 RATE_LIMIT_EXCEEDED"));
     world.deliver();
-    assert_eq!(world.db.count("SELECT count(*) FROM clicks WHERE flags = '[\"unmetered\"]' AND human = 1"), 20);
+    assert_eq!(world.db.count("SELECT count(*) FROM packed_clicks WHERE flags = '[\"unmetered\"]' AND human = 1"), 20);
     world.limiter.unreachable.store(false, Ordering::SeqCst);
     assert_eq!(register(&world, body).header("x-ratelimit-remaining"), "999");
 }
@@ -314,7 +314,7 @@ fn a_batch_of_clicks_is_written_once_however_often_and_in_whatever_order_it_come
     world.handle(batch.clone());
     batch.extend(batch.clone());
     assert!(world.handle(batch).iter().all(|handled| *handled));
-    assert_eq!(world.db.count("SELECT count(*) FROM clicks"), 120);
+    assert_eq!(world.records(), 120);
 }
 
 #[test]
@@ -327,7 +327,7 @@ fn a_batch_that_is_lost_is_delivered_again() {
         assert_eq!(world.handle(world.queued()), [false]);
     }
     assert_eq!(world.handle(world.queued()), [true]);
-    assert_eq!(world.db.count("SELECT count(*) FROM clicks"), 1);
+    assert_eq!(world.records(), 1);
 }
 
 #[test]

@@ -670,7 +670,7 @@ fn a_click_whose_record_was_lost_is_recovered_by_its_conversion() {
     assert_eq!((&click()["flags"], &click()["country"]), (&json!(["no_agent"]), &json!("DE")));
     world.api(REPORT, purchase("txn_2", json!({"click_id": click_id})));
     assert_eq!((&click()["flags"], &click()["country"]), (&json!(["no_agent"]), &json!("DE")));
-    assert_eq!(world.db.count("SELECT count(*) FROM clicks"), 1);
+    assert_eq!(world.records(), 1);
 }
 
 #[test]

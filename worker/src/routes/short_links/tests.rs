@@ -71,7 +71,7 @@ fn each_visit_is_a_click_of_its_own_in_the_links_own_mode_and_under_a_mount_too(
     let ids = ["GET /r/anna", "GET /_s/r/anna", "GET /r/bert"].map(|line| sent_to(&follow(&world, line, &[])).1);
     assert!(ids[0] != ids[1] && ids.iter().all(|id| id.len() == 36), "{ids:?}");
     world.deliver();
-    assert_eq!(world.db.count("SELECT count(*) FROM clicks WHERE mode = 'test'"), 2);
+    assert_eq!(world.db.count("SELECT count(*) FROM packed_clicks WHERE mode = 'test'"), 2);
     assert_eq!(world.api_as(&live, &format!("GET /api/v1/clicks/{}", ids[2]), json!(null)).status, 200);
 }
 
@@ -143,7 +143,7 @@ fn without_a_public_key_or_a_limiter_it_works_too() {
     let counted = (0..60).filter(|_| !sent_to(&follow(&world, "GET /r/anna", &[])).1.is_empty()).count();
     assert_eq!(counted, 20);
     world.deliver();
-    assert_eq!(world.db.count("SELECT count(*) FROM clicks WHERE flags = '[\"unmetered\"]'"), 20);
+    assert_eq!(world.db.count("SELECT count(*) FROM packed_clicks WHERE flags = '[\"unmetered\"]'"), 20);
 }
 
 #[test]

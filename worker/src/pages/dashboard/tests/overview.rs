@@ -136,7 +136,7 @@ fn the_overview_costs_three_round_trips_and_reads_no_rows_that_a_workspace_has_m
     };
     let span = Span::ending(20_000, 90);
     for (statement, plan) in [
-        (totals::clicks(&scope, span), "SEARCH daily_clicks USING PRIMARY KEY"),
+        (totals::clicks(&scope, span), "SEARCH click_totals USING PRIMARY KEY"),
         (totals::conversions(&scope, span), "SEARCH daily_conversions USING PRIMARY KEY"),
         (totals::commissions(&scope, span), "SEARCH daily_commissions USING PRIMARY KEY"),
     ] {

@@ -1,6 +1,6 @@
 //! Settings: who may set what, how long clicks are kept, and wiping.
 
-use domain::time::DAY_MS;
+use domain::time::{DAY_MS, HOUR_MS};
 use serde_json::json;
 
 use super::Shop;
@@ -88,7 +88,7 @@ fn test_data_is_wiped_step_by_step_and_live_data_never() {
     }
     assert!(page.status == 200 && page.raw.contains("Test data is wiped"), "{}", page.raw);
     assert!(steps > 1, "families go first, then what hangs on none");
-    for table in ["conversions", "clicks", "daily_clicks", "daily_conversions", "daily_commissions"] {
+    for table in ["conversions", "clicks", "click_packs", "click_totals", "daily_conversions", "daily_commissions"] {
         assert_eq!(shop.world.db.count(&format!("SELECT count(*) FROM {table}")), 0, "{table}");
     }
 }
@@ -100,16 +100,16 @@ fn clicks_are_purged_when_they_were_kept_long_enough_and_their_totals_stay() {
     let old = shop.visit(&world.keys.pk_test, "anna");
     world.deliver();
     let count = |sql: &str| world.db.count(sql);
-    let humans = || count("SELECT SUM(humans) FROM daily_clicks");
+    let humans = || world.humans();
     world.pass_ms(31 * DAY_MS);
     shop.visit(&world.keys.pk_test, "anna");
     world.deliver();
     world.sweep();
-    assert_eq!((count("SELECT count(*) FROM clicks"), humans()), (2, 2), "13 months are not over");
+    assert_eq!((world.records(), humans()), (2, 2), "13 months are not over");
     let saved = shop.owner().post(&shop.at("settings"), &form("Shop", "30"));
     assert_eq!(saved.status, 303, "{}", saved.raw);
     world.sweep();
-    assert_eq!((count("SELECT count(*) FROM clicks"), humans()), (1, 2));
+    assert_eq!((world.records(), humans()), (1, 2));
 
     // The id still proves itself. The record that the conversion writes was counted before, and goes again with the next purge.
     let program = format!("PATCH /api/v1/programs/{}", shop.program.program_id);
@@ -120,7 +120,7 @@ fn clicks_are_purged_when_they_were_kept_long_enough_and_their_totals_stay() {
     assert_eq!((count("SELECT count(*) FROM clicks WHERE flags = '[\"recovered\"]'"), humans()), (1, 2));
     world.pass_ms(DAY_MS);
     world.sweep();
-    assert_eq!((count("SELECT count(*) FROM clicks"), humans()), (1, 2));
+    assert_eq!((world.records(), humans()), (1, 2));
     // Kept for longer again, nothing is counted twice either.
     shop.owner().post(&shop.at("settings"), &form("Shop", "400"));
     world.sweep();
@@ -132,21 +132,31 @@ fn a_purge_takes_its_turns_and_never_more_than_its_bound() {
     let shop = Shop::new();
     let world = &shop.world;
     for _ in 0..30 {
+        shop.sale(&shop.visit(&world.keys.pk_test, "anna"));
+        world.lose_queue();
+    }
+    for _ in 0..30 {
         shop.visit(&world.keys.pk_test, "anna");
+        world.pass_ms(HOUR_MS);
     }
     world.deliver();
     world.pass_ms(400 * DAY_MS);
     let purge = || {
-        let batch = crate::store::clicks::purge(world.now(), 20, 10);
+        let batch = crate::store::clicks::purge(world.now(), 20, 10, 10);
         pollster::block_on(world.app.db.batch(batch)).unwrap();
-        world.db.count("SELECT count(*) FROM clicks")
+        [world.db.count("SELECT count(*) FROM clicks"), world.db.count("SELECT count(*) FROM click_packs")]
     };
-    assert_eq!([purge(), purge(), purge(), purge()], [20, 10, 0, 0]);
+    assert_eq!([purge(), purge()], [[20, 30], [10, 30]], "packs that are not summed stay");
+    world.sum_clicks();
+    assert_eq!([purge(), purge(), purge(), purge()], [[0, 20], [0, 10], [0, 0], [0, 0]]);
     assert_eq!(world.db.count("SELECT count(*) FROM workspaces WHERE clicks_purge_at = 0"), 0);
-    assert_eq!(world.db.count("SELECT SUM(humans) FROM daily_clicks"), 30);
-    for statement in crate::store::clicks::purge(world.now(), 20, 10) {
+    assert_eq!(world.humans(), 60);
+    for statement in crate::store::clicks::purge(world.now(), 20, 10, 10) {
         let plan = world.db.plan(statement.sql());
-        assert!(!plan.contains("SCAN clicks") && !plan.contains("SCAN c\n"), "{plan}");
+        assert!(
+            !["SCAN clicks", "SCAN c\n", "SCAN click_packs", "SCAN p\n"].iter().any(|scan| plan.contains(scan)),
+            "{plan}"
+        );
     }
 }
 
@@ -161,14 +171,14 @@ fn a_click_is_counted_once_however_often_and_in_whatever_order_its_record_comes(
     world.handle(queued);
     world.deliver();
     assert_eq!(world.totals_that_differ(), [""; 0]);
-    assert_eq!(world.db.count("SELECT SUM(humans) FROM daily_clicks"), 1);
+    assert_eq!(world.humans(), 1);
     shop.visit(&world.keys.pk_test, "anna");
     let queued = world.queued();
     world.lose_queue();
     world.db.next_write(crate::testing::NextWrite::LandsButReportsFailure);
     assert_eq!(world.handle(queued.clone()), [false]);
     assert_eq!(world.handle(queued), [true]);
-    assert_eq!(world.db.count("SELECT SUM(humans) FROM daily_clicks"), 2);
+    assert_eq!(world.humans(), 2);
 }
 
 #[test]

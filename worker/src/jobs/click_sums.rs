@@ -1,0 +1,28 @@
+//! Clicks into their totals: packs that wait are summed when there are enough of them, or when one has waited long enough.
+
+use domain::time::Instant;
+
+use crate::app::App;
+use crate::store::DbError;
+use crate::store::packs::{self, Least};
+
+/// When it is time. What waits of ten thousand clicks, pages read in some milliseconds.
+pub const LEAST: Least = Least { clicks: 10_000, hours: 24 };
+
+/// Workspaces and modes that one round sums, and rounds of one sweep: in all some million clicks.
+const AT_ONCE: i64 = 10;
+const ROUNDS_MAX: usize = 20;
+
+/// Sums whatever is due by now, each workspace and mode in a batch of its own. Two at once count nothing twice.
+pub async fn run(app: &App, now: Instant, least: Least) -> Result<(), DbError> {
+    for _ in 0..ROUNDS_MAX {
+        let rows = app.db.rows(packs::due(now, least, AT_ONCE)).await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for row in &rows {
+            app.db.batch(packs::sum(&packs::decode_due(row)?)).await?;
+        }
+    }
+    Ok(())
+}
