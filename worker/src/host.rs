@@ -85,6 +85,10 @@ impl Limiter for Absent {
         Box::pin(std::future::ready(()))
     }
 
+    fn links_changed(&self, _bucket: &Bucket, _now: Instant) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
     fn stranger(&self, _address: &str) -> BoxFuture<'_, bool> {
         Box::pin(std::future::ready(false))
     }

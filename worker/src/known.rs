@@ -1,14 +1,17 @@
 //! What is looked up on a visitor's way: public keys, links by their ref and by their slug. First in the isolate's memory, then on the
 //! shelf nearby, then in the database.
 //!
-//! How old an answer may be: a key's validity is the lease's to prove (`lending`). A link is believed for 20 seconds; for 60 if it
-//! is asked for again in the background meanwhile; what the shelf says, up to five minutes old, is believed for one answer and
-//! asked for again. Where a change is made, it is seen at once. While the database cannot be asked, what is known holds for an hour.
+//! How old an answer may be: whether a key is valid and when a link was changed last comes with every lease (`lending`), so that
+//! what is revoked or changed is so everywhere as soon as leases end, 20 seconds. Besides, a link is asked for again behind the
+//! answer when it was asked for longer ago than that. What is known holds for a day, and on the shelf as long: a write there costs
+//! as much as five written rows.
 
-use domain::time::{HOUR_MS, Instant, MINUTE_MS, SECOND_MS};
+use domain::time::{Instant, SECOND_MS};
+use futures_util::future::join_all;
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::limiter::Bucket;
 use crate::memory::Memory;
 use crate::shelf::{self, Fact, Named};
 use crate::store::links::{Link, Owner, ShortLink};
@@ -17,13 +20,12 @@ use crate::store::{DbError, Scope, Statement, keys, links};
 /// Entries that an isolate remembers; and, apart from them, names of nothing.
 const FACTS_MAX: usize = 8_192;
 const NOTHINGS_MAX: usize = 4_096;
-/// How long a link is believed, and how long while it is being asked for again.
+/// How long a link need not be asked for again.
 const FRESH_MS: i64 = 20 * SECOND_MS;
-const STALE_MS: i64 = MINUTE_MS;
 /// How long a name of nothing is believed to be one.
 const NOTHING_MS: i64 = 5 * SECOND_MS;
-/// How long what is known holds while the database cannot be asked.
-const UNASKED_MS: i64 = HOUR_MS;
+/// Public keys of a workspace and mode that are told when a link is changed.
+const KEYS_TOLD_MAX: i64 = 20;
 
 /// What an isolate remembers.
 pub struct Known {
@@ -93,6 +95,18 @@ pub async fn link(app: &App, now: Instant, scope: &Scope, link_ref: &str) -> Res
     }))
 }
 
+/// The same, asked for now: what is known does not hold any more.
+pub async fn link_anew(app: &App, now: Instant, scope: &Scope, link_ref: &str) -> Result<Option<u32>, DbError> {
+    let fact = asked(app, now, &Named::Link(scope.clone(), link_ref.to_owned())).await?;
+    Ok(fact.and_then(|fact| if let Fact::Number(number) = fact { Some(number) } else { None }))
+}
+
+/// The active link with this slug, asked for now.
+pub async fn short_link_anew(app: &App, now: Instant, slug: &str) -> Result<Option<ShortLink>, DbError> {
+    let fact = asked(app, now, &Named::Slug(slug.to_owned())).await?;
+    Ok(fact.and_then(|fact| if let Fact::Short(link) = fact { Some(link) } else { None }))
+}
+
 /// The active link with this slug.
 pub async fn short_link(app: &App, now: Instant, slug: &str) -> Result<Option<Found<ShortLink>>, ApiError> {
     let found = look(app, now, Named::Slug(slug.to_owned())).await?;
@@ -103,42 +117,28 @@ pub async fn short_link(app: &App, now: Instant, slug: &str) -> Result<Option<Fo
 }
 
 async fn look(app: &App, now: Instant, named: Named) -> Result<Option<Found<Fact>>, ApiError> {
-    let held = app.known.facts.get(&named);
-    if let Some(held) = &held {
-        // A clock that jumps back makes nothing fresh.
-        let age_ms = now.since_ms(held.at);
-        let is_fresh = now < held.fresh_until && (0..=named.kept_ms()).contains(&age_ms);
-        let is_usable = is_fresh || (now < held.fresh_until.plus_ms(STALE_MS - FRESH_MS) && age_ms >= 0);
-        if is_usable {
-            let chore = (!is_fresh).then_some(Chore::Refresh(named));
-            return Ok(Some(Found { what: held.fact.clone(), at: held.at, chore }));
-        }
+    // A clock that jumps back makes nothing known.
+    let holds = |at: Instant| (0..Named::KEPT_MS).contains(&now.since_ms(at));
+    let held = app.known.facts.get(&named).filter(|held| holds(held.at));
+    if let Some(held) = held {
+        let chore = (now >= held.fresh_until).then_some(Chore::Refresh(named));
+        return Ok(Some(Found { what: held.fact, at: held.at, chore }));
     }
     if app.known.nothings.get(&named).is_some_and(|since| (0..NOTHING_MS).contains(&now.since_ms(since))) {
         return Ok(None);
     }
     if let Some((fact, at)) = app.shelf.get(named.on_shelf()).await.and_then(|text| shelf::read(&text))
-        && (0..named.kept_ms()).contains(&now.since_ms(at))
+        && holds(at)
     {
         let is_key = matches!(named, Named::Key(_));
-        let fresh_until = if is_key { at.plus_ms(named.kept_ms()) } else { now };
+        let fresh_until = if is_key { at.plus_ms(Named::KEPT_MS) } else { now };
         app.known.facts.insert(named.clone(), Held { fact: fact.clone(), at, fresh_until });
         return Ok(Some(Found { what: fact, at, chore: (!is_key).then_some(Chore::Refresh(named)) }));
     }
-    match asked(app, now, &named).await {
-        Ok(None) => Ok(None),
-        Ok(Some(fact)) => {
-            let chore = Some(Chore::Shelve(named, fact.clone(), now));
-            Ok(Some(Found { what: fact, at: now, chore }))
-        }
-        Err(error) => match held.filter(|held| now.since_ms(held.at) < UNASKED_MS) {
-            Some(held) => {
-                crate::log(&format!("known: an old answer holds, for the database could not be asked: {error}"));
-                Ok(Some(Found { what: held.fact, at: held.at, chore: None }))
-            }
-            None => Err(error.into()),
-        },
-    }
+    Ok(asked(app, now, &named).await?.map(|fact| {
+        let chore = Some(Chore::Shelve(named, fact.clone(), now));
+        Found { what: fact, at: now, chore }
+    }))
 }
 
 /// Asks the database, and remembers what it says.
@@ -152,7 +152,7 @@ async fn asked(app: &App, now: Instant, named: &Named) -> Result<Option<Fact>, D
     };
     match &fact {
         Some(fact) => {
-            let fresh_ms = if matches!(named, Named::Key(_)) { named.kept_ms() } else { FRESH_MS };
+            let fresh_ms = if matches!(named, Named::Key(_)) { Named::KEPT_MS } else { FRESH_MS };
             let held = Held { fact: fact.clone(), at: now, fresh_until: now.plus_ms(fresh_ms) };
             app.known.nothings.remove(named);
             app.known.facts.insert(named.clone(), held);
@@ -178,7 +178,7 @@ pub async fn do_chores(app: &App, chores: Vec<Chore>) {
     for chore in chores {
         match chore {
             Chore::Shelve(named, fact, at) => {
-                let kept_s = u64::try_from(named.kept_ms() / SECOND_MS).unwrap_or(60);
+                let kept_s = u64::try_from(Named::KEPT_MS / SECOND_MS).unwrap_or(60);
                 app.shelf.put(named.on_shelf(), shelf::written(&fact, at), kept_s).await;
             }
             Chore::Refresh(named) => {
@@ -191,10 +191,24 @@ pub async fn do_chores(app: &App, chores: Vec<Chore>) {
     }
 }
 
-/// Forgets a link that was made or changed: here at once, elsewhere within minutes.
+/// Forgets that there was no such link.
 pub async fn forget_link(app: &App, scope: &Scope, link: &Link) {
     forget(app, Named::Link(scope.clone(), link.link_ref.clone())).await;
     forget(app, Named::Slug(link.slug.clone())).await;
+}
+
+/// Forgets a link that was changed, here at once, and has every isolate told with its next lease.
+pub async fn link_changed(app: &App, now: Instant, scope: &Scope, link: &Link) {
+    forget_link(app, scope, link).await;
+    let keys = app.db.rows(keys::public_ids(scope, KEYS_TOLD_MAX)).await.unwrap_or_default();
+    let ids = keys.iter().filter_map(|row| row.text("id").ok());
+    // Where clicks come without a key and there is none, they are counted under this name.
+    let names = ids.chain([links::counted_under(scope)]);
+    join_all(names.map(|key_id| {
+        let bucket = Bucket::Clicks { key_id };
+        async move { app.limiter.links_changed(&bucket, now).await }
+    }))
+    .await;
 }
 
 /// Forgets a public key.

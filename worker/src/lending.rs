@@ -1,5 +1,6 @@
-//! What counts for a public key, in one place for all: the minute's count, what is lent out of it, and whether the key is valid. So
-//! a lease is the proof that the key is: an isolate with one need ask nobody.
+//! What counts for a public key, in one place for all: the minute's count, what is lent out of it, whether the key is valid, and
+//! when a link was changed last. So a lease is the proof that the key is valid, and that what an isolate knows of links holds: with
+//! one, it need ask nobody.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,6 +35,8 @@ pub struct Lender {
     /// The count; whoever has it stored looks at it here.
     pub window: Mutex<Window>,
     proof: Mutex<Option<Proof>>,
+    /// When a link of the workspace and mode was changed last. Whoever has it stored looks at it here.
+    pub links_changed_at: Mutex<Option<Instant>>,
     asking: AtomicBool,
 }
 
@@ -50,7 +53,21 @@ impl Lender {
         let Ok(mut window) = self.window.lock() else { return Said::Revoked };
         let (admission, size) = window.lend(limit, ask.returned, now);
         let left_ms = (window.minute + 1) * domain::time::MINUTE_MS - now.ms();
-        Said::Lent(Loan { admission, minute: window.minute, size, lasts_ms: lease_ms.min(left_ms).max(0) })
+        let links_changed_at = self.links_changed_at.lock().ok().and_then(|at| *at);
+        Said::Lent(Loan {
+            admission,
+            minute: window.minute,
+            size,
+            lasts_ms: lease_ms.min(left_ms).max(0),
+            links_changed_at,
+        })
+    }
+
+    /// A link was changed: with its next lease every isolate hears of it.
+    pub fn note_change(&self, now: Instant) {
+        if let Ok(mut at) = self.links_changed_at.lock() {
+            *at = (*at).max(Some(now));
+        }
     }
 
     /// From now on the key is refused.

@@ -102,6 +102,8 @@ pub struct Loan {
     pub size: u32,
     /// For how long.
     pub lasts_ms: i64,
+    /// When a link of the workspace and mode was changed last, as far as is known.
+    pub links_changed_at: Option<Instant>,
 }
 
 /// Counts one request. Two run: a Durable Object per bucket, and a table in memory in tests.
@@ -114,6 +116,9 @@ pub trait Limiter: Send + Sync {
 
     /// Tells the counter of a public key that it is revoked. A message that is lost costs 45 seconds.
     fn revoked(&self, key_id: &KeyId, now: Instant) -> BoxFuture<'_, ()>;
+
+    /// Tells a counter that a link was changed. A message that is lost costs an isolate one more click.
+    fn links_changed(&self, bucket: &Bucket, now: Instant) -> BoxFuture<'_, ()>;
 
     /// A coarse guard against strangers, per address, before anything that costs: `false` means too many.
     fn stranger(&self, address: &str) -> BoxFuture<'_, bool>;

@@ -6,7 +6,7 @@ pub mod kv;
 
 use domain::ids::Id;
 use domain::mode::Mode;
-use domain::time::{Instant, MINUTE_MS};
+use domain::time::{DAY_MS, Instant};
 use futures_util::future::BoxFuture;
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
@@ -57,14 +57,9 @@ impl Named {
         format!("{kind}/1/{}", hex::encode(Sha256::digest(name)))
     }
 
-    /// For how long what is on the shelf is taken, since the database was asked. A key may be old, because the object that counts
-    /// for it knows whether it is revoked; a link is asked for again in the background whenever it comes from there.
-    pub const fn kept_ms(&self) -> i64 {
-        match self {
-            Self::Key(_) => 10 * MINUTE_MS,
-            Self::Link(..) | Self::Slug(_) => 5 * MINUTE_MS,
-        }
-    }
+    /// For how long what is on the shelf is taken, and what an isolate remembers, since the database was asked. It may be old: with
+    /// every lease comes whether a key is revoked, and when a link was changed.
+    pub const KEPT_MS: i64 = DAY_MS;
 }
 
 /// As it lies on the shelf: the fact, and when the database said so.

@@ -19,6 +19,8 @@ const LEASES_MAX: usize = 4_096;
 const REFUSED_MS: i64 = SECOND_MS;
 /// Clicks of one key that an isolate admits in a minute while the limiter cannot answer.
 const UNMETERED_MAX: u32 = 20;
+/// What the clocks of two places may be apart.
+const CLOCKS_APART_MS: i64 = 2 * SECOND_MS;
 /// While the limiter cannot answer, the database is asked about a key of which it was asked longer ago: what is revoked is refused
 /// everywhere within 60 s.
 const BELIEVED_MS: i64 = 30 * SECOND_MS;
@@ -27,11 +29,13 @@ const BELIEVED_MS: i64 = 30 * SECOND_MS;
 pub struct Leases {
     held: Memory<String, Held>,
     unmetered: Memory<String, Window>,
+    /// When a link was changed last, as the counter said.
+    links_changed: Memory<String, Instant>,
 }
 
 impl Default for Leases {
     fn default() -> Self {
-        Self { held: Memory::of(LEASES_MAX), unmetered: Memory::of(LEASES_MAX) }
+        Self { held: Memory::of(LEASES_MAX), unmetered: Memory::of(LEASES_MAX), links_changed: Memory::of(LEASES_MAX) }
     }
 }
 
@@ -148,6 +152,9 @@ impl Leases {
 
     /// Keeps what was lent, and gives what is said to the click: what is left here is left, too.
     fn keep(&self, name: &str, loan: Loan, now: Instant) -> Admission {
+        if let Some(at) = loan.links_changed_at {
+            self.links_changed.insert(name.to_owned(), at);
+        }
         if !loan.admission.admitted {
             // Another request may have brought a lease meanwhile.
             if let Some(admission) = self.admit(name, now) {
@@ -174,6 +181,13 @@ impl Leases {
         self.held.insert(name.to_owned(), Held::Lease(lease));
         let remaining = loan.admission.remaining.saturating_add(lease.size.saturating_sub(lease.spent));
         Admission { remaining, ..loan.admission }
+    }
+
+    /// Whether what the database said of a link at this moment still holds: none was changed since, as far as the counter knew when it
+    /// lent. Two clocks may differ a little.
+    pub fn holds(&self, caller: &Caller, said_at: Instant) -> bool {
+        let changed = self.links_changed.get(&caller.bucket().name());
+        changed.is_none_or(|changed| said_at > changed.plus_ms(CLOCKS_APART_MS))
     }
 
     /// Forgets what is lent for a key.

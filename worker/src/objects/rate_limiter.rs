@@ -37,6 +37,8 @@ enum Question {
     Lend { limit: u32, returned: Option<(i64, u32, u32)>, key: Option<KeyId>, known_at: i64 },
     /// Nothing: the key is revoked.
     Revoke,
+    /// Nothing: a link was changed.
+    NoteChange,
 }
 
 /// What the object says.
@@ -46,9 +48,20 @@ enum Reply {
     /// Whether there is room, how much is left of how much, and until when.
     Taken { admitted: bool, limit: u32, remaining: u32, reset_s: u32 },
     /// The same, with a lease.
-    Lent { admitted: bool, limit: u32, remaining: u32, reset_s: u32, minute: i64, size: u32, lasts_ms: i64 },
+    Lent {
+        admitted: bool,
+        limit: u32,
+        remaining: u32,
+        reset_s: u32,
+        minute: i64,
+        size: u32,
+        lasts_ms: i64,
+        links_changed_at: Option<i64>,
+    },
     /// The key is revoked.
     Revoked,
+    /// It is noted.
+    Noted,
 }
 
 impl DurableObject for RateLimiter {
@@ -77,16 +90,22 @@ impl DurableObject for RateLimiter {
                 let (app, _) = entry::running(&self.env)?;
                 match self.lender.lend(app.db.as_ref(), &ask, now).await {
                     Said::Revoked => Reply::Revoked,
-                    Said::Lent(Loan { admission, minute, size, lasts_ms }) => {
+                    Said::Lent(Loan { admission, minute, size, lasts_ms, links_changed_at }) => {
                         self.counted(|_| ())?;
                         let Admission { admitted, limit, remaining, reset_s } = admission;
-                        Reply::Lent { admitted, limit, remaining, reset_s, minute, size, lasts_ms }
+                        let links_changed_at = links_changed_at.map(Instant::ms);
+                        Reply::Lent { admitted, limit, remaining, reset_s, minute, size, lasts_ms, links_changed_at }
                     }
                 }
             }
             Question::Revoke => {
                 self.lender.revoke(now);
-                Reply::Revoked
+                Reply::Noted
+            }
+            Question::NoteChange => {
+                self.lender.note_change(now);
+                self.counted(|_| ())?;
+                Reply::Noted
             }
         };
         Response::ok(serde_json::to_string(&reply)?)
@@ -98,6 +117,7 @@ struct StoredWindow {
     minute: f64,
     count: f64,
     lent: f64,
+    links_changed_at: Option<f64>,
 }
 
 impl RateLimiter {
@@ -106,10 +126,13 @@ impl RateLimiter {
         let mut window =
             self.lender.window.lock().map_err(|_| worker::Error::RustError("the count is lost".to_owned()))?;
         let counted = count(&mut window);
+        let changed_at = self.lender.links_changed_at.lock().ok().and_then(|at| *at);
         let numbers = [window.minute as f64, f64::from(window.count), f64::from(window.lent)];
+        let mut row = numbers.map(worker::SqlStorageValue::Float).to_vec();
+        row.push(changed_at.map_or(worker::SqlStorageValue::Null, |at| worker::SqlStorageValue::Float(at.ms() as f64)));
         self.state.storage().sql().exec(
-            "INSERT OR REPLACE INTO minutes (one, minute, count, lent) VALUES (1, ?, ?, ?)",
-            numbers.map(worker::SqlStorageValue::Float).to_vec(),
+            "INSERT OR REPLACE INTO minutes (one, minute, count, lent, links_changed_at) VALUES (1, ?, ?, ?, ?)",
+            row,
         )?;
         Ok(counted)
     }
@@ -117,12 +140,17 @@ impl RateLimiter {
     fn restore(&self) -> worker::Result<()> {
         let sql = self.state.storage().sql();
         sql.exec(
-            "CREATE TABLE IF NOT EXISTS minutes (one INTEGER PRIMARY KEY CHECK (one = 1), minute INTEGER, count INTEGER, lent INTEGER)",
+            "CREATE TABLE IF NOT EXISTS minutes (one INTEGER PRIMARY KEY CHECK (one = 1), minute INTEGER, count INTEGER, lent INTEGER, \
+             links_changed_at INTEGER)",
             None,
         )?;
-        let rows: Vec<StoredWindow> = sql.exec("SELECT minute, count, lent FROM minutes", None)?.to_array()?;
+        let rows: Vec<StoredWindow> =
+            sql.exec("SELECT minute, count, lent, links_changed_at FROM minutes", None)?.to_array()?;
         if let (Some(row), Ok(mut window)) = (rows.first(), self.lender.window.lock()) {
             *window = Window { minute: row.minute as i64, count: row.count as u32, lent: row.lent as u32 };
+            if let Some(at) = row.links_changed_at {
+                self.lender.note_change(Instant::from_ms(at as i64));
+            }
         }
         Ok(())
     }
@@ -180,12 +208,13 @@ impl Limiter for DurableLimiter {
             let returned = ask.returned.map(|returned| (returned.minute, returned.size, returned.spent));
             let question = Question::Lend { limit: ask.limit, returned, key: ask.key, known_at: ask.known_at.ms() };
             match self.ask(&ask.bucket, question).await? {
-                Reply::Lent { admitted, limit, remaining, reset_s, minute, size, lasts_ms } => {
+                Reply::Lent { admitted, limit, remaining, reset_s, minute, size, lasts_ms, links_changed_at } => {
                     let admission = Admission { admitted, limit, remaining, reset_s };
-                    Ok(Said::Lent(Loan { admission, minute, size, lasts_ms }))
+                    let links_changed_at = links_changed_at.map(Instant::from_ms);
+                    Ok(Said::Lent(Loan { admission, minute, size, lasts_ms, links_changed_at }))
                 }
                 Reply::Revoked => Ok(Said::Revoked),
-                Reply::Taken { .. } => Err(beside()),
+                Reply::Taken { .. } | Reply::Noted => Err(beside()),
             }
         }))
     }
@@ -195,6 +224,15 @@ impl Limiter for DurableLimiter {
         Box::pin(SendFuture::new(async move {
             if let Err(Unreachable(why)) = self.ask(&bucket, Question::Revoke).await {
                 crate::log(&format!("limiter: that a key is revoked could not be told: {why}"));
+            }
+        }))
+    }
+
+    fn links_changed(&self, bucket: &Bucket, _now: Instant) -> BoxFuture<'_, ()> {
+        let bucket = bucket.clone();
+        Box::pin(SendFuture::new(async move {
+            if let Err(Unreachable(why)) = self.ask(&bucket, Question::NoteChange).await {
+                crate::log(&format!("limiter: that a link was changed could not be told: {why}"));
             }
         }))
     }

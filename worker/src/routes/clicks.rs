@@ -101,8 +101,13 @@ async fn registered(app: &App, call: &Call, request: Request) -> Result<Response
     let access = access?;
     problems?;
     let found = link?.ok_or(ApiError::ReferralNotFound)?;
-    call.leave(found.chore);
-    let link = LinkNumber { database: 0, number: found.what };
+    let number = if app.leases.holds(&caller, found.at) {
+        call.leave(found.chore);
+        found.what
+    } else {
+        known::link_anew(app, call.now, &scope, &link_ref).await?.ok_or(ApiError::ReferralNotFound)?
+    };
+    let link = LinkNumber { database: 0, number };
     if let Some((click_id, token)) = same_click(app, call, &scope, link, token.as_deref()) {
         return Ok(pair(StatusCode::OK, click_id, &token));
     }

@@ -158,7 +158,7 @@ async fn answer_one(app: &App, call: &Call, scope: &Scope, id: &str) -> Result<R
 
 async fn answer_changed(app: &App, call: &Call, scope: &Scope, id: &str) -> Result<Response, ApiError> {
     let link = listing::one(app, table::by_id(scope, id), table::decode, "link").await?;
-    known::forget_link(app, scope, &link).await;
+    known::link_changed(app, call.now, scope, &link).await;
     Ok(call::json(StatusCode::OK, &shapes::link(&link, scope.mode, &call.origin)))
 }
 

@@ -12,7 +12,7 @@ use url::form_urlencoded;
 
 use super::clicks::{self, URL_CHARS_MAX, Visit};
 use crate::app::App;
-use crate::auth::{self, clicks::Caller};
+use crate::auth::{self, Access, clicks::Caller};
 use crate::call::{self, Call};
 use crate::error::ApiError;
 use crate::jobs::Message;
@@ -32,10 +32,15 @@ pub async fn follow(
     request: Request,
 ) -> Result<Response, ApiError> {
     let found = known::short_link(&app, call.now, &slug).await?.ok_or(ApiError::NotFound("link"))?;
-    call.leave(found.chore);
-    let link = found.what;
+    let mut link = found.what;
     let follows = request.method() != Method::HEAD && !only_looks(request.headers());
-    let counted = if follows { click(&app, &call, &link, request.headers()).await? } else { None };
+    let access = if follows { admit(&app, &call, &link).await? } else { None };
+    if app.leases.holds(&Caller::without_key(link.owner.clone()), found.at) {
+        call.leave(found.chore);
+    } else {
+        link = known::short_link_anew(&app, call.now, &slug).await?.ok_or(ApiError::NotFound("link"))?;
+    }
+    let counted = access.map(|access| click(&app, &call, &link, access.unmetered, request.headers())).transpose()?;
     let click_id = counted.as_ref().map(|(click_id, _)| *click_id);
     let to = landing(&link, click_id)
         .ok_or_else(|| ApiError::Internal("links.landing_url is no http or https URL".to_owned()))?;
@@ -51,23 +56,27 @@ fn only_looks(headers: &HeaderMap) -> bool {
     matches!(clicks::agent_of(headers).machine, Some(MachineFlag::Prefetch | MachineFlag::Preview))
 }
 
-/// The click, if there is room for one more. No key was sent: it counts under the key that the merchant's pages carry.
-async fn click(
-    app: &App,
-    call: &Call,
-    link: &ShortLink,
-    headers: &HeaderMap,
-) -> Result<Option<(ClickId, Message)>, ApiError> {
+/// Whether there is room for one more click. No key was sent: it counts under the key that the merchant's pages carry.
+async fn admit(app: &App, call: &Call, link: &ShortLink) -> Result<Option<Access>, ApiError> {
     let caller = Caller::without_key(link.owner.clone());
     let access = match auth::clicks::admit_at_once(app, call, &caller) {
         Some(access) => access,
         None => auth::clicks::admit(app, call, &caller).await,
     };
-    let unmetered = match access {
-        Ok(access) => access.unmetered,
-        Err(ApiError::RateLimitExceeded { .. }) => return Ok(None),
-        Err(error) => return Err(error),
-    };
+    match access {
+        Ok(access) => Ok(Some(access)),
+        Err(ApiError::RateLimitExceeded { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn click(
+    app: &App,
+    call: &Call,
+    link: &ShortLink,
+    unmetered: bool,
+    headers: &HeaderMap,
+) -> Result<(ClickId, Message), ApiError> {
     let referrer = headers.get(header::REFERER).and_then(|value| value.to_str().ok());
     let visit = Visit {
         scope: &link.owner.scope,
@@ -77,7 +86,7 @@ async fn click(
         headers,
         unmetered,
     };
-    clicks::click(app, call, visit).map(Some)
+    clicks::click(app, call, visit)
 }
 
 /// The landing page's URL. What its own query says stays as it is escaped, but for the two names that are ours.

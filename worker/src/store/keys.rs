@@ -117,6 +117,14 @@ pub fn public(scope: &Scope) -> Statement {
         .push(" AND kind = 'public' AND revoked_at IS NULL ORDER BY id DESC LIMIT 1")
 }
 
+/// The ids of the public keys that are not revoked, so many at most.
+pub fn public_ids(scope: &Scope, limit: i64) -> Statement {
+    scope
+        .bound(Statement::new("SELECT id FROM api_keys "))
+        .push(" AND kind = 'public' AND revoked_at IS NULL ORDER BY id DESC LIMIT ?")
+        .bind(limit)
+}
+
 /// Reads a row of [`public`].
 pub fn decode_shown(row: &Row) -> Result<String, DbError> {
     row.text("shown")

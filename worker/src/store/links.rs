@@ -188,6 +188,11 @@ const COUNTED_UNDER: &str = "w.clicks_per_minute, COALESCE((SELECT k.id FROM api
     o.workspace_id AND k.mode = o.mode AND k.kind = 'public' AND k.revoked_at IS NULL ORDER BY k.id DESC LIMIT 1), \
     o.workspace_id || ':' || o.mode) AS key_id";
 
+/// That name, where the workspace has no public key of the mode.
+pub fn counted_under(scope: &Scope) -> String {
+    format!("{}:{}", scope.workspace_id, scope.mode)
+}
+
 /// Reads a row of [`by_slug`].
 pub fn decode_short(row: &Row) -> Result<ShortLink, DbError> {
     Ok(ShortLink {

@@ -118,6 +118,13 @@ impl Limiter for TableLimiter {
         Box::pin(std::future::ready(()))
     }
 
+    fn links_changed(&self, bucket: &Bucket, now: Instant) -> BoxFuture<'_, ()> {
+        if let Ok(lender) = self.lender(bucket) {
+            lender.note_change(now);
+        }
+        Box::pin(std::future::ready(()))
+    }
+
     fn stranger(&self, _address: &str) -> BoxFuture<'_, bool> {
         Box::pin(std::future::ready(!self.no_strangers.load(Ordering::SeqCst)))
     }

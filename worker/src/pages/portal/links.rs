@@ -185,7 +185,7 @@ pub async fn archive(
     let scope = &portal.place()?.scope;
     let both = vec![table::archive_own(scope, &id), table::by_id(scope, &id)];
     for link in decoded(app.db.batch(both).await?.into_iter().nth(1), table::decode)? {
-        known::forget_link(&app, scope, &link).await;
+        known::link_changed(&app, call.now, scope, &link).await;
     }
     portal.done_to("/links", "archived", &id)
 }
@@ -205,7 +205,7 @@ pub async fn restore(
     let mut results = app.db.batch(both).await?.into_iter();
     let is_restored = results.next().is_some_and(|rows| !rows.is_empty());
     for link in decoded(results.next(), table::decode)? {
-        known::forget_link(&app, scope, &link).await;
+        known::link_changed(&app, call.now, scope, &link).await;
     }
     portal.done("/links", if is_restored { "restored" } else { "kept_archived" })
 }
