@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
@@ -15,14 +16,14 @@ use http_body_util::BodyExt;
 use worker::send::SendFuture;
 use worker::wasm_bindgen_futures::JsFuture;
 use worker::{Context, Env, MessageBatch, MessageExt, ScheduleContext, ScheduledEvent, event};
-use worker::{EncodeBody, Fetcher, HttpResponse, ResponseBuilder, web_sys};
+use worker::{Delay, EncodeBody, Fetcher, HttpResponse, ResponseBuilder, web_sys};
 
 use crate::app::{self, App, Clock, Config, Random};
 use crate::asked::{self, Asked};
 use crate::assets::Assets;
 use crate::auth::people;
 use crate::call::{AfterAnswer, Chores, Peer};
-use crate::jobs::Message;
+use crate::jobs::{Message, messages_of};
 use crate::known;
 use crate::mail::platform::{BoundMail, HttpMail};
 use crate::mail::{Mail, Mailbox, NoMail};
@@ -31,6 +32,7 @@ use crate::objects::webhook_lane;
 use crate::secrets::Secrets;
 use crate::shelf::kv::Kv;
 use crate::store::Database;
+use crate::store::clicks::ClickRecord;
 use crate::store::d1::D1;
 use crate::store::owing::{Noticing, Owed};
 use crate::store::{DbError, Row, webhooks};
@@ -89,7 +91,15 @@ impl Assets for PlatformAssets {
     }
 }
 
+/// How long clicks are gathered before they are queued; and when whoever gathers is taken to have ended before.
+const GATHERING: Duration = Duration::from_millis(300);
+const GATHERING_MS_MAX: i64 = 3_000;
+
 thread_local! {
+    /// Clicks that are to be queued.
+    static GATHERED: RefCell<Vec<ClickRecord>> = const { RefCell::new(Vec::new()) };
+    /// Since when some request of this isolate gathers them. A time, not a lock: that request may end before it is done.
+    static GATHERING_SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
     /// Built once per isolate: bindings, secrets and the table of routes do not change while it lives.
     static RUNNING: RefCell<Option<(Arc<App>, Router)>> = const { RefCell::new(None) };
     /// Since when some request of this isolate tells lanes. A time, not a lock: that request may end before it is done.
@@ -368,13 +378,35 @@ async fn nudge(env: &Env, owed: Result<Vec<Row>, DbError>) {
 /// Queues what follows from messages. Losing it only costs time: a sweep finds it. Clicks have a queue of their own, which waits longer
 /// for a batch to fill: a batch is a row or two.
 async fn send(env: &Env, messages: Vec<Message>) {
-    let (clicks, others): (Vec<_>, Vec<_>) = messages.into_iter().partition(|one| matches!(one, Message::Click(_)));
-    for (binding, messages) in [("CLICKS", clicks), ("QUEUE", others)] {
-        for batch in messages.chunks(QUEUE_BATCH_MAX) {
-            let sent = async { env.queue(binding)?.send_batch(batch.to_vec()).await };
-            if let Err(error) = sent.await {
-                crate::log(&format!("queue refused: {error}"));
-            }
+    let (clicks, others): (Vec<_>, Vec<_>) = messages.into_iter().partition(|one| !one.clicks().is_empty());
+    if !others.is_empty() {
+        put(env, "QUEUE", others).await;
+    }
+    if !clicks.is_empty() {
+        gather(env, clicks.iter().flat_map(|one| one.clicks().iter().cloned())).await;
+    }
+}
+
+/// Sends clicks with those that come to this isolate a moment later: a queue costs by the message. Should the isolate end meanwhile,
+/// their records are lost; what they are credited for is not.
+async fn gather(env: &Env, records: impl Iterator<Item = ClickRecord>) {
+    GATHERED.with_borrow_mut(|gathered| gathered.extend(records));
+    let now = now();
+    if GATHERING_SINCE.get().is_some_and(|since| (0..GATHERING_MS_MAX).contains(&now.since_ms(since))) {
+        // Another request sends them with its own.
+        return;
+    }
+    GATHERING_SINCE.set(Some(now));
+    Delay::from(GATHERING).await;
+    GATHERING_SINCE.set(None);
+    put(env, "CLICKS", messages_of(GATHERED.take())).await;
+}
+
+async fn put(env: &Env, binding: &str, messages: Vec<Message>) {
+    for batch in messages.chunks(QUEUE_BATCH_MAX) {
+        let sent = async { env.queue(binding)?.send_batch(batch.to_vec()).await };
+        if let Err(error) = sent.await {
+            crate::log(&format!("queue refused: {error}"));
         }
     }
 }

@@ -50,6 +50,11 @@ const ACCOUNTS_KEPT_MS: i64 = 7 * DAY_MS;
 pub enum Message {
     /// A click's record. Should it be lost, the click id still proves itself, and the conversion writes the record.
     Click(Box<ClickRecord>),
+    /// The same of several clicks that came to one isolate shortly after one another.
+    Clicks {
+        /// Their records.
+        records: Vec<ClickRecord>,
+    },
     /// A stored Stripe event waits to be processed.
     StripeEvent {
         /// Our id of the event.
@@ -77,6 +82,39 @@ pub enum Message {
         /// Our id of it.
         id: String,
     },
+}
+
+impl Message {
+    /// The records of clicks that it carries.
+    pub fn clicks(&self) -> &[ClickRecord] {
+        match self {
+            Self::Click(record) => std::slice::from_ref(record),
+            Self::Clicks { records } => records,
+            _ => &[],
+        }
+    }
+}
+
+/// Clicks that one message carries, and their bytes: the queue takes 128 KB, and a record, its every character escaped, is under 30.
+const CLICKS_PER_MESSAGE: usize = 25;
+const CLICK_BYTES_MAX: usize = 90_000;
+
+/// Records in as few messages as carry them.
+pub fn messages_of(records: Vec<ClickRecord>) -> Vec<Message> {
+    let (mut messages, mut some, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for record in records {
+        let length = serde_json::to_string(&record).map_or(CLICK_BYTES_MAX, |text| text.len());
+        if !some.is_empty() && (some.len() >= CLICKS_PER_MESSAGE || bytes + length > CLICK_BYTES_MAX) {
+            messages.push(Message::Clicks { records: std::mem::take(&mut some) });
+            bytes = 0;
+        }
+        bytes += length;
+        some.push(record);
+    }
+    if !some.is_empty() {
+        messages.push(Message::Clicks { records: some });
+    }
+    messages
 }
 
 /// The longest [`Told`] that a message carries, as JSON: the queue takes 128 KB.
@@ -149,19 +187,13 @@ impl Outside {
 
 /// Handles a batch. What waits for somebody else's server comes last, so that it holds nothing else up.
 pub async fn handle(app: &App, messages: Vec<Message>) -> Handled {
-    let clicks: Vec<ClickRecord> = messages
-        .iter()
-        .filter_map(|message| match message {
-            Message::Click(record) => Some((**record).clone()),
-            _ => None,
-        })
-        .collect();
+    let clicks: Vec<ClickRecord> = messages.iter().flat_map(Message::clicks).cloned().collect();
     let clicks_written = write_clicks(app, &clicks).await;
     let mut handled = Handled::default();
     let mut outside = Vec::new();
     for (place, message) in messages.into_iter().enumerate() {
         let (what, result) = match message {
-            Message::Click(_) => {
+            Message::Click(_) | Message::Clicks { .. } => {
                 handled.done.push(clicks_written);
                 continue;
             }

@@ -503,3 +503,23 @@ fn totals_from_before_there_were_packs_are_taken_over() {
         "all  100: 2 0; all  101: 1 1; link 7 100: 2 0; link 7 101: 1 1; link_ever 7 0: 3 1; participant p 100: 2 0; participant p 101: 1 1"
     );
 }
+
+#[test]
+fn clicks_that_came_together_travel_together_and_no_message_is_too_long() {
+    let world = World::new();
+    world.program(&world.keys.sk_test, "anna");
+    let long = "\u{1}".repeat(2_048);
+    for number in 0..60 {
+        let (url, referrer) = if number < 50 { ("https://shop.test/", "") } else { (long.as_str(), long.as_str()) };
+        let body = json!({"merchant": world.keys.pk_test, "ref": "anna", "url": url, "referrer": referrer});
+        assert_eq!(world.send("POST /v1/clicks", &[], body).status, 201);
+    }
+    let records = world.queued().iter().flat_map(Message::clicks).cloned().collect();
+    let messages = jobs::messages_of(records);
+    let sizes: Vec<usize> = messages.iter().map(|message| message.clicks().len()).collect();
+    assert_eq!((&sizes[..2], sizes.iter().sum::<usize>()), (&[25, 25][..], 60), "{sizes:?}");
+    assert!(messages.iter().all(|message| serde_json::to_string(message).unwrap().len() < 128_000));
+    assert!(world.handle(messages.clone()).iter().all(|done| *done));
+    assert!(world.handle(messages).iter().all(|done| *done));
+    assert_eq!(world.db.count("SELECT count(*) FROM packed_clicks"), 60);
+}
