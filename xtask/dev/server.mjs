@@ -8,8 +8,8 @@
 // and everything else on stderr. When workerd dies it exits with 70, so that whoever started it can start it again with
 // the same state; when its stdin ends, whoever started it is gone, and it exits too. STRIPE_API_BASE, DNS_OVER_HTTPS_URL and MAIL_…
 // in the environment take the place of those in wrangler.toml; SELGEO_LOOPBACK=0 keeps webhooks off this machine, as a
-// deployment does. For measuring: SELGEO_CONSUMERS=0 leaves out the queue's consumer, which on Cloudflare runs elsewhere;
-// `--modules DIR` starts another Worker with the same bindings; `--until-answer` prints how long it took from workerd's start
+// deployment does. For measuring: SELGEO_CONSUMERS=0 leaves out the queue's consumer and the sweep, which on Cloudflare run
+// elsewhere; `--modules DIR` starts another Worker with the same bindings; `--until-answer` prints how long it took from workerd's start
 // to the first answer, and ends:
 //   {"first_answer_ms":312.5}
 
@@ -141,7 +141,8 @@ async function main() {
   const { workerOptions: fromConfig, externalWorkers } = workerOptions(path.join(root, "wrangler.toml"));
   // Rules choose modules for wrangler's bundler; here they are listed.
   delete fromConfig.modulesRules;
-  if (process.env.SELGEO_CONSUMERS === "0") delete fromConfig.queueConsumers;
+  const consumes = process.env.SELGEO_CONSUMERS !== "0";
+  if (!consumes) delete fromConfig.queueConsumers;
   const assets = fromConfig.assets;
   delete fromConfig.assets;
   const { miniflare, port, pid, spawnedAt } = await launch({
@@ -175,7 +176,7 @@ async function main() {
   }
   await migrate(await miniflare.getD1Database("DB"));
   console.log(JSON.stringify({ ready: { port, workerd_pid: pid, operator_token: secret.OPERATOR_TOKEN } }));
-  sweepForEver(port);
+  if (consumes) sweepForEver(port);
 }
 
 main().catch((error) => giveUp(error, args.port));

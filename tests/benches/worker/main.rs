@@ -39,7 +39,7 @@ const NOTES: &str = "\
 Requests/s, p50 and p99: as much as that many connections bring. Half load: each connection rests for a random time between its \
 requests; the share that came of it is beside. CPU: of the whole workerd process, including what the queue brings later, the \
 local databases and the local queue. Warm: the same key and link again and again. Cold: a server that was just started, and each \
-link asked for once. No consumer here: what is queued is dropped, as if it were consumed on another machine. Medians of all rounds.\n";
+link asked for once. No consumer here: what is queued is dropped and nothing is swept, as if another machine did both. Medians of all rounds.\n";
 
 fn main() -> Result<()> {
     let pressure = Pressure {

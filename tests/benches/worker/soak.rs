@@ -69,7 +69,10 @@ pub fn run(minutes: u64, per_s: u64) -> Result<()> {
     println!("| clicks, of {} | {answered} | {} |", run.clicks, clicks_stored(&client)?);
     println!("| conversions, attributed | {converted} | {} |", attributed(&client)?);
     match drained {
-        Ok(()) => println!("\nThe queue was empty {:.1} s after the last answer.", took.as_secs_f64()),
+        Ok(()) => println!(
+            "\nEvery click was stored, and so gone from the queue, {:.1} s after the last answer.",
+            took.as_secs_f64()
+        ),
         Err(error) => println!("\nNot everything was stored: {error}."),
     }
     println!("Then workerd held {:.0} MiB.", workerd.resident_bytes()? as f64 / MIB);
