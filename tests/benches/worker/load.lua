@@ -7,8 +7,14 @@
 -- each of them once; should they run out, they begin anew, and the result says so. once: each once, and then the run ends.
 
 local ffi = require("ffi")
-ffi.cdef("struct timeval { long tv_sec; long tv_usec; }; int gettimeofday(struct timeval *now, void *zone);")
+ffi.cdef([[
+  struct timeval { long tv_sec; long tv_usec; };
+  int gettimeofday(struct timeval *now, void *zone);
+  int getpid(void);
+  int kill(int pid, int signal);
+]])
 
+local SIGINT = 2
 local DIGITS = 12
 local threads = {}
 
@@ -69,7 +75,7 @@ local function stop_after(count)
       took_us = clock_us() - started_us
       wrk.thread:stop()
       -- wrk's main thread sleeps until the time is over or it is interrupted.
-      os.execute("kill -INT $PPID")
+      ffi.C.kill(ffi.C.getpid(), SIGINT)
     end
   end
 end
