@@ -34,8 +34,12 @@ pub struct Answer {
 impl Client {
     /// A client without a key of the server at this origin, whatever proxies the environment names.
     pub fn new(origin: impl Into<String>) -> Self {
-        let config =
-            ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(TIMEOUT)).proxy(None).build();
+        Self { agent: config().build().new_agent(), origin: origin.into(), bearer: None }
+    }
+
+    /// The same, but it shows where it is sent to instead of going there.
+    pub fn unled(origin: impl Into<String>) -> Self {
+        let config = config().max_redirects(0).max_redirects_will_error(false).build();
         Self { agent: config.new_agent(), origin: origin.into(), bearer: None }
     }
 
@@ -119,6 +123,10 @@ impl Answer {
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
     }
+}
+
+fn config() -> ureq::config::ConfigBuilder<ureq::typestate::AgentScope> {
+    ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(TIMEOUT)).proxy(None)
 }
 
 /// A text field.

@@ -54,6 +54,11 @@ impl Server {
         Self::start_with(false, &[("MAIL_HTTP_URL", url), ("MAIL_HTTP_TOKEN", token), ("MAIL_FROM", from)])
     }
 
+    /// Starts a server whose queue nobody reads and which nobody sweeps: what comes after an answer is left out.
+    pub fn start_without_consumers() -> Result<Self> {
+        Self::start_with(false, &[("SELGEO_CONSUMERS", "0")])
+    }
+
     /// Starts a server without any workspace.
     pub fn start_bare() -> Result<Self> {
         Self::start_with(true, &[])

@@ -2,78 +2,40 @@
 //
 //   node server.mjs --root DIR --state DIR --port N
 //
-// Clients talk to workerd's own socket. This process only feeds workerd its configuration, applies the migrations, keeps
-// the secrets, and does what Cloudflare's cron would do. It prints one line of JSON on stdout when requests are answered:
+// Clients talk to workerd's own socket (workerd.mjs). This process applies the migrations, keeps the secrets, and does what
+// Cloudflare's cron would do. It prints one line of JSON on stdout when requests are answered:
 //   {"ready":{"port":8787,"workerd_pid":123,"operator_token":"…"}}
 // and everything else on stderr. When workerd dies it exits with 70, so that whoever started it can start it again with
 // the same state; when its stdin ends, whoever started it is gone, and it exits too. STRIPE_API_BASE, DNS_OVER_HTTPS_URL and MAIL_…
 // in the environment take the place of those in wrangler.toml; SELGEO_LOOPBACK=0 keeps webhooks off this machine, as a
-// deployment does.
+// deployment does. For measuring: SELGEO_CONSUMERS=0 leaves out the queue's consumer and the sweep, which on Cloudflare run
+// elsewhere; `--modules DIR` starts another Worker with the same bindings; `--until-answer` prints how long it took from workerd's start
+// to the first answer, and ends:
+//   {"first_answer_ms":312.5}
 
-import childProcess from "node:child_process";
 import { randomBytes } from "node:crypto";
 import fs from "node:fs";
-import { createRequire } from "node:module";
+import net from "node:net";
 import path from "node:path";
 import { parseArgs } from "node:util";
 
+import { giveUp, isStopping, launch, modules, splitSql, stop, workerOptions } from "./workerd.mjs";
+
 const SWEEP_EVERY_MS = 5_000;
 const SWEEP_TIMEOUT_MS = 30_000;
-const EXIT_PORT_IN_USE = 69;
-const EXIT_WORKERD_DIED = 70;
 
 const { values: args } = parseArgs({
-  options: { root: { type: "string" }, state: { type: "string" }, port: { type: "string", default: "0" } },
+  options: {
+    root: { type: "string" },
+    state: { type: "string" },
+    port: { type: "string", default: "0" },
+    modules: { type: "string" },
+    "until-answer": { type: "boolean", default: false },
+  },
 });
 const root = path.resolve(args.root);
 const state = path.resolve(args.state);
-
-// Miniflare starts workerd through this function. Hooked before it is loaded: its pid and its end are not told otherwise.
-let workerd;
-const spawn = childProcess.spawn;
-childProcess.spawn = (command, ...rest) => {
-  const child = spawn(command, ...rest);
-  if (path.basename(String(command)).startsWith("workerd")) {
-    workerd = child;
-    child.once("exit", (code, signal) => ended(signal ?? code));
-  }
-  return child;
-};
-
-// Before the Worker, Miniflare imitates Cloudflare's compression, and worse: it takes the first coding that a browser names,
-// unpacks what we send and compresses it anew. Cloudflare hands on what the browser takes; so that is what is tested here.
-const TRANSCODES = "response = ensureAcceptableEncoding(clientAcceptEncoding, response), ";
-const readFileSync = fs.readFileSync;
-fs.readFileSync = (file, ...rest) => {
-  const content = readFileSync(file, ...rest);
-  if (!String(file).endsWith(path.join("miniflare", "dist", "src", "workers", "core", "entry.worker.js"))) return content;
-  if (!content.includes(TRANSCODES)) throw new Error(`${file} is another than the one that was looked into`);
-  return content.replace(TRANSCODES, "");
-};
-
-let serving = false;
-let stopping = false;
-
-function ended(how) {
-  if (!serving || stopping) return;
-  console.error(`workerd ended (${how}); what it had stored is in ${state}`);
-  process.exit(EXIT_WORKERD_DIED);
-}
-
-function stop() {
-  if (stopping) return;
-  stopping = true;
-  workerd?.kill("SIGKILL");
-  process.exit(0);
-}
-process.on("SIGINT", stop);
-process.on("SIGTERM", stop);
-process.stdin.on("end", stop).on("error", stop).resume();
-
-const require = createRequire(import.meta.url);
-const { unstable_getMiniflareWorkerOptions: workerOptions, unstable_splitSqlQuery: splitSql } = require("wrangler");
-// Miniflare is wrangler's dependency, of exactly the version that wrangler's options are for.
-const { Miniflare, Log, LogLevel, convertV4MiniflareOptions } = createRequire(require.resolve("wrangler"))("miniflare");
+const built = path.resolve(args.modules ?? path.join(root, "build", "worker"));
 
 /** Random secrets, made at the first start: what is stored under them must be readable after a restart. */
 function secrets() {
@@ -105,16 +67,6 @@ function own() {
  */
 function loopback() {
   return process.env.SELGEO_LOOPBACK === "0" ? {} : { LOOPBACK: { network: { allow: ["local"] } } };
-}
-
-/** The built modules. Wrangler would bundle them; worker-build has already done so. */
-function modules() {
-  const dir = path.join(root, "build", "worker");
-  const types = { ".js": "ESModule", ".wasm": "CompiledWasm" };
-  const files = fs.readdirSync(dir).filter((name) => path.extname(name) in types);
-  // The first one is the entry point.
-  files.sort((a, b) => Number(b === "index.js") - Number(a === "index.js"));
-  return files.map((name) => ({ type: types[path.extname(name)], path: path.join(dir, name) }));
 }
 
 /**
@@ -168,10 +120,19 @@ async function sweepForEver(port) {
       const body = await answer.text();
       if (!answer.ok) console.error(`the sweep answered ${answer.status}: ${body.slice(0, 500)}`);
     } catch (error) {
-      if (!stopping) console.error(`the sweep failed: ${error.cause?.message ?? error.message}`);
+      if (!isStopping()) console.error(`the sweep failed: ${error.cause?.message ?? error.message}`);
     }
     await new Promise((resolve) => setTimeout(resolve, SWEEP_EVERY_MS));
   }
+}
+
+/** A preflight: it needs the Worker with everything that it makes at its start, and no storage. */
+function firstAnswer(port) {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(port, "127.0.0.1");
+    socket.once("error", reject).once("data", resolve);
+    socket.write("OPTIONS /v1/clicks HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+  });
 }
 
 async function main() {
@@ -180,61 +141,44 @@ async function main() {
   const { workerOptions: fromConfig, externalWorkers } = workerOptions(path.join(root, "wrangler.toml"));
   // Rules choose modules for wrangler's bundler; here they are listed.
   delete fromConfig.modulesRules;
+  const consumes = process.env.SELGEO_CONSUMERS !== "0";
+  if (!consumes) delete fromConfig.queueConsumers;
   // Whoever tries things out looks for a click at once.
   for (const consumer of Object.values(fromConfig.queueConsumers)) consumer.maxBatchTimeout = 1;
   const assets = fromConfig.assets;
   delete fromConfig.assets;
-  const miniflare = new Miniflare(
-    convertV4MiniflareOptions({
-      host: "127.0.0.1",
-      port: Number(args.port),
-      log: new Log(LogLevel.WARN),
-      logRequests: false,
-      handleStructuredLogs: ({ message }) => console.error(message),
-      // Where wrangler looks under `--persist-to DIR`, so that its d1 and kv commands see the same data.
-      resourcePersistencePath: path.join(state, "v3"),
-      // The scheduled handler gets a path of its own on the socket.
-      unsafeTriggerHandlers: true,
-      cf: false,
-      telemetry: { enabled: false },
-      workers: [
-        {
-          name: "selgeo",
-          ...fromConfig,
-          modules: modules(),
-          modulesRoot: path.join(root, "build", "worker"),
-          serviceBindings: { ...fromConfig.serviceBindings, ...loopback(), [assets.binding]: "selgeo-assets" },
-          bindings: {
-            ...fromConfig.bindings,
-            ...secret,
-            ...elsewhere(),
-            ...own(),
-            SELGEO_DEV: "1",
-            MOUNTS: "/_s",
-            OPERATOR_EMAILS: "owner@demo.example",
-          },
+  const { miniflare, port, pid, spawnedAt } = await launch({
+    port: Number(args.port),
+    state,
+    workers: [
+      {
+        name: "selgeo",
+        ...fromConfig,
+        modules: modules(built),
+        modulesRoot: built,
+        serviceBindings: { ...fromConfig.serviceBindings, ...loopback(), [assets.binding]: "selgeo-assets" },
+        bindings: {
+          ...fromConfig.bindings,
+          ...secret,
+          ...elsewhere(),
+          ...own(),
+          SELGEO_DEV: "1",
+          MOUNTS: "/_s",
+          OPERATOR_EMAILS: "owner@demo.example",
         },
-        assetsWorker(assets),
-        ...externalWorkers,
-      ],
-    }),
-  );
-  const url = await miniflare.ready;
+      },
+      assetsWorker(assets),
+      ...externalWorkers,
+    ],
+  });
+  if (args["until-answer"]) {
+    await firstAnswer(port);
+    console.log(JSON.stringify({ first_answer_ms: performance.now() - spawnedAt }));
+    return stop();
+  }
   await migrate(await miniflare.getD1Database("DB"));
-  serving = true;
-  const port = Number(url.port);
-  const ready = { port, workerd_pid: workerd.pid, operator_token: secret.OPERATOR_TOKEN };
-  console.log(JSON.stringify({ ready }));
-  sweepForEver(port);
+  console.log(JSON.stringify({ ready: { port, workerd_pid: pid, operator_token: secret.OPERATOR_TOKEN } }));
+  if (consumes) sweepForEver(port);
 }
 
-main().catch((error) => {
-  stopping = true;
-  workerd?.kill("SIGKILL");
-  if (error.code === "ERR_ADDRESS_IN_USE") {
-    console.error(`port ${args.port} is in use`);
-    process.exit(EXIT_PORT_IN_USE);
-  }
-  console.error(error.stack ?? String(error));
-  process.exit(1);
-});
+main().catch((error) => giveUp(error, args.port));

@@ -1,5 +1,9 @@
 //! `cargo xtask bench`: what things cost, always beside a reference in the same run. Nothing is asserted.
 
+mod startup;
+mod worker;
+
+use std::ffi::OsStr;
 use std::path::Path;
 use std::{env, fs};
 
@@ -27,6 +31,14 @@ pub enum What {
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..))]
         per_second: u16,
     },
+    /// The Worker under load, beside empty Workers and one in plain JavaScript that does the same; needs `wrk`
+    Worker(worker::Options),
+    /// The Worker's bytes, and how long workerd takes to start it, beside an empty one
+    Startup {
+        /// How many times each is started
+        #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..))]
+        rounds: u16,
+    },
 }
 
 /// Node has both compressors; a crate for each would be compiled before every command.
@@ -51,6 +63,8 @@ pub fn run_one(root: &Path, tools: &Tools, what: &What) -> Result<()> {
     match what {
         What::Snippet { rounds } => snippet(root, tools, *rounds),
         What::Webhooks { seconds, per_second } => webhooks(root, tools, *seconds, *per_second),
+        What::Worker(options) => worker::run(root, tools, options),
+        What::Startup { rounds } => startup::run(root, tools, *rounds),
     }
 }
 
@@ -83,7 +97,7 @@ fn webhooks(root: &Path, tools: &Tools, seconds: u16, per_second: u16) -> Result
 }
 
 /// Runs one of `tests/benches`. Only the browser or the server is measured: the program that drives it need not be fast.
-fn drive(root: &Path, tools: &Tools, bench: &str, args: &[&str]) -> Result<()> {
+fn drive(root: &Path, tools: &Tools, bench: &str, args: &[impl AsRef<OsStr>]) -> Result<()> {
     let own = env::current_exe().context("the task runner's own path is not known")?;
     let mut cargo = build::cargo(tools);
     cargo.args(["bench", "--quiet", "--package", "e2e", "--bench", bench, "--profile", "dev", "--"]).args(args);

@@ -88,20 +88,41 @@ pub fn script(root: &Path, tools: &Tools) -> Result<()> {
     Ok(())
 }
 
+/// A crate that becomes a Worker.
+pub struct Worker {
+    /// Its folder, below the root.
+    pub folder: &'static str,
+    /// Its library's name.
+    pub library: &'static str,
+    /// Where its module goes, below `build`.
+    pub to: &'static str,
+}
+
+const WORKER: Worker = Worker { folder: "worker", library: "selgeo_worker", to: "worker" };
+
 fn worker(root: &Path, tools: &Tools) -> Result<()> {
     say("Compiling the Worker to WebAssembly");
-    compile(root, tools)?;
+    module(root, tools, &WORKER)
+}
+
+/// Compiles a Worker and makes its module, with the same tools and profile whichever it is.
+pub fn module(root: &Path, tools: &Tools, worker: &Worker) -> Result<()> {
+    let folder = root.join(worker.folder);
+    compile(&folder, tools)?;
     // worker-build has no memory: wasm-bindgen and wasm-opt would run each time. Same bytes and same tools, same result.
     let mut inputs = Inputs::new(root, tools)?;
-    inputs.file(&target_folder(root)?.join(WASM).join("release").join("selgeo_worker.wasm"))?;
-    let stamp = root.join("build").join(".worker-built");
+    let compiled = format!("{}.wasm", worker.library);
+    inputs.file(&target_folder(root)?.join(WASM).join("release").join(compiled))?;
+    let to = root.join("build").join(worker.to);
+    let stamp = root.join("build").join(format!(".{}-built", worker.library));
     let built = inputs.hash();
-    if is_stamped(&stamp, &built) && root.join("build/worker/index.js").exists() {
+    if is_stamped(&stamp, &built) && to.join("index.js").exists() {
         return Ok(());
     }
     say("Making the Worker's module with worker-build");
+    fs::create_dir_all(&to)?;
     let mut worker_build = tools.command(&tools.worker_build);
-    worker_build.args(["--release", "--out-dir", "../build/worker"]).current_dir(root.join("worker"));
+    worker_build.args(["--release", "--out-dir"]).arg(&to).current_dir(&folder);
     process::run(&mut worker_build).context("worker-build failed. See its message above")?;
     // worker-build keeps the names of all functions: an eighth of the module, and nothing that answers a request.
     let module = root.join("build/worker/index_bg.wasm");
@@ -175,9 +196,9 @@ pub fn is_stamped(stamp: &Path, hash: &str) -> bool {
 }
 
 /// The same call that worker-build makes; that one then finds its work done.
-fn compile(root: &Path, tools: &Tools) -> Result<()> {
+fn compile(folder: &Path, tools: &Tools) -> Result<()> {
     let mut cargo = cargo(tools);
-    cargo.args(["build", "--lib", "--release", "--target", WASM]).current_dir(root.join("worker"));
+    cargo.args(["build", "--lib", "--release", "--target", WASM]).current_dir(folder);
     process::run(&mut cargo).context("the Worker does not compile. See cargo's message above")
 }
 

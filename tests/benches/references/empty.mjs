@@ -1,0 +1,6 @@
+// What the runtime costs by itself.
+export default {
+  fetch() {
+    return new Response("ok");
+  },
+};
