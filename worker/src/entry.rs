@@ -23,7 +23,7 @@ use crate::asked::{self, Asked};
 use crate::assets::Assets;
 use crate::auth::people;
 use crate::call::{AfterAnswer, Chores, Peer};
-use crate::jobs::{Message, messages_of};
+use crate::jobs::{Message, batches_of, messages_of};
 use crate::known;
 use crate::mail::platform::{BoundMail, HttpMail};
 use crate::mail::{Mail, Mailbox, NoMail};
@@ -40,8 +40,6 @@ use crate::stripe_api::BASE_DEFAULT;
 use crate::stripe_api::fetch::PlatformStripe;
 use crate::webhooks::fetch::PlatformReceivers;
 
-/// Messages that the platform takes at once.
-const QUEUE_BATCH_MAX: usize = 100;
 /// Workspaces and modes whose lanes are told at once; each has ten lanes at most.
 const SCOPES_AT_ONCE: usize = 10;
 /// While requests come in, one of them tells the lanes for the others, so many times and for so long at most.
@@ -94,6 +92,8 @@ impl Assets for PlatformAssets {
 /// How long clicks are gathered before they are queued; and when whoever gathers is taken to have ended before.
 const GATHERING: Duration = Duration::from_millis(300);
 const GATHERING_MS_MAX: i64 = 3_000;
+/// Clicks that an isolate keeps while the queue refuses them.
+const GATHERED_MAX: usize = 5_000;
 
 thread_local! {
     /// Clicks that are to be queued.
@@ -380,6 +380,7 @@ async fn nudge(env: &Env, owed: Result<Vec<Row>, DbError>) {
 async fn send(env: &Env, messages: Vec<Message>) {
     let (clicks, others): (Vec<_>, Vec<_>) = messages.into_iter().partition(|one| !one.clicks().is_empty());
     if !others.is_empty() {
+        // What was for nothing is found by the sweep.
         put(env, "QUEUE", others).await;
     }
     if !clicks.is_empty() {
@@ -399,16 +400,25 @@ async fn gather(env: &Env, records: impl Iterator<Item = ClickRecord>) {
     GATHERING_SINCE.set(Some(now));
     Delay::from(GATHERING).await;
     GATHERING_SINCE.set(None);
-    put(env, "CLICKS", messages_of(GATHERED.take())).await;
+    let refused = put(env, "CLICKS", messages_of(GATHERED.take())).await;
+    // With the next ones, unless there are too many already.
+    GATHERED.with_borrow_mut(|gathered| {
+        let room = GATHERED_MAX.saturating_sub(gathered.len());
+        gathered.extend(refused.iter().flat_map(|message| message.clicks().iter().cloned()).take(room));
+    });
 }
 
-async fn put(env: &Env, binding: &str, messages: Vec<Message>) {
-    for batch in messages.chunks(QUEUE_BATCH_MAX) {
-        let sent = async { env.queue(binding)?.send_batch(batch.to_vec()).await };
+/// Sends messages, and gives back those that the queue did not take.
+async fn put(env: &Env, binding: &str, messages: Vec<Message>) -> Vec<Message> {
+    let mut refused = Vec::new();
+    for batch in batches_of(messages) {
+        let sent = async { env.queue(binding)?.send_batch(batch.clone()).await };
         if let Err(error) = sent.await {
             crate::log(&format!("queue refused: {error}"));
+            refused.extend(batch);
         }
     }
+    refused
 }
 
 #[event(scheduled)]

@@ -22,6 +22,8 @@ const FACTS_MAX: usize = 8_192;
 const NOTHINGS_MAX: usize = 4_096;
 /// How long a link need not be asked for again.
 const FRESH_MS: i64 = 20 * SECOND_MS;
+/// How long nobody else asks for what is being asked for.
+const ASKING_MS: i64 = 5 * SECOND_MS;
 /// How long a name of nothing is believed to be one.
 const NOTHING_MS: i64 = 5 * SECOND_MS;
 /// Public keys of a workspace and mode that are told when a link is changed.
@@ -121,7 +123,12 @@ async fn look(app: &App, now: Instant, named: Named) -> Result<Option<Found<Fact
     let holds = |at: Instant| (0..Named::KEPT_MS).contains(&now.since_ms(at));
     let held = app.known.facts.get(&named).filter(|held| holds(held.at));
     if let Some(held) = held {
-        let chore = (now >= held.fresh_until).then_some(Chore::Refresh(named));
+        let is_old = now >= held.fresh_until;
+        if is_old {
+            // One asks for all who come meanwhile.
+            app.known.facts.change(&named, |held| held.fresh_until = now.plus_ms(ASKING_MS));
+        }
+        let chore = is_old.then_some(Chore::Refresh(named));
         return Ok(Some(Found { what: held.fact, at: held.at, chore }));
     }
     if app.known.nothings.get(&named).is_some_and(|since| (0..NOTHING_MS).contains(&now.since_ms(since))) {
@@ -131,7 +138,7 @@ async fn look(app: &App, now: Instant, named: Named) -> Result<Option<Found<Fact
         && holds(at)
     {
         let is_key = matches!(named, Named::Key(_));
-        let fresh_until = if is_key { at.plus_ms(Named::KEPT_MS) } else { now };
+        let fresh_until = if is_key { at.plus_ms(Named::KEPT_MS) } else { now.plus_ms(ASKING_MS) };
         app.known.facts.insert(named.clone(), Held { fact: fact.clone(), at, fresh_until });
         return Ok(Some(Found { what: fact, at, chore: (!is_key).then_some(Chore::Refresh(named)) }));
     }

@@ -144,7 +144,7 @@ async function main() {
   const consumes = process.env.SELGEO_CONSUMERS !== "0";
   if (!consumes) delete fromConfig.queueConsumers;
   // Whoever tries things out looks for a click at once.
-  for (const consumer of Object.values(fromConfig.queueConsumers ?? {})) consumer.maxBatchTimeout = 1;
+  for (const consumer of Object.values(fromConfig.queueConsumers ?? {})) Object.assign(consumer, { maxBatchTimeout: 1, retryDelay: 1 });
   const assets = fromConfig.assets;
   delete fromConfig.assets;
   const { miniflare, port, pid, spawnedAt } = await launch({

@@ -2,7 +2,7 @@
 
 use domain::ids::{Id, KeyId};
 use domain::limit::{Admission, Lease, Returned, Window};
-use domain::time::{Instant, SECOND_MS};
+use domain::time::{Instant, MINUTE_MS, SECOND_MS};
 
 use super::Access;
 use crate::app::App;
@@ -72,6 +72,12 @@ impl Caller {
         Bucket::Clicks { key_id: self.owner.key_id.clone() }
     }
 
+    /// Under what the isolate holds a lease. With a lease for clicks without a key nobody has said that the key is valid.
+    fn lease(&self) -> String {
+        let name = self.bucket().name();
+        if self.key.is_some() { name } else { name + "/keyless" }
+    }
+
     fn access(&self, unmetered: bool) -> Access {
         Access { workspace_id: self.owner.scope.workspace_id.clone(), mode: self.owner.scope.mode, unmetered }
     }
@@ -79,15 +85,14 @@ impl Caller {
 
 /// What the isolate says by itself: let in, or no room; `None` where it has to ask.
 pub fn admit_at_once(app: &App, call: &Call, caller: &Caller) -> Option<Result<Access, ApiError>> {
-    let admission = app.leases.admit(&caller.bucket().name(), call.now)?;
+    let admission = app.leases.admit(&caller.lease(), call.now)?;
     call.note_admission(admission);
     Some(said(admission, caller, false))
 }
 
 /// Asks for one click and a lease for more: 401 for a key that is revoked by now, 429 where there is no room.
 pub async fn admit(app: &App, call: &Call, caller: &Caller) -> Result<Access, ApiError> {
-    let bucket = caller.bucket();
-    let name = bucket.name();
+    let (bucket, name) = (caller.bucket(), caller.lease());
     let ask = Ask {
         bucket,
         limit: caller.owner.clicks_per_minute,
@@ -96,7 +101,7 @@ pub async fn admit(app: &App, call: &Call, caller: &Caller) -> Result<Access, Ap
         known_at: caller.key.as_ref().map_or(call.now, |key| key.at),
     };
     let admission = match app.limiter.lend(ask, call.now).await {
-        Ok(Said::Lent(loan)) => app.leases.keep(&name, loan, call.now),
+        Ok(Said::Lent(loan)) => app.leases.keep(caller, loan, call.now),
         Ok(Said::Revoked) => return Err(revoked(app, caller).await),
         Err(_) => return admit_unmetered(app, call, caller, &name).await,
     };
@@ -151,16 +156,19 @@ impl Leases {
     }
 
     /// Keeps what was lent, and gives what is said to the click: what is left here is left, too.
-    fn keep(&self, name: &str, loan: Loan, now: Instant) -> Admission {
+    fn keep(&self, caller: &Caller, loan: Loan, now: Instant) -> Admission {
+        let name = &caller.lease();
         if let Some(at) = loan.links_changed_at {
-            self.links_changed.insert(name.to_owned(), at);
+            // A clock elsewhere that is ahead spoils nothing for the time to come.
+            self.links_changed.insert(caller.bucket().name(), at.min(now));
         }
         if !loan.admission.admitted {
             // Another request may have brought a lease meanwhile.
             if let Some(admission) = self.admit(name, now) {
                 return admission;
             }
-            let left_ms = i64::from(loan.admission.reset_s) * SECOND_MS;
+            // The next minute has room again.
+            let left_ms = MINUTE_MS - now.ms().rem_euclid(MINUTE_MS);
             let until = now.plus_ms(REFUSED_MS.min(left_ms));
             self.held.insert(name.to_owned(), Held::Refused(loan.admission, until));
             return loan.admission;

@@ -20,8 +20,15 @@ pub async fn run(app: &App, now: Instant, least: Least) -> Result<(), DbError> {
         if rows.is_empty() {
             return Ok(());
         }
+        let mut failed = None;
         for row in &rows {
-            app.db.batch(packs::sum(&packs::decode_due(row)?)).await?;
+            // One that fails holds up no other.
+            if let Err(error) = app.db.batch(packs::sum(&packs::decode_due(row)?)).await {
+                failed = failed.or(Some(error));
+            }
+        }
+        if let Some(error) = failed {
+            return Err(error);
         }
     }
     Ok(())

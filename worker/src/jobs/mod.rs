@@ -117,6 +117,28 @@ pub fn messages_of(records: Vec<ClickRecord>) -> Vec<Message> {
     messages
 }
 
+/// What is sent to a queue at once: so many messages, and so many bytes as JSON. The platform takes 100, and 256 KB.
+const SENT_AT_ONCE: usize = 100;
+const SENT_BYTES_MAX: usize = 200_000;
+
+/// Messages in batches that a queue takes.
+pub fn batches_of(messages: Vec<Message>) -> Vec<Vec<Message>> {
+    let (mut batches, mut some, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for message in messages {
+        let length = serde_json::to_string(&message).map_or(SENT_BYTES_MAX, |text| text.len());
+        if !some.is_empty() && (some.len() >= SENT_AT_ONCE || bytes + length > SENT_BYTES_MAX) {
+            batches.push(std::mem::take(&mut some));
+            bytes = 0;
+        }
+        bytes += length;
+        some.push(message);
+    }
+    if !some.is_empty() {
+        batches.push(some);
+    }
+    batches
+}
+
 /// The longest [`Told`] that a message carries, as JSON: the queue takes 128 KB.
 const TOLD_BYTES_MAX: usize = 64 * 1024;
 
@@ -187,14 +209,17 @@ impl Outside {
 
 /// Handles a batch. What waits for somebody else's server comes last, so that it holds nothing else up.
 pub async fn handle(app: &App, messages: Vec<Message>) -> Handled {
-    let clicks: Vec<ClickRecord> = messages.iter().flat_map(Message::clicks).cloned().collect();
-    let clicks_written = write_clicks(app, &clicks).await;
+    let mut clicks_written = write_all_clicks(app, &messages).await.into_iter();
     let mut handled = Handled::default();
     let mut outside = Vec::new();
     for (place, message) in messages.into_iter().enumerate() {
         let (what, result) = match message {
+            Message::Clicks { records } if records.is_empty() => {
+                handled.done.push(true);
+                continue;
+            }
             Message::Click(_) | Message::Clicks { .. } => {
-                handled.done.push(clicks_written);
+                handled.done.push(clicks_written.next().unwrap_or(false));
                 continue;
             }
             Message::StripeLookup { id } => {
@@ -247,7 +272,28 @@ impl Handled {
     }
 }
 
-/// All clicks of a batch in one round trip.
+/// Clicks that one batch of D1 brings, unless one message has more: one that fails takes no more than these with it.
+const CLICKS_PER_BATCH: usize = 250;
+
+/// Writes the clicks of all messages that carry any; for each of these, whether that is done.
+async fn write_all_clicks(app: &App, messages: &[Message]) -> Vec<bool> {
+    let mut done = Vec::new();
+    let (mut some, mut carriers): (Vec<ClickRecord>, usize) = (Vec::new(), 0);
+    for records in messages.iter().map(Message::clicks).filter(|records| !records.is_empty()) {
+        if carriers > 0 && some.len() + records.len() > CLICKS_PER_BATCH {
+            let written = write_clicks(app, &some).await;
+            done.extend(std::iter::repeat_n(written, carriers));
+            (some, carriers) = (Vec::new(), 0);
+        }
+        some.extend_from_slice(records);
+        carriers += 1;
+    }
+    let written = write_clicks(app, &some).await;
+    done.extend(std::iter::repeat_n(written, carriers));
+    done
+}
+
+/// Clicks in one round trip.
 async fn write_clicks(app: &App, records: &[ClickRecord]) -> bool {
     if records.is_empty() {
         return true;

@@ -72,8 +72,9 @@ impl DurableObject for RateLimiter {
     /// A [`Question`] in the body, a [`Reply`] in the answer's. Between reading and writing the count nothing is awaited.
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
         let question: Question = serde_json::from_str(&request.text().await?)?;
-        if !self.is_restored.replace(true) {
+        if !self.is_restored.get() {
             self.restore()?;
+            self.is_restored.set(true);
         }
         let now = entry::now();
         let reply = match question {
@@ -131,7 +132,7 @@ impl RateLimiter {
         let mut row = numbers.map(worker::SqlStorageValue::Float).to_vec();
         row.push(changed_at.map_or(worker::SqlStorageValue::Null, |at| worker::SqlStorageValue::Float(at.ms() as f64)));
         self.state.storage().sql().exec(
-            "INSERT OR REPLACE INTO minutes (one, minute, count, lent, links_changed_at) VALUES (1, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO lending (one, minute, count, lent, links_changed_at) VALUES (1, ?, ?, ?, ?)",
             row,
         )?;
         Ok(counted)
@@ -140,12 +141,12 @@ impl RateLimiter {
     fn restore(&self) -> worker::Result<()> {
         let sql = self.state.storage().sql();
         sql.exec(
-            "CREATE TABLE IF NOT EXISTS minutes (one INTEGER PRIMARY KEY CHECK (one = 1), minute INTEGER, count INTEGER, lent INTEGER, \
+            "CREATE TABLE IF NOT EXISTS lending (one INTEGER PRIMARY KEY CHECK (one = 1), minute INTEGER, count INTEGER, lent INTEGER, \
              links_changed_at INTEGER)",
             None,
         )?;
         let rows: Vec<StoredWindow> =
-            sql.exec("SELECT minute, count, lent, links_changed_at FROM minutes", None)?.to_array()?;
+            sql.exec("SELECT minute, count, lent, links_changed_at FROM lending", None)?.to_array()?;
         if let (Some(row), Ok(mut window)) = (rows.first(), self.lender.window.lock()) {
             *window = Window { minute: row.minute as i64, count: row.count as u32, lent: row.lent as u32 };
             if let Some(at) = row.links_changed_at {

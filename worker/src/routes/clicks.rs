@@ -105,7 +105,14 @@ async fn registered(app: &App, call: &Call, request: Request) -> Result<Response
         call.leave(found.chore);
         found.what
     } else {
-        known::link_anew(app, call.now, &scope, &link_ref).await?.ok_or(ApiError::ReferralNotFound)?
+        match known::link_anew(app, call.now, &scope, &link_ref).await {
+            Ok(anew) => anew.ok_or(ApiError::ReferralNotFound)?,
+            // While the database cannot be asked, what is known has to do.
+            Err(error) => {
+                crate::log(&format!("{} known: {error}", call.request_id));
+                found.what
+            }
+        }
     };
     let link = LinkNumber { database: 0, number };
     if let Some((click_id, token)) = same_click(app, call, &scope, link, token.as_deref()) {

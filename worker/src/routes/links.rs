@@ -125,7 +125,11 @@ pub async fn change(
     fields.finish()?;
     let landing_url = registered(&app, &scope, landing).await?;
     app.db.batch(vec![table::change(&scope, &id, name.as_ref(), landing_url.as_ref())]).await?;
-    answer_changed(&app, &call, &scope, &id).await
+    // What it is called concerns no visitor.
+    match landing_url {
+        Some(_) => answer_changed(&app, &call, &scope, &id).await,
+        None => answer_one(&app, &call, &scope, &id).await,
+    }
 }
 
 /// Ten characters that are easily read aloud: 32^10 of them, so that a guess finds nothing.

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use url::form_urlencoded;
 
 use super::clicks::{self, URL_CHARS_MAX, Visit};
+use super::programs::is_slug;
 use crate::app::App;
 use crate::auth::{self, Access, clicks::Caller};
 use crate::call::{self, Call};
@@ -31,6 +32,10 @@ pub async fn follow(
     Path(slug): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
+    // What can be no slug is neither looked for nor remembered.
+    if !is_slug(&slug) {
+        return Err(ApiError::NotFound("link"));
+    }
     let found = known::short_link(&app, call.now, &slug).await?.ok_or(ApiError::NotFound("link"))?;
     let mut link = found.what;
     let follows = request.method() != Method::HEAD && !only_looks(request.headers());
@@ -38,7 +43,11 @@ pub async fn follow(
     if app.leases.holds(&Caller::without_key(link.owner.clone()), found.at) {
         call.leave(found.chore);
     } else {
-        link = known::short_link_anew(&app, call.now, &slug).await?.ok_or(ApiError::NotFound("link"))?;
+        match known::short_link_anew(&app, call.now, &slug).await {
+            Ok(anew) => link = anew.ok_or(ApiError::NotFound("link"))?,
+            // While the database cannot be asked, what is known has to do.
+            Err(error) => crate::log(&format!("{} known: {error}", call.request_id)),
+        }
     }
     let counted = access.map(|access| click(&app, &call, &link, access.unmetered, request.headers())).transpose()?;
     let click_id = counted.as_ref().map(|(click_id, _)| *click_id);

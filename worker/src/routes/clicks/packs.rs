@@ -519,7 +519,26 @@ fn clicks_that_came_together_travel_together_and_no_message_is_too_long() {
     let sizes: Vec<usize> = messages.iter().map(|message| message.clicks().len()).collect();
     assert_eq!((&sizes[..2], sizes.iter().sum::<usize>()), (&[25, 25][..], 60), "{sizes:?}");
     assert!(messages.iter().all(|message| serde_json::to_string(message).unwrap().len() < 128_000));
+    // And no batch of them is more than a queue takes at once.
+    let bytes = |batch: &[Message]| batch.iter().map(|one| serde_json::to_string(one).unwrap().len()).sum::<usize>();
+    let batches = jobs::batches_of(messages.clone());
+    assert!(batches.len() > 1 && batches.iter().all(|batch| bytes(batch) < 256_000), "{}", batches.len());
+    assert_eq!(batches.concat(), messages);
     assert!(world.handle(messages.clone()).iter().all(|done| *done));
     assert!(world.handle(messages).iter().all(|done| *done));
     assert_eq!(world.db.count("SELECT count(*) FROM packed_clicks"), 60);
+}
+
+#[test]
+fn of_a_great_batch_only_what_failed_is_delivered_again() {
+    let (world, _) = world(1);
+    let now = world.now();
+    let all: Vec<ClickRecord> = (0..600).map(|nonce| record(&world, now, 1, nonce)).collect();
+    let messages: Vec<Message> = all.chunks(20).map(|some| Message::Clicks { records: some.to_vec() }).collect();
+    world.db.next_write(NextWrite::IsLost);
+    let done = world.handle(messages.clone());
+    assert_eq!(done.iter().filter(|done| !**done).count(), 12, "the first 240 clicks");
+    assert_eq!(world.db.count("SELECT count(*) FROM packed_clicks"), 360);
+    assert!(world.handle(messages).iter().all(|done| *done));
+    assert_eq!(world.db.count("SELECT count(*) FROM packed_clicks"), 600);
 }

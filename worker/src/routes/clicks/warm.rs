@@ -313,3 +313,78 @@ fn a_clock_that_jumps_loses_no_click_and_opens_no_minute_twice() {
     });
     assert!(admitted.count() <= 1_000);
 }
+
+#[test]
+fn a_lease_for_clicks_without_a_key_lets_no_revoked_key_in() {
+    let world = world();
+    let slug = world.api("GET /api/v1/links", json!(null)).text("/data/0/slug");
+    let follow = || world.send(&format!("GET /r/{slug}"), &[], json!(null)).status;
+    assert_eq!(register(&world, "anna").status, 201);
+    revoke(&world);
+    world.pass_ms(46 * SECOND_MS);
+    assert_eq!(follow(), 302);
+    assert_eq!(register(&world, "anna").summary(), "401 INVALID_API_KEY");
+}
+
+#[test]
+fn a_link_that_was_changed_before_the_database_went_down_keeps_no_click_from_its_answer() {
+    let world = world();
+    let slug = world.api("GET /api/v1/links", json!(null)).text("/data/0/slug");
+    let link = world.api("GET /api/v1/links", json!(null)).text("/data/0/id");
+    let follow = || world.send(&format!("GET /r/{slug}"), &[], json!(null)).status;
+    assert_eq!(register(&world, "anna").status, 201);
+    assert_eq!(follow(), 302);
+    let other = json!({"participant_id": world.api("GET /api/v1/participants", json!(null)).text("/data/0/id"), "ref": "other",
+        "landing_url": "https://shop.test/"});
+    let other = world.make(&world.keys.sk_test, "links", other);
+    assert_eq!(world.api(&format!("POST /api/v1/links/{other}/pause"), json!(null)).status, 200);
+    world.db.is_down.store(true, Ordering::SeqCst);
+    for _ in 0..5 {
+        world.pass_ms(20 * SECOND_MS);
+        assert_eq!((register(&world, "anna").status.as_u16(), follow().as_u16()), (201, 302));
+    }
+    world.db.is_down.store(false, Ordering::SeqCst);
+    // What a link is called concerns no visitor.
+    world.pass_ms(60 * SECOND_MS);
+    register(&world, "anna");
+    assert_eq!(world.api(&format!("PATCH /api/v1/links/{link}"), json!({"name": "Spring"})).status, 200);
+    asked(&world);
+    register(&world, "anna");
+    assert_eq!(asked(&world), (0, 0, 0));
+}
+
+#[test]
+fn a_refusal_does_not_reach_into_the_next_minute() {
+    let world = world();
+    world.pass_ms(59_900);
+    assert_eq!((0..1_100).filter(|_| register(&world, "anna").status == 201).count(), 1_000);
+    world.pass_ms(100);
+    assert_eq!(register(&world, "anna").status, 201);
+}
+
+#[test]
+fn one_asks_for_a_link_again_for_all_who_come_meanwhile() {
+    let world = world();
+    register(&world, "anna");
+    world.db.is_down.store(true, Ordering::SeqCst);
+    asked(&world);
+    for second in 0..60 {
+        world.pass_ms(SECOND_MS);
+        for _ in 0..5 {
+            assert_eq!(register(&world, "anna").status, 201, "{second}");
+        }
+    }
+    // Every five seconds, from the twentieth on; and about the key as often as it is lent without a proof.
+    let trips = asked(&world).0;
+    assert!(trips <= 30, "{trips}");
+}
+
+#[test]
+fn what_can_be_no_slug_is_neither_looked_for_nor_remembered() {
+    let world = world();
+    asked(&world);
+    for slug in ["x".repeat(64), "UPPER".to_owned(), "-x".to_owned(), "a%20b".to_owned()] {
+        assert_eq!(world.send(&format!("GET /r/{slug}"), &[], json!(null)).summary(), "404 NOT_FOUND", "{slug}");
+    }
+    assert_eq!(asked(&world), (0, 0, 0));
+}
