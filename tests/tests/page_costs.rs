@@ -204,30 +204,34 @@ fn grow(state: &Path, workspace: &str, clicks: u64) -> Result<Quiet> {
     Ok(quiet)
 }
 
-/// A click a minute on the link of a sale's participant, in packs that are summed.
+/// The newest packs, which wait to be summed: they hold nearly as many clicks as may wait.
+const PENDING: u64 = 16;
+
+/// A click a minute on the link of a sale's participant, in packs of an hour that are summed but for the newest.
 fn packs(database: &Connection, clicks: u64, sale: &str) -> Result<()> {
     let records = "json_array(printf('%08x-0000-4000-8000-%012x', n, n), number, at, 1, json_array(), 'https://shop.example/', NULL, NULL, \
         NULL, 'desktop', 'firefox', 'DE', NULL)";
     let made = database.execute(
         &format!(
             "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {clicks}) \
-             INSERT INTO click_packs (workspace_id, mode, hour, first_at, last_at, clicks, counted_from, counted, records) \
-             SELECT workspace_id, mode, at / 3600000, min(at), max(at), count(*), 0, json_group_array(number), json_group_array({records}) \
+             INSERT INTO click_packs (workspace_id, mode, hour, first_at, last_at, clicks, counted_from, humans, machines, counted, records) \
+             SELECT workspace_id, mode, at / 3600000, min(at), max(at), count(*), 0, count(*), 0, json_array(json_array(number, count(*), 0)), json_group_array({records}) \
              FROM (SELECT n.n, o.*, o.occurred_at - n.n * 60000 AS at FROM n CROSS JOIN (SELECT l.number, v.workspace_id, v.mode, v.occurred_at \
              FROM conversions v JOIN links l ON l.participant_id = v.participant_id WHERE v.id = ?1 LIMIT 1) o) GROUP BY at / 3600000"
         ),
         [sale],
     )?;
     ensure!(made as u64 >= clicks / 60, "{made} packs of {clicks} clicks");
-    database.execute_batch(
+    let summed = format!("(SELECT max(id) - {PENDING} FROM click_packs)");
+    database.execute_batch(&format!(
         "INSERT INTO click_totals (workspace_id, mode, kind, name, day, humans, machines) \
          SELECT c.workspace_id, c.mode, k.value, CASE k.value WHEN 'all' THEN '' WHEN 'participant' THEN l.participant_id \
          ELSE CAST(l.number AS TEXT) END, iif(k.value = 'link_ever', 0, c.hour / 24), count(*), 0 FROM packed_clicks c \
          JOIN links l ON l.number = c.link_number JOIN click_sums s ON s.workspace_id = c.workspace_id AND s.mode = c.mode \
-         AND c.pack_id > s.summed_until CROSS JOIN json_each('[\"all\", \"link\", \"link_ever\", \"participant\"]') k \
+         AND c.pack_id > s.summed_until AND c.pack_id <= {summed} CROSS JOIN json_each('[\"all\", \"link\", \"link_ever\", \"participant\"]') k \
          WHERE true GROUP BY 1, 2, 3, 4, 5 ON CONFLICT (workspace_id, mode, kind, name, day) DO UPDATE SET humans = humans + excluded.humans; \
-         UPDATE click_sums SET summed_until = (SELECT max(id) FROM click_packs)",
-    )?;
+         UPDATE click_sums SET summed_until = {summed}",
+    ))?;
     Ok(())
 }
 

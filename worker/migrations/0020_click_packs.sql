@@ -16,8 +16,10 @@ CREATE TABLE click_packs (
   clicks INTEGER NOT NULL,
   -- One from before was counted when it came first: the workspace's clicks_purged_until when the pack was begun.
   counted_from INTEGER NOT NULL,
-  -- For each click that counts the number of its link, negative where no person clicked: all that pages need of a pack that is not
-  -- summed yet. Before the records, so that they need not be read.
+  -- Of the clicks that count, by people and by machines: all that the overview needs of a pack that is not summed yet.
+  humans INTEGER NOT NULL,
+  machines INTEGER NOT NULL,
+  -- The same for each link, with its number; several times where clicks were added. Before the records, so that they need not be read.
   counted TEXT NOT NULL CHECK (json_valid(counted)),
   -- Each a JSON list, as packed_clicks reads it.
   records TEXT NOT NULL CHECK (json_valid(records))
@@ -47,7 +49,8 @@ CREATE TABLE click_sums (
 
 -- What is not in the totals yet: with them it makes what is true now.
 CREATE VIEW unsummed_clicks AS
-SELECT s.workspace_id, s.mode, p.hour / 24 AS day, abs(c.value) AS link_number, c.value > 0 AS human
+SELECT s.workspace_id, s.mode, p.hour / 24 AS day, CAST(c.value ->> 0 AS INTEGER) AS link_number,
+  CAST(c.value ->> 1 AS INTEGER) AS humans, CAST(c.value ->> 2 AS INTEGER) AS machines
 FROM click_sums s CROSS JOIN click_packs p ON p.workspace_id = s.workspace_id AND p.mode = s.mode AND p.hour >= s.since_hour
   AND p.id > s.summed_until
 CROSS JOIN json_each(p.counted) c;

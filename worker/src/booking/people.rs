@@ -78,14 +78,14 @@ impl People {
 fn known(row: &Row, key: &[u8]) -> Result<Known, DbError> {
     let standing = partners::decode_standing(row)?;
     let address = row.text("email")?;
-    let counted = |column| Ok(u32::try_from(row.integer(column)?).unwrap_or(0));
+    let (conversions, refunded): (u32, u32) = row.json("recent")?;
     Ok(Known {
         standing,
         model: row.parsed("attribution_model", AttributionModel::parse, "an attribution model")?,
         email: email::hash_email(key, &address),
         domain_shared: email::has_shared_domain(&address),
-        conversions: counted("conversions")?,
-        refunded: counted("refunded")?,
+        conversions,
+        refunded,
         policy: row.json::<Policy>("fraud")?,
         reverse_pending_on_end: row.flag("reverse_pending_on_end")?,
     })

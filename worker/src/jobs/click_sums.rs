@@ -6,8 +6,8 @@ use crate::app::App;
 use crate::store::DbError;
 use crate::store::packs::{self, Least};
 
-/// When it is time. What waits of ten thousand clicks, pages read in some milliseconds.
-pub const LEAST: Least = Least { clicks: 10_000, hours: 24 };
+/// When it is time: the fewer links the clicks are of, the sooner, so that pages have little to add.
+pub const LEAST: Least = Least { clicks: 1_000, hours: 24 };
 
 /// Workspaces and modes that one round sums, and rounds of one sweep: in all some million clicks.
 const AT_ONCE: i64 = 10;

@@ -235,20 +235,18 @@ pub fn load(scope: &Scope, keys: &[String], mentions: &Mentions, people: &[&str]
         with_people(concat!(
             "SELECT p.id AS participant_id, p.status AS participant_status, g.id AS program_id, g.status AS program_status, \
              g.attribution_window_days, g.attribution_model, g.fraud, g.reverse_pending_on_end, a.email, \
-             (SELECT COUNT(*) FROM ",
+             (SELECT json_array(COUNT(*), COALESCE(SUM(status = 'refunded'), 0)) FROM ",
             newest!(),
-            ") AS conversions, (SELECT COUNT(*) FROM ",
-            newest!(),
-            " WHERE status = 'refunded') AS refunded \
+            ") AS recent \
              FROM participants p JOIN programs g ON g.id = p.program_id JOIN partners a ON a.id = p.partner_id \
              WHERE p.workspace_id = CAST(?1 AS TEXT) AND p.mode = CAST(?2 AS TEXT) AND p.id IN ",
             people!()
         )),
         of_scope(
-            // Of the hour before a click the newest packs are looked through, some thousand clicks at the least where they come fast.
+            // Of the hour before a click the newest packs are looked through, a thousand clicks at the least where they come fast.
             "SELECT c.click_id, (SELECT COUNT(*) FROM packed_clicks o WHERE o.pack_id IN (SELECT p.id FROM click_packs p \
              WHERE p.workspace_id = CAST(?1 AS TEXT) AND p.mode = CAST(?2 AS TEXT) AND p.hour BETWEEN c.hour - 1 AND c.hour \
-             AND p.first_at <= c.clicked_at AND p.last_at >= c.clicked_at - 3600000 ORDER BY p.hour DESC, p.last_at DESC LIMIT 20) \
+             AND p.first_at <= c.clicked_at AND p.last_at >= c.clicked_at - 3600000 ORDER BY p.hour DESC, p.last_at DESC LIMIT 10) \
              AND instr(o.records, c.address_hash) > 0 AND o.address_hash = c.address_hash \
              AND o.clicked_at BETWEEN c.clicked_at - 3600000 AND c.clicked_at) AS clicks \
              FROM json_each(?3) j CROSS JOIN packed_clicks c ON c.workspace_id = CAST(?1 AS TEXT) AND c.mode = CAST(?2 AS TEXT) \

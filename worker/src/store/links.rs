@@ -72,7 +72,7 @@ fn listed(scope: &Scope) -> Statement {
         "SELECT id, participant_id, ref, slug, landing_url, name, status, archived_from, created_at, COALESCE(fresh, 0) + COALESCE((SELECT t.humans \
          FROM click_totals t WHERE t.workspace_id = links.workspace_id AND t.mode = links.mode AND t.kind = 'link_ever' \
          AND t.name = CAST(links.number AS TEXT) AND t.day = 0), 0) AS clicks FROM links LEFT JOIN \
-         (SELECT link_number, SUM(human) AS fresh FROM unsummed_clicks WHERE workspace_id = ? AND mode = ? GROUP BY link_number) u \
+         (SELECT link_number, SUM(humans) AS fresh FROM unsummed_clicks WHERE workspace_id = ? AND mode = ? GROUP BY link_number) u \
          ON u.link_number = links.number ",
     );
     scope.bound(statement.bind(scope.workspace_id.as_str()).bind(scope.mode))

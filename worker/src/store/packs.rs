@@ -80,11 +80,14 @@ macro_rules! summed_until {
 macro_rules! gathered {
     () => {
         concat!(
-            "(SELECT min(clicked_at) AS first_at, max(clicked_at) AS last_at, count(*) AS clicks, \
-             json_group_array(iif(human, link_number, -link_number)) FILTER (WHERE clicked_at >= ",
+            "(WITH fresh AS MATERIALIZED (SELECT *, clicked_at >= ",
             counted_from!(),
-            ") AS counted, json_group_array(json(record)) AS records FROM ",
+            " AS counts FROM ",
             fresh!(),
+            ") SELECT min(clicked_at) AS first_at, max(clicked_at) AS last_at, count(*) AS clicks, SUM(counts AND human) AS humans, \
+             SUM(counts AND NOT human) AS machines, (SELECT json_group_array(json_array(link_number, humans, machines)) FROM \
+             (SELECT link_number, SUM(human) AS humans, SUM(1 - human) AS machines FROM fresh WHERE counts GROUP BY link_number)) \
+             AS counted, json_group_array(json(record)) AS records FROM fresh",
             " HAVING count(*) > 0)"
         )
     };
@@ -107,7 +110,8 @@ pub fn insert_all(records: &[ClickRecord]) -> Result<Vec<Statement>, DbError> {
         // Into the newest pack that has room, if it is not summed yet.
         statements.push(bound(concat!(
             "UPDATE click_packs SET first_at = min(click_packs.first_at, f.first_at), last_at = max(click_packs.last_at, f.last_at), \
-             clicks = click_packs.clicks + f.clicks, counted = CASE '[]' WHEN f.counted THEN click_packs.counted \
+             clicks = click_packs.clicks + f.clicks, humans = click_packs.humans + f.humans, \
+             machines = click_packs.machines + f.machines, counted = CASE '[]' WHEN f.counted THEN click_packs.counted \
              WHEN click_packs.counted THEN f.counted \
              ELSE substr(click_packs.counted, 1, length(click_packs.counted) - 1) || ',' || substr(f.counted, 2) END, \
              records = substr(click_packs.records, 1, length(click_packs.records) - 1) || ',' || substr(f.records, 2) FROM ",
@@ -121,12 +125,13 @@ pub fn insert_all(records: &[ClickRecord]) -> Result<Vec<Statement>, DbError> {
         )));
         // Else into a pack of their own; of what was just added, nothing is fresh any more.
         statements.push(bound(concat!(
-            "INSERT INTO click_packs (id, workspace_id, mode, hour, first_at, last_at, clicks, counted_from, counted, records) \
+            "INSERT INTO click_packs (id, workspace_id, mode, hour, first_at, last_at, clicks, counted_from, humans, machines, counted, \
+             records) \
              SELECT 1 + max(COALESCE((SELECT max(id) FROM click_packs), 0), ",
             summed_until!(),
             "), ?1, ?2, ?3, f.first_at, f.last_at, f.clicks, ",
             counted_from!(),
-            ", f.counted, f.records FROM ",
+            ", f.humans, f.machines, f.counted, f.records FROM ",
             gathered!(),
             " f"
         )));
@@ -197,7 +202,7 @@ fn parcels(records: &[ClickRecord]) -> Result<Vec<Parcel<'_>>, DbError> {
 /// clicks that link has: hence seldom. Pages add what waits, which is why it is not more.
 #[derive(Clone, Copy, Debug)]
 pub struct Least {
-    /// So many clicks wait, or ten for each row that the last summing wrote, but at most ten times as many as this.
+    /// So many clicks wait, or ten for each row that the last summing wrote, but at most a hundred times as many as this.
     pub clicks: i64,
     /// Or one that is so many hours old.
     pub hours: i64,
@@ -229,7 +234,7 @@ pub fn due(now: Instant, least: Least, limit: i64) -> Statement {
     )
     .bind(SUMMED_MAX)
     .bind(least.clicks)
-    .bind(10 * least.clicks)
+    .bind(100 * least.clicks)
     .bind(now.ms().div_euclid(HOUR_MS) - least.hours)
     .bind(limit)
 }
@@ -339,7 +344,11 @@ pub fn take_out(program_id: &str, limit: i64) -> Vec<Statement> {
         bound(concat!(
             "UPDATE click_packs SET clicks = (SELECT count(*) FROM json_each(click_packs.records) r WHERE r.value ->> 1 NOT IN ",
             links!(),
-            "), counted = (SELECT json_group_array(c.value) FROM json_each(click_packs.counted) c WHERE abs(c.value) NOT IN ",
+            "), humans = (SELECT COALESCE(SUM(c.value ->> 1), 0) FROM json_each(click_packs.counted) c WHERE c.value ->> 0 NOT IN ",
+            links!(),
+            "), machines = (SELECT COALESCE(SUM(c.value ->> 2), 0) FROM json_each(click_packs.counted) c WHERE c.value ->> 0 NOT IN ",
+            links!(),
+            "), counted = (SELECT json_group_array(json(c.value)) FROM json_each(click_packs.counted) c WHERE c.value ->> 0 NOT IN ",
             links!(),
             "), records = (SELECT json_group_array(json(r.value)) FROM json_each(click_packs.records) r \
              WHERE r.value ->> 1 NOT IN ",

@@ -155,7 +155,7 @@ pub fn click_days(scope: &Scope, participant_id: &str) -> Statement {
     Statement::new(
         "SELECT day * 86400000 AS day, SUM(humans) AS humans, SUM(machines) AS machines FROM (SELECT * FROM (SELECT t.day, t.humans, \
          t.machines FROM click_totals t WHERE t.workspace_id = ?1 AND t.mode = ?2 AND t.kind = 'participant' AND t.name = ?3 \
-         ORDER BY t.day DESC LIMIT ?4) UNION ALL SELECT u.day, u.human, 1 - u.human FROM unsummed_clicks u CROSS JOIN links l \
+         ORDER BY t.day DESC LIMIT ?4) UNION ALL SELECT u.day, u.humans, u.machines FROM unsummed_clicks u CROSS JOIN links l \
          ON l.number = u.link_number WHERE u.workspace_id = ?1 AND u.mode = ?2 AND l.participant_id = ?3) d \
          GROUP BY d.day ORDER BY d.day DESC LIMIT ?4",
     )

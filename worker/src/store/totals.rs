@@ -6,7 +6,7 @@ use domain::money::Currency;
 use super::{DbError, Row, Scope, Statement};
 
 /// What waits is counted up to here.
-pub const WAITING_MAX: i64 = 100;
+pub const WAITING_MAX: i64 = 50;
 
 /// Days, counted from 1970 in UTC: the first and the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,9 @@ pub fn clicks(scope: &Scope, span: Span) -> Statement {
     Statement::new(
         "SELECT day, SUM(humans) AS humans, SUM(machines) AS machines FROM (SELECT day, humans, machines FROM click_totals \
          WHERE workspace_id = ?1 AND mode = ?2 AND kind = 'all' AND name = '' AND day BETWEEN ?3 AND ?4 UNION ALL \
-         SELECT day, human, 1 - human FROM unsummed_clicks WHERE workspace_id = ?1 AND mode = ?2 AND day BETWEEN ?3 AND ?4) \
+         SELECT p.hour / 24, p.humans, p.machines FROM click_sums s CROSS JOIN click_packs p ON p.workspace_id = s.workspace_id \
+         AND p.mode = s.mode AND p.hour >= s.since_hour AND p.id > s.summed_until WHERE s.workspace_id = ?1 AND s.mode = ?2 \
+         AND p.hour / 24 BETWEEN ?3 AND ?4) \
          GROUP BY day ORDER BY day",
     )
     .bind(scope.workspace_id.as_str())

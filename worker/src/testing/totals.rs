@@ -2,7 +2,7 @@
 
 use super::World;
 
-const PAIRS: [(&str, &str, &str); 6] = [
+const PAIRS: [(&str, &str, &str); 8] = [
     (
         "click_totals",
         // Of days from which nothing is purged.
@@ -15,9 +15,21 @@ const PAIRS: [(&str, &str, &str); 6] = [
         "SELECT workspace_id, mode, kind, name, iif(kind = 'link_ever', 0, day), concat(SUM(humans), ' ', SUM(machines)) FROM \
          (SELECT * FROM click_totals WHERE kind IN ('all', 'link', 'link_ever', 'participant') UNION ALL \
          SELECT u.workspace_id, u.mode, k.value, CASE k.value WHEN 'all' THEN '' WHEN 'participant' THEN l.participant_id \
-         ELSE CAST(l.number AS TEXT) END, u.day, u.human, 1 - u.human FROM unsummed_clicks u JOIN links l ON l.number = u.link_number \
+         ELSE CAST(l.number AS TEXT) END, u.day, u.humans, u.machines FROM unsummed_clicks u JOIN links l ON l.number = u.link_number \
          CROSS JOIN json_each('[\"all\",\"link\",\"link_ever\",\"participant\"]') k) \
          GROUP BY 1, 2, 3, 4, 5 HAVING SUM(humans) <> 0 OR SUM(machines) <> 0",
+    ),
+    (
+        "click_packs",
+        "SELECT id, humans, machines FROM click_packs WHERE humans <> 0 OR machines <> 0",
+        "SELECT pack_id, SUM(human), SUM(1 - human) FROM packed_clicks WHERE clicked_at >= counted_from GROUP BY pack_id",
+    ),
+    (
+        "click_packs by link",
+        "SELECT p.id, c.value ->> 0, SUM(c.value ->> 1), SUM(c.value ->> 2) FROM click_packs p CROSS JOIN json_each(p.counted) c \
+         GROUP BY p.id, c.value ->> 0",
+        "SELECT pack_id, link_number, SUM(human), SUM(1 - human) FROM packed_clicks WHERE clicked_at >= counted_from \
+         GROUP BY pack_id, link_number",
     ),
     (
         "click_totals of origins",
@@ -79,7 +91,7 @@ impl World {
     /// Clicks of people, as pages count them.
     pub fn humans(&self) -> i64 {
         let totals = "SELECT COALESCE(SUM(humans), 0) FROM click_totals WHERE kind = 'all'";
-        self.db.count(totals) + self.db.count("SELECT count(*) FROM unsummed_clicks WHERE human")
+        self.db.count(totals) + self.db.count("SELECT COALESCE(SUM(humans), 0) FROM unsummed_clicks")
     }
 
     /// Records of clicks, in packs and by themselves: each once, or this says which is not.

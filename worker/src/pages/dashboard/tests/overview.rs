@@ -114,7 +114,7 @@ fn what_waits_is_counted_and_leads_there() {
         connection_id, 'evt_' || i, type, 'failed', received_at FROM n, (SELECT * FROM stripe_events LIMIT 1)";
     world.db.execute(many).unwrap();
     let page = owner.get(&shop.at("")).raw;
-    assert!(page.contains("<strong class=\"number\">100 or more</strong> <span>Stripe events failed"), "{page}");
+    assert!(page.contains("<strong class=\"number\">50 or more</strong> <span>Stripe events failed"), "{page}");
 }
 
 #[test]
