@@ -3,7 +3,6 @@
 //! one, it need ask nobody.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::limit::Window;
 use domain::time::{Instant, SECOND_MS};
@@ -18,6 +17,9 @@ const PROVED_MS: i64 = 25 * SECOND_MS;
 const LEASE_MS: i64 = 20 * SECOND_MS;
 /// How long one lasts while the database cannot be asked: nothing can be revoked in it then.
 const UNPROVED_LEASE_MS: i64 = 5 * SECOND_MS;
+
+/// Whoever asks the database for longer is taken to be gone.
+const ASKING_MS_MAX: i64 = 5 * SECOND_MS;
 
 /// What is known of the key.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +39,7 @@ pub struct Lender {
     proof: Mutex<Option<Proof>>,
     /// When a link of the workspace and mode was changed last. Whoever has it stored looks at it here.
     pub links_changed_at: Mutex<Option<Instant>>,
-    asking: AtomicBool,
+    asking_since: Mutex<Option<Instant>>,
 }
 
 impl Lender {
@@ -84,14 +86,16 @@ impl Lender {
             return proof.is_valid.then_some((proof.limit, LEASE_MS));
         }
         // One asks for all who come meanwhile.
-        if self.asking.swap(true, Ordering::Relaxed) {
+        if !self.may_ask(now) {
             return Some((known.map_or(ask.limit, |proof| proof.limit), UNPROVED_LEASE_MS));
         }
         let asked = match &ask.key {
             Some(key_id) => db.rows(keys::validity(key_id)).await,
             None => Ok(Vec::new()),
         };
-        self.asking.store(false, Ordering::Relaxed);
+        if let Ok(mut since) = self.asking_since.lock() {
+            *since = None;
+        }
         match proved(asked, now) {
             Ok(fresh) => {
                 let mut proof = self.proof.lock().ok()?;
@@ -106,6 +110,16 @@ impl Lender {
                 Some((known.map_or(ask.limit, |proof| proof.limit), UNPROVED_LEASE_MS))
             }
         }
+    }
+
+    /// Whether nobody asks already. A time, not a flag: whoever asks may be gone before there is an answer.
+    fn may_ask(&self, now: Instant) -> bool {
+        let Ok(mut since) = self.asking_since.lock() else { return true };
+        let is_asked = since.is_some_and(|since| (0..ASKING_MS_MAX).contains(&now.since_ms(since)));
+        if !is_asked {
+            *since = Some(now);
+        }
+        !is_asked
     }
 
     /// The newest that is known, here or by whoever asks. A key that is revoked stays so.
@@ -127,5 +141,59 @@ fn proved(asked: Result<Vec<Row>, DbError>, at: Instant) -> Result<Proof, DbErro
             Ok(Proof { at, is_valid, limit })
         }
         None => Ok(Proof { at, is_valid: false, limit: 0 }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::task::{Context, Waker};
+
+    use domain::ids::Id;
+    use futures_util::future::BoxFuture;
+
+    use super::*;
+    use crate::limiter::Bucket;
+    use crate::store::Statement;
+    use crate::testing::World;
+
+    /// Never answers.
+    struct Silent;
+
+    impl Database for Silent {
+        fn rows(&self, _statement: Statement) -> BoxFuture<'_, Result<Vec<Row>, DbError>> {
+            Box::pin(std::future::pending())
+        }
+
+        fn batch(&self, _statements: Vec<Statement>) -> BoxFuture<'_, Result<Vec<Vec<Row>>, DbError>> {
+            Box::pin(std::future::pending())
+        }
+
+        fn size_bytes(&self) -> BoxFuture<'_, Result<i64, DbError>> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[test]
+    fn whoever_asks_and_is_gone_keeps_nobody_from_asking() {
+        let world = World::new();
+        let start = world.now();
+        // A key that is not there is as good as revoked.
+        let key = Id::make(start, [7; 10]);
+        let ask = Ask {
+            bucket: Bucket::Clicks { key_id: key.to_string() },
+            limit: 1_000,
+            returned: None,
+            key: Some(key),
+            known_at: start,
+        };
+        let lender = Lender::default();
+        let lent = |ms| pollster::block_on(lender.lend(world.db.as_ref(), &ask, start.plus_ms(ms)));
+        assert!(matches!(lent(0), Said::Lent(_)), "proved by whoever asks");
+        let gone = lender.lend(&Silent, &ask, start.plus_ms(PROVED_MS));
+        assert!(Box::pin(gone).as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        let Said::Lent(short) = lent(PROVED_MS + 1) else { panic!("somebody asks already") };
+        assert_eq!(short.lasts_ms, UNPROVED_LEASE_MS);
+        assert_eq!(lent(PROVED_MS + ASKING_MS_MAX), Said::Revoked);
     }
 }
