@@ -69,13 +69,16 @@ pub struct Found<T> {
     pub chore: Option<Chore>,
 }
 
+impl Found<Fact> {
+    fn narrowed<T>(self, to: impl FnOnce(Fact) -> Option<T>) -> Option<Found<T>> {
+        Some(Found { what: to(self.what)?, at: self.at, chore: self.chore })
+    }
+}
+
 /// Whose a public key is, if it was valid when the database was last asked.
 pub async fn key(app: &App, now: Instant, digest: &str) -> Result<Option<Found<Owner>>, ApiError> {
     let found = look(app, now, Named::Key(digest.to_owned())).await?;
-    Ok(found.and_then(|found| match found.what {
-        Fact::Owner(owner) => Some(Found { what: owner, at: found.at, chore: found.chore }),
-        _ => None,
-    }))
+    Ok(found.and_then(|found| found.narrowed(Fact::owner)))
 }
 
 /// Whether an isolate remembers a key, so that nobody need be asked.
@@ -91,31 +94,25 @@ pub async fn is_still_valid(app: &App, now: Instant, digest: &str) -> Result<boo
 /// The number of the active link with this ref.
 pub async fn link(app: &App, now: Instant, scope: &Scope, link_ref: &str) -> Result<Option<Found<u32>>, ApiError> {
     let found = look(app, now, Named::Link(scope.clone(), link_ref.to_owned())).await?;
-    Ok(found.and_then(|found| match found.what {
-        Fact::Number(number) => Some(Found { what: number, at: found.at, chore: found.chore }),
-        _ => None,
-    }))
+    Ok(found.and_then(|found| found.narrowed(Fact::number)))
 }
 
 /// The same, asked for now: what is known does not hold any more.
 pub async fn link_anew(app: &App, now: Instant, scope: &Scope, link_ref: &str) -> Result<Option<u32>, DbError> {
     let fact = asked(app, now, &Named::Link(scope.clone(), link_ref.to_owned())).await?;
-    Ok(fact.and_then(|fact| if let Fact::Number(number) = fact { Some(number) } else { None }))
+    Ok(fact.and_then(Fact::number))
 }
 
 /// The active link with this slug, asked for now.
 pub async fn short_link_anew(app: &App, now: Instant, slug: &str) -> Result<Option<ShortLink>, DbError> {
     let fact = asked(app, now, &Named::Slug(slug.to_owned())).await?;
-    Ok(fact.and_then(|fact| if let Fact::Short(link) = fact { Some(link) } else { None }))
+    Ok(fact.and_then(Fact::short))
 }
 
 /// The active link with this slug.
 pub async fn short_link(app: &App, now: Instant, slug: &str) -> Result<Option<Found<ShortLink>>, ApiError> {
     let found = look(app, now, Named::Slug(slug.to_owned())).await?;
-    Ok(found.and_then(|found| match found.what {
-        Fact::Short(link) => Some(Found { what: link, at: found.at, chore: found.chore }),
-        _ => None,
-    }))
+    Ok(found.and_then(|found| found.narrowed(Fact::short)))
 }
 
 async fn look(app: &App, now: Instant, named: Named) -> Result<Option<Found<Fact>>, ApiError> {

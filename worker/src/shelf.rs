@@ -46,6 +46,23 @@ pub enum Fact {
     Short(ShortLink),
 }
 
+impl Fact {
+    /// Whose a key is.
+    pub fn owner(self) -> Option<Owner> {
+        if let Self::Owner(owner) = self { Some(owner) } else { None }
+    }
+
+    /// A link's number.
+    pub fn number(self) -> Option<u32> {
+        if let Self::Number(number) = self { Some(number) } else { None }
+    }
+
+    /// Where a short link leads.
+    pub fn short(self) -> Option<ShortLink> {
+        if let Self::Short(link) = self { Some(link) } else { None }
+    }
+}
+
 impl Named {
     /// The name on the shelf: of one length, whatever a ref looks like. The number changes with the format.
     pub fn on_shelf(&self) -> String {
