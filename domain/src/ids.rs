@@ -12,6 +12,9 @@ use crate::time::Instant;
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const BODY_CHARS: usize = 26;
+/// The bits of the time that hold a workspace's database, from the top; the others last until the year 2109.
+const DATABASE_BITS: u32 = 6;
+const TIME_BITS: u32 = 48 - DATABASE_BITS;
 
 /// What an id names.
 pub trait Kind {
@@ -108,6 +111,25 @@ impl<K: Kind> TryFrom<String> for Id<K> {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
         Self::parse(&text).ok_or_else(|| format!("not an id that begins with {}_", K::PREFIX))
+    }
+}
+
+impl Id<Workspace> {
+    /// A new workspace's id, which says in which database of the deployment's list it lies, 0 to 15: a click id has four bits for
+    /// that. Those of the first are as if nothing was said.
+    pub fn make_in(database: u8, now: Instant, random: [u8; 10]) -> Self {
+        let time = now.ms().clamp(0, (1 << TIME_BITS) - 1) | i64::from(database & 15) << TIME_BITS;
+        Self::make(Instant::from_ms(time), random)
+    }
+
+    /// In which database it lies. One that nobody made may say up to 63.
+    pub fn database(&self) -> u8 {
+        // The first two characters hold eight bits: two that are always 0, and these six.
+        let digit = |place: usize| {
+            let byte = self.text.as_bytes().get(Workspace::PREFIX.len() + 1 + place);
+            ALPHABET.iter().position(|one| Some(one) == byte).unwrap_or(0)
+        };
+        u8::try_from((digit(0) << 5 | digit(1)) >> 2 & 63).unwrap_or(0)
     }
 }
 
@@ -221,7 +243,25 @@ mod tests {
     }
 
     #[test]
+    fn a_workspace_says_in_which_database_it_lies_and_all_before_said_the_first() {
+        let now = Instant::from_ms(1_795_903_000_000);
+        for database in 0..16 {
+            let id = WorkspaceId::make_in(database, now, [7; 10]);
+            assert_eq!(
+                (id.database(), WorkspaceId::parse(id.as_str()).map(|id| id.database())),
+                (database, Some(database))
+            );
+        }
+        assert_eq!(WorkspaceId::make(now, [0xff; 10]).database(), 0);
+        assert_eq!(WorkspaceId::make_in(0, now, [7; 10]), WorkspaceId::make(now, [7; 10]));
+        let last = Instant::from_ms((1 << 42) - 1);
+        assert_eq!(WorkspaceId::make_in(0, last, [0xff; 10]).database(), 0, "until 2109");
+    }
+
+    #[test]
     fn id_format_unchanged() {
+        let second = WorkspaceId::make_in(1, Instant::from_ms(1_767_225_600_000), [0; 10]);
+        assert_eq!(second.as_str(), "ws_05kdvdna000000000000000000");
         let id = ConversionId::make(Instant::from_ms(1_767_225_600_000), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
         assert_eq!(id.as_str(), "conv_01kdvdna00000g40r40m30e209");
     }

@@ -34,7 +34,7 @@ pub fn insert_member(id: &MemberId, workspace: &WorkspaceId, email_hash: &str, r
         "INSERT INTO members (id, workspace_id, person_id, role, created_at) SELECT ?, ?, id, ?, ? FROM people WHERE email_hash = ?",
     )
     .bind(id.as_str())
-    .bind(workspace.as_str())
+    .bind_workspace(workspace)
     .bind(role.as_str())
     .bind(now)
     .bind(email_hash)
@@ -103,12 +103,12 @@ const MEMBER: &str = "SELECT id, email_hash, email, name, role, created_at, seen
 
 /// A page of members.
 pub fn list_members(workspace: &WorkspaceId, page: &Page) -> Statement {
-    page.bound(Statement::new(MEMBER).bind(workspace.as_str()))
+    page.bound(Statement::new(MEMBER).bind_workspace(workspace))
 }
 
 /// One member.
 pub fn member_by_id(workspace: &WorkspaceId, id: &str) -> Statement {
-    Statement::new(MEMBER).bind(workspace.as_str()).push(" AND id = ?").bind(id)
+    Statement::new(MEMBER).bind_workspace(workspace).push(" AND id = ?").bind(id)
 }
 
 /// Reads a member.
@@ -130,7 +130,7 @@ pub fn owners(workspace: &WorkspaceId, limit: i64) -> Statement {
         "SELECT p.email_hash, p.email, w.name AS workspace_name FROM members m JOIN people p ON p.id = m.person_id \
          JOIN workspaces w ON w.id = m.workspace_id WHERE m.workspace_id = ? AND m.role = 'owner' ORDER BY m.id LIMIT ?",
     )
-    .bind(workspace.as_str())
+    .bind_workspace(workspace)
     .bind(limit)
 }
 
@@ -148,7 +148,7 @@ pub fn set_role(workspace: &WorkspaceId, id: &str, seen: Role, role: Role) -> St
     Statement::new("UPDATE members SET role = ?")
         .bind(role.as_str())
         .push(" WHERE workspace_id = ?")
-        .bind(workspace.as_str())
+        .bind_workspace(workspace)
         .push(" AND id = ?")
         .bind(id)
         .push(" AND role = ?")
@@ -159,7 +159,7 @@ pub fn set_role(workspace: &WorkspaceId, id: &str, seen: Role, role: Role) -> St
 /// Takes a member out, under the same conditions.
 pub fn delete_member(workspace: &WorkspaceId, id: &str, seen: Role) -> Statement {
     Statement::new("DELETE FROM members WHERE workspace_id = ?")
-        .bind(workspace.as_str())
+        .bind_workspace(workspace)
         .push(" AND id = ?")
         .bind(id)
         .push(" AND role = ?")

@@ -31,7 +31,7 @@ pub fn insert(scope: &Scope, act: &NewAct<'_>, now: Instant) -> Statement {
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(act.id.as_str())
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(act.kind)
     .bind(act.subject)
@@ -73,7 +73,7 @@ pub fn of_conversion(scope: &Scope, conversion_id: &str) -> Statement {
             "WHERE a.workspace_id = ?1 AND a.mode = ?2 AND a.subject IN \
              (SELECT ?3 UNION SELECT m.id FROM commissions m WHERE m.conversion_id = ?3) ORDER BY a.id LIMIT 100",
         )
-        .bind(scope.workspace_id.as_str())
+        .bind_workspace(&scope.workspace_id)
         .bind(scope.mode)
         .bind(conversion_id)
 }
@@ -82,7 +82,7 @@ pub fn of_conversion(scope: &Scope, conversion_id: &str) -> Statement {
 pub fn of_subject(scope: &Scope, subject: &str) -> Statement {
     Statement::new(COLUMNS)
         .push("WHERE a.workspace_id = ? AND a.mode = ? AND a.subject = ? ORDER BY a.id LIMIT 100")
-        .bind(scope.workspace_id.as_str())
+        .bind_workspace(&scope.workspace_id)
         .bind(scope.mode)
         .bind(subject)
 }
@@ -91,7 +91,7 @@ pub fn of_subject(scope: &Scope, subject: &str) -> Statement {
 pub fn by_id(scope: &Scope, id: &ActId) -> Statement {
     Statement::new(COLUMNS)
         .push("WHERE a.workspace_id = ? AND a.mode = ? AND a.id = ?")
-        .bind(scope.workspace_id.as_str())
+        .bind_workspace(&scope.workspace_id)
         .bind(scope.mode)
         .bind(id.as_str())
 }
@@ -102,7 +102,7 @@ pub fn rejections(scope: &Scope, commission_ids: &[&str]) -> Result<Statement, D
          AND a.subject IN (SELECT value FROM json_each(?)) ORDER BY a.id";
     Ok(Statement::new(COLUMNS)
         .push(which)
-        .bind(scope.workspace_id.as_str())
+        .bind_workspace(&scope.workspace_id)
         .bind(scope.mode)
         .bind(super::to_json(&commission_ids)?))
 }

@@ -25,7 +25,7 @@ pub fn review_subject(workspace: &WorkspaceId) -> String {
 
 /// All that the list needs, as one batch. [`decode`] reads it.
 pub fn reads(workspace: &WorkspaceId) -> Vec<Statement> {
-    let of = |sql: &'static str| Statement::new(sql).bind(workspace.as_str());
+    let of = |sql: &'static str| Statement::new(sql).bind_workspace(workspace);
     vec![
         of("SELECT click_id AS what, clicked_at AS at FROM (SELECT k.click_id, k.clicked_at, k.human FROM packed_clicks k \
             WHERE k.pack_id IN (SELECT p.id FROM click_packs p WHERE p.workspace_id = ?1 AND p.mode = 'live' \
@@ -42,7 +42,7 @@ pub fn reads(workspace: &WorkspaceId) -> Vec<Statement> {
                 " WHERE outcome <> 'skipped' AND connection_id = (SELECT id FROM stripe_connections WHERE workspace_id = ? \
                  AND mode = 'live' ORDER BY id DESC LIMIT 1) LIMIT 1",
             )
-            .bind(workspace.as_str()),
+            .bind_workspace(workspace),
         of("SELECT name, subject AS what, detail, at FROM milestones WHERE workspace_id = ? AND (mode = 'live' OR name = 'test_run') \
             ORDER BY at, name"),
         of("SELECT id, url, status = 'enabled' AS is_enabled FROM webhook_endpoints WHERE workspace_id = ? AND mode = 'live' \

@@ -176,7 +176,7 @@ pub fn by_ids(scope: &Scope, sought: &[Sought<'_>]) -> Result<Statement, DbError
         " FROM json_each(?3) j CROSS JOIN clicks o ON o.click_id = j.value ->> 0 AND +o.workspace_id = ?1 AND +o.mode = ?2) c \
          LEFT JOIN links l ON l.number = c.link_number"
     ))
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(super::to_json(&sought)?))
 }
@@ -213,7 +213,7 @@ pub fn days(scope: &Scope, filter: &Filter, after: Option<&(Instant, String)>) -
         return None;
     }
     let last = last(filter, after).map_or(i64::MAX >> 11, |last| last.ms().div_euclid(DAY_MS));
-    let bound = |statement: Statement| statement.bind(scope.workspace_id.as_str()).bind(scope.mode);
+    let bound = |statement: Statement| statement.bind_workspace(&scope.workspace_id).bind(scope.mode);
     let mut statement = bound(Statement::new("SELECT DISTINCT day FROM (SELECT t.day FROM ("));
     statement =
         of_links(statement.push("SELECT l.number FROM links l WHERE l.workspace_id = ? AND l.mode = ?"), filter);
@@ -284,7 +284,7 @@ pub fn list(
         narrowed(packed, Alias::Packed).push(concat!(" UNION ALL SELECT ", record!("o"), " FROM clicks o WHERE "));
     let rows = rows
         .push("o.workspace_id = ? AND o.mode = ?")
-        .bind(scope.workspace_id.as_str())
+        .bind_workspace(&scope.workspace_id)
         .bind(scope.mode)
         .push(" AND o.clicked_at > (SELECT COALESCE(max(last_at), -1) FROM chosen WHERE NOT is_reached)");
     narrowed(rows, Alias::Row)
@@ -310,7 +310,7 @@ impl Alias {
 }
 
 fn scope_of(scope: &Scope, statement: Statement) -> Statement {
-    statement.push("WHERE l.workspace_id = ? AND l.mode = ?").bind(scope.workspace_id.as_str()).bind(scope.mode)
+    statement.push("WHERE l.workspace_id = ? AND l.mode = ?").bind_workspace(&scope.workspace_id).bind(scope.mode)
 }
 
 /// Up to when the packs that [`list`] does not reach have clicks, in one row: NULL where it reaches all.
@@ -342,7 +342,7 @@ fn chosen_by(
                WHERE p.workspace_id = ? AND p.mode = ?")
         .bind(reach.packs)
         .bind(reach.clicks)
-        .bind(scope.workspace_id.as_str())
+        .bind_workspace(&scope.workspace_id)
         .bind(scope.mode)
         .push_if(" AND p.hour <= ?", last.map(hour))
         .push_if(" AND p.first_at <= ?", last)

@@ -24,7 +24,7 @@ pub fn insert(
          needs_review, auto_approve, hold_until, reward_version, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(id.as_str())
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(conversion.as_str())
     .bind(due.participant_id.as_str())
@@ -74,7 +74,7 @@ pub fn append(scope: &Scope, entry: &NewEntry<'_>, now: Instant) -> Statement {
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(entry.id.as_str())
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(entry.commission_id.as_str())
     .bind(entry.amount_cents)
@@ -139,7 +139,7 @@ pub fn move_by_act(scope: &Scope, id: &str, from: CommissionState, to: Commissio
          (SELECT SUM(e.amount_cents) FROM entries e WHERE e.commission_id = ?5) <> 0) THEN ?2 ELSE 'raced' END, \
          needs_review = '[]' WHERE workspace_id = ?3 AND mode = ?4 AND id = ?5",
     );
-    update.bind(from.as_str()).bind(to.as_str()).bind(scope.workspace_id.as_str()).bind(scope.mode).bind(id)
+    update.bind(from.as_str()).bind(to.as_str()).bind_workspace(&scope.workspace_id).bind(scope.mode).bind(id)
 }
 
 /// Reads a commission as a booking needs it.

@@ -88,7 +88,7 @@ pub fn insert(
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(conversion.id.as_str())
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(family.as_str())
     .bind(&conversion.anchor)
@@ -197,7 +197,7 @@ pub fn list(scope: &Scope, filter: &Filter, page: &Page) -> Statement {
                  OR f.merged_into = k.family_id JOIN conversions c ON c.family_id = f.id \
                  WHERE k.workspace_id = ? AND k.mode = ? AND k.key = ? AND c.external_transaction_id = k.key)",
             )
-            .bind(scope.workspace_id.as_str())
+            .bind_workspace(&scope.workspace_id)
             .bind(scope.mode)
             .bind(transaction);
     }
@@ -362,7 +362,7 @@ pub fn audit(scope: &Scope, filter: &AuditFilter, page: &Page) -> Statement {
                 " AND id IN (SELECT d.id FROM decisions d WHERE d.workspace_id = ? AND d.mode = ? \
                  AND d.external_transaction_id = ?)",
             )
-            .bind(scope.workspace_id.as_str())
+            .bind_workspace(&scope.workspace_id)
             .bind(scope.mode)
             .bind(transaction);
     }
@@ -375,7 +375,7 @@ pub fn decisions_of(scope: &Scope, conversion_id: &str) -> Statement {
         "SELECT d.* FROM decisions d JOIN conversions c ON c.id = d.conversion_id WHERE +d.workspace_id = ? AND +d.mode = ? \
          AND d.conversion_id = ? ORDER BY d.id = c.decision_id DESC, d.id DESC LIMIT 100",
     )
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(conversion_id)
 }

@@ -41,7 +41,7 @@ pub fn insert(
         "INSERT INTO customers (id, workspace_id, mode, external_id, stripe_customer_id, created_at) VALUES (?, ?, ?, ?, ?, ?)",
     )
     .bind(id.as_str())
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(external_id)
     .bind(stripe_customer_id)
@@ -53,7 +53,7 @@ pub fn insert_keys(scope: &Scope, id: &CustomerId, keys: &[&String]) -> Result<S
     Ok(Statement::new(
         "INSERT INTO customer_keys (workspace_id, mode, key, customer_id) SELECT ?1, ?2, value, ?3 FROM json_each(?4)",
     )
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(id.as_str())
     .bind(super::to_json(&keys)?))
@@ -134,7 +134,7 @@ pub fn list(scope: &Scope, key: Option<&String>, page: &Page) -> Statement {
         None => statement,
         Some(key) => statement
             .push(" AND id IN (SELECT k.customer_id FROM customer_keys k WHERE k.workspace_id = ?")
-            .bind(scope.workspace_id.as_str())
+            .bind_workspace(&scope.workspace_id)
             .push(" AND k.mode = ?")
             .bind(scope.mode)
             .push(" AND k.key = ?)")

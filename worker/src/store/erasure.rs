@@ -33,7 +33,7 @@ pub fn partner(scope: &Scope, id: &PartnerId, email: &str, now: Instant) -> Vec<
     let of_participants = |statement: Statement| {
         let whose = "SELECT id FROM participants WHERE workspace_id = ? AND mode = ? AND partner_id = ?";
         let statement = scope.bound(statement).push(" AND participant_id IN (").push(whose).push(")");
-        statement.bind(scope.workspace_id.as_str()).bind(scope.mode).bind(id.as_str())
+        statement.bind_workspace(&scope.workspace_id).bind(scope.mode).bind(id.as_str())
     };
     let said = scope.bound(Statement::new("UPDATE participants SET application = NULL "));
     let links = Statement::new("UPDATE links SET name = '' ");

@@ -27,7 +27,7 @@ pub fn insert(scope: &Scope, event: &Event, now: Instant) -> Result<Statement, D
          SELECT ?1, ?2, ?3, ?4, ?5, COALESCE(MAX(sequence), 0) + 1, ?6, ?7 FROM events WHERE subject = CAST(?5 AS TEXT)",
     )
     .bind(event.id.as_str())
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(event.kind)
     .bind(&event.subject)
@@ -52,7 +52,7 @@ pub fn insert_all(scope: &Scope, events: &[Event], now: Instant) -> Result<Vec<S
              (SELECT COALESCE(MAX(e.sequence), 0) + 1 FROM events e WHERE e.subject = value->>'subject'), \
              value->'data', ?3 FROM json_each(?4)",
         )
-        .bind(scope.workspace_id.as_str())
+        .bind_workspace(&scope.workspace_id)
         .bind(scope.mode)
         .bind(now)
         .bind(super::to_json(&rows)?)

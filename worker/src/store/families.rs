@@ -174,7 +174,7 @@ pub fn load(scope: &Scope, keys: &[String], mentions: &Mentions, people: &[&str]
     let clicks = super::to_json(&mentions.clicks)?;
     let mentions = super::to_json(mentions)?;
     let people = super::to_json(&people)?;
-    let of_scope = |sql| Statement::new(sql).bind(scope.workspace_id.as_str()).bind(scope.mode);
+    let of_scope = |sql| Statement::new(sql).bind_workspace(&scope.workspace_id).bind(scope.mode);
     let of_families = |sql| of_scope(sql).bind(&keys);
     let with_mentions = |sql| of_families(sql).bind(&mentions);
     let with_people = |sql| with_mentions(sql).bind(&people);
@@ -294,7 +294,7 @@ pub fn decode(row: &Row) -> Result<Family, DbError> {
 pub fn insert(scope: &Scope, id: &FamilyId, due_at: Option<Instant>, parked: bool) -> Statement {
     Statement::new("INSERT INTO families (id, workspace_id, mode, revision, due_at, parked) VALUES (?, ?, ?, 0, ?, ?)")
         .bind(id.as_str())
-        .bind(scope.workspace_id.as_str())
+        .bind_workspace(&scope.workspace_id)
         .bind(scope.mode)
         .bind(due_at)
         .bind(parked)
@@ -330,7 +330,7 @@ pub fn insert_keys(scope: &Scope, keys: &[&String], id: &FamilyId) -> Result<Sta
     Ok(Statement::new(
         "INSERT INTO family_keys (workspace_id, mode, key, family_id) SELECT ?1, ?2, value, ?3 FROM json_each(?4)",
     )
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(id.as_str())
     .bind(super::to_json(&keys)?))
@@ -365,7 +365,7 @@ pub fn insert_fact(
          recorded_at, request_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (family_id, source) DO NOTHING",
     )
     .bind(fact.id.as_str())
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(family.as_str())
     .bind(&fact.source)
@@ -384,7 +384,7 @@ pub fn fact_by_source(scope: &Scope, keys: &[String], source: &str) -> Result<St
         all!(),
         " AND source = ?4"
     ))
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(super::to_json(&keys)?)
     .bind(source))
@@ -395,7 +395,7 @@ pub fn fact_by_source(scope: &Scope, keys: &[String], source: &str) -> Result<St
 pub fn wake(scope: &Scope, awaited: &[&str], now: Instant) -> Result<Vec<Statement>, DbError> {
     let awaited = super::to_json(&awaited)?;
     let of_awaited =
-        |statement: Statement| statement.bind(scope.workspace_id.as_str()).bind(scope.mode).bind(&awaited).bind(now);
+        |statement: Statement| statement.bind_workspace(&scope.workspace_id).bind(scope.mode).bind(&awaited).bind(now);
     Ok(vec![
         of_awaited(Statement::new(concat!(
             "UPDATE families SET due_at = ?4, revision = revision + 1 WHERE id IN ",
@@ -416,7 +416,7 @@ pub fn await_codes(scope: &Scope, family: &FamilyId, codes: &[&str]) -> Result<S
         "INSERT INTO awaited_codes (workspace_id, mode, key, family_id) SELECT ?1, ?2, value, ?3 FROM json_each(?4) \
          WHERE true ON CONFLICT DO NOTHING",
     )
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(family.as_str())
     .bind(super::to_json(&codes)?))
@@ -431,7 +431,7 @@ pub fn wake_if_mapped(scope: &Scope, family: &FamilyId, codes: &[&str], now: Ins
     )
     .bind(now)
     .bind(family.as_str())
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(super::to_json(&codes)?))
 }
@@ -442,7 +442,7 @@ pub fn insert_discount(scope: &Scope, discount: &str, promotion_code: &str, now:
         "INSERT INTO stripe_discounts (workspace_id, mode, discount, promotion_code, recorded_at) VALUES (?, ?, ?, ?, ?) \
          ON CONFLICT DO NOTHING",
     )
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(discount)
     .bind(promotion_code)
@@ -458,7 +458,7 @@ pub fn look_again_at_unknown_fees(scope: &Scope, now: Instant) -> Statement {
          (SELECT 1 FROM json_each(m.needs_review) r WHERE r.value = 'fee_unknown'))",
     )
     .bind(now)
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
 }
 

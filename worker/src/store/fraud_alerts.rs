@@ -15,7 +15,7 @@ pub fn insert(scope: &Scope, id: &FraudAlertId, conversion: &ConversionId, found
          VALUES (?, ?, ?, ?, ?, ?, ?, 'open', ?) ON CONFLICT (conversion_id, participant_id, rule) DO NOTHING",
     )
     .bind(id.as_str())
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(conversion.as_str())
     .bind(found.participant_id.as_str())

@@ -43,7 +43,7 @@ pub fn insert(scope: &Scope, invite: &Invite, digest: &str) -> Vec<Statement> {
          VALUES (?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?)",
     )
     .bind(invite.id.as_str())
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(invite.program_id.as_str())
     .bind(&invite.email)

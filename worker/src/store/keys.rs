@@ -101,7 +101,7 @@ pub fn insert(
         "INSERT INTO api_keys (id, workspace_id, mode, kind, digest, shown, scopes, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(id.as_str())
-    .bind(workspace.as_str())
+    .bind_workspace(workspace)
     .bind(key.mode())
     .bind(key.kind().as_str())
     .bind(key.digest())

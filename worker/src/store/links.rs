@@ -49,7 +49,7 @@ fn insert_where(scope: &Scope, link: &Link, rest: &'static str) -> Statement {
     .bind(&link.name)
     .bind(link.status.as_str())
     .bind(link.created_at)
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(link.participant_id.as_str())
 }
@@ -75,7 +75,7 @@ fn listed(scope: &Scope) -> Statement {
          (SELECT link_number, SUM(humans) AS fresh FROM unsummed_clicks WHERE workspace_id = ? AND mode = ? GROUP BY link_number) u \
          ON u.link_number = links.number ",
     );
-    scope.bound(statement.bind(scope.workspace_id.as_str()).bind(scope.mode))
+    scope.bound(statement.bind_workspace(&scope.workspace_id).bind(scope.mode))
 }
 
 /// One link.
@@ -146,7 +146,7 @@ pub fn decode(row: &Row) -> Result<Link, DbError> {
 /// The number of the active link with this ref.
 pub fn number_by_ref(scope: &Scope, link_ref: &str) -> Statement {
     Statement::new("SELECT number FROM links WHERE workspace_id = ? AND mode = ? AND ref = ? AND status = 'active'")
-        .bind(scope.workspace_id.as_str())
+        .bind_workspace(&scope.workspace_id)
         .bind(scope.mode)
         .bind(link_ref)
 }
@@ -236,7 +236,7 @@ fn number(row: &Row, column: &'static str) -> Result<u32, DbError> {
 pub fn insert_host(scope: &Scope, id: &HostId, host: &str, now: Instant) -> Statement {
     Statement::new("INSERT INTO hosts (id, workspace_id, mode, host, created_at) VALUES (?, ?, ?, ?, ?)")
         .bind(id.as_str())
-        .bind(scope.workspace_id.as_str())
+        .bind_workspace(&scope.workspace_id)
         .bind(scope.mode)
         .bind(host)
         .bind(now)
@@ -289,7 +289,7 @@ pub fn insert_promo_code(scope: &Scope, promo: &PromoCode) -> Statement {
     .bind(folded(&promo.code))
     .bind(promo.stripe_promotion_code_id.as_ref())
     .bind(promo.created_at)
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(promo.participant_id.as_str())
 }

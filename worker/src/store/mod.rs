@@ -65,16 +65,17 @@ pub struct Scope {
 impl Scope {
     /// Continues a statement with the condition that every row is of this workspace and mode.
     pub fn bound(&self, statement: Statement) -> Statement {
-        statement.push("WHERE workspace_id = ? AND mode = ?").bind(self.workspace_id.as_str()).bind(self.mode)
+        statement.push("WHERE workspace_id = ? AND mode = ?").bind_workspace(&self.workspace_id).bind(self.mode)
     }
 
     /// The same where a `narrow` condition follows that has an index of its own: the pluses keep SQLite, which knows no sizes, from
     /// the index of the whole workspace.
     pub fn bound_unless(&self, narrow: bool, statement: Statement) -> Statement {
         match narrow {
-            true => {
-                statement.push("WHERE +workspace_id = ? AND +mode = ?").bind(self.workspace_id.as_str()).bind(self.mode)
-            }
+            true => statement
+                .push("WHERE +workspace_id = ? AND +mode = ?")
+                .bind_workspace(&self.workspace_id)
+                .bind(self.mode),
             false => self.bound(statement),
         }
     }
@@ -152,18 +153,47 @@ pub struct Statement {
     sql: String,
     args: Vec<Value>,
     owes: Option<Scope>,
+    home: Option<Home>,
+}
+
+/// In which database a statement runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Home {
+    /// In the one that a workspace belongs to, of this index.
+    Of(u8),
+    /// In the first, which knows who signs in and which workspaces there are.
+    Directory,
+    /// In each: what it is about says nowhere whose it is. Each gives its rows, in the order of the databases.
+    Each,
 }
 
 impl Statement {
     /// A statement of this text.
     pub fn new(sql: &'static str) -> Self {
-        Self { sql: sql.to_owned(), args: Vec::new(), owes: None }
+        Self { sql: sql.to_owned(), args: Vec::new(), owes: None, home: None }
     }
 
     /// Binds the next `?`.
     pub fn bind(mut self, value: impl Into<Value>) -> Self {
         self.args.push(value.into());
         self
+    }
+
+    /// Binds a workspace, in whose database the statement then runs, if nothing else was said.
+    pub fn bind_workspace(mut self, workspace: &WorkspaceId) -> Self {
+        self.home.get_or_insert(Home::Of(workspace.database()));
+        self.bind(workspace.as_str())
+    }
+
+    /// Says in which database it runs.
+    pub fn at(mut self, home: Home) -> Self {
+        self.home = Some(home);
+        self
+    }
+
+    /// In which database it runs, where that was said.
+    pub fn home(&self) -> Option<Home> {
+        self.home
     }
 
     /// Appends a piece of text with no argument.

@@ -25,7 +25,7 @@ pub fn participants(scope: &Scope, ids: &BTreeSet<String>) -> Result<Statement, 
          WHERE p.workspace_id = ? AND p.mode = ?",
     )
     .bind(to_json(ids)?)
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode))
 }
 
@@ -35,7 +35,7 @@ pub fn programs(scope: &Scope, ids: &BTreeSet<String>) -> Result<Statement, DbEr
         "SELECT p.id, p.name FROM json_each(?) j CROSS JOIN programs p ON p.id = j.value WHERE p.workspace_id = ? AND p.mode = ?",
     )
     .bind(to_json(ids)?)
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode))
 }
 
@@ -45,7 +45,7 @@ pub fn partners(scope: &Scope, ids: &BTreeSet<String>) -> Result<Statement, DbEr
         "SELECT p.id, p.name FROM json_each(?) j CROSS JOIN partners p ON p.id = j.value WHERE p.workspace_id = ? AND p.mode = ?",
     )
     .bind(to_json(ids)?)
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode))
 }
 

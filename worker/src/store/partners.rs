@@ -30,7 +30,7 @@ pub struct Partner {
 pub fn insert(scope: &Scope, partner: &Partner) -> Statement {
     Statement::new("INSERT INTO partners (id, workspace_id, mode, name, email, created_at) VALUES (?, ?, ?, ?, ?, ?)")
         .bind(partner.id.as_str())
-        .bind(scope.workspace_id.as_str())
+        .bind_workspace(&scope.workspace_id)
         .bind(scope.mode)
         .bind(&partner.name)
         .bind(&partner.email)
@@ -129,7 +129,7 @@ pub fn insert_participant(scope: &Scope, participant: &Participant) -> Result<St
          ?7, ?8)",
     )
     .bind(participant.id.as_str())
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(participant.program_id.as_str())
     .bind(participant.partner_id.as_str())
@@ -151,7 +151,7 @@ pub fn participant_by_email(scope: &Scope, program_id: &ProgramId, email: &str) 
         .bound(Statement::new(PARTICIPANT))
         .push(" AND program_id = ? AND partner_id = (SELECT id FROM partners WHERE workspace_id = ? AND mode = ? AND email = ?)")
         .bind(program_id.as_str())
-        .bind(scope.workspace_id.as_str())
+        .bind_workspace(&scope.workspace_id)
         .bind(scope.mode)
         .bind(email)
 }
@@ -219,7 +219,7 @@ pub fn standing(scope: &Scope, id: &str) -> Statement {
          g.attribution_window_days FROM participants p JOIN programs g ON g.id = p.program_id \
          WHERE p.workspace_id = ? AND p.mode = ? AND p.id = ?",
     )
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(id)
 }
@@ -241,7 +241,7 @@ pub fn names(scope: &Scope) -> Statement {
         "SELECT m.id, p.name FROM participants m JOIN partners p ON p.id = m.partner_id \
          WHERE m.workspace_id = ? AND m.mode = ?",
     )
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
 }
 

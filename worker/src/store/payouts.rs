@@ -36,7 +36,7 @@ pub fn due(scope: &Scope, program_id: Option<&str>, limit: i64) -> Statement {
          WHERE b.workspace_id = ? AND b.mode = ? AND b.due_cents > 0 AND b.due_cents >= g.minimum_payout_cents \
          AND a.erased_at IS NULL",
     )
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .push_if(" AND b.program_id = ?", program_id)
     .push(" ORDER BY b.participant_id, b.currency LIMIT ?")
@@ -91,7 +91,7 @@ pub fn unsettled(scope: &Scope, participant_ids: &[&str]) -> Result<Statement, D
         " AND m.participant_id IN (SELECT value FROM json_each(?))) u JOIN programs g ON g.id = u.program_id \
          WHERE u.place <= ? GROUP BY u.participant_id, u.currency ORDER BY u.participant_id, u.currency"
     ))
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(super::to_json(&participant_ids)?)
     .bind(ENTRIES_MAX))
@@ -156,7 +156,7 @@ pub fn insert(
          AND NOT EXISTS (SELECT 1 FROM participants p JOIN partners a ON a.id = p.partner_id WHERE p.id = ? AND a.erased_at IS NOT NULL) \
          THEN ? ELSE -1 END, ?, ?, ?, ?, ?, ?, 'draft', ?, ?, ?, ?"
     ))
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(payout.participant_id.as_str())
     .bind(payout.currency.code())
@@ -165,7 +165,7 @@ pub fn insert(
     .bind(payout.participant_id.as_str())
     .bind(payout.amount_cents)
     .bind(payout.id.as_str())
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(payout.participant_id.as_str())
     .bind(payout.program_id.as_str())
@@ -276,7 +276,7 @@ pub fn lines(scope: &Scope, id: &str) -> Statement {
          JOIN entries e ON e.id = s.entry_id JOIN commissions m ON m.id = e.commission_id \
          WHERE +m.workspace_id = ? AND +m.mode = ? AND s.payout_id = ? ORDER BY e.id",
     )
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(id)
 }
@@ -378,7 +378,7 @@ pub fn sums(scope: &Scope, participant_ids: &[String]) -> Result<Statement, DbEr
          WHERE p.id = b.participant_id AND a.erased_at IS NOT NULL) AS is_erased FROM balances b JOIN programs g ON g.id = b.program_id WHERE b.workspace_id = ? AND b.mode = ? \
          AND b.participant_id IN (SELECT value FROM json_each(?)) ORDER BY b.participant_id, b.currency",
     )
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(super::to_json(&participant_ids)?))
 }

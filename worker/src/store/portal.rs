@@ -159,7 +159,7 @@ pub fn click_days(scope: &Scope, participant_id: &str) -> Statement {
          ON l.number = u.link_number WHERE u.workspace_id = ?1 AND u.mode = ?2 AND l.participant_id = ?3) d \
          GROUP BY d.day ORDER BY d.day DESC LIMIT ?4",
     )
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(participant_id)
     .bind(CLICK_DAYS_MAX)

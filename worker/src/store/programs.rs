@@ -50,7 +50,7 @@ pub fn insert(scope: &Scope, program: &Program) -> Result<Statement, DbError> {
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(program.id.as_str())
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(&program.name)
     .bind(&program.slug)

@@ -44,7 +44,7 @@ pub fn insert(scope: &Scope, question: &Question, open_max: i64) -> Statement {
          WHERE m.id = ?5 AND p.erased_at IS NOT NULL) RETURNING id",
     )
     .bind(question.id.as_str())
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(question.program_id.as_str())
     .bind(question.participant_id.as_str())

@@ -15,7 +15,7 @@ pub fn upsert(scope: &Scope, id: &str, told: &Told, conversion_id: Option<&str>,
          amount_cents = excluded.amount_cents, currency = excluded.currency, status = excluded.status",
     )
     .bind(id)
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(&told.key)
     .bind(told.kind.as_str())

@@ -38,7 +38,7 @@ pub fn customers_bound_by(scope: &Scope, conversions: &[String]) -> Result<State
          AND u.id IN (SELECT c.customer_id FROM conversions c WHERE c.id IN (SELECT value FROM json_each(?3))) \
          AND u.bound_by IN (SELECT value FROM json_each(?3))",
     )
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(super::to_json(&conversions)?))
 }
@@ -123,13 +123,13 @@ pub struct Family {
 
 /// Families after one of them; those that were joined to another go with it.
 pub fn families(scope: &Scope, after: &str, limit: i64) -> Statement {
-    let statement = Statement::new(FAMILIES).bind(scope.workspace_id.as_str()).bind(scope.mode);
+    let statement = Statement::new(FAMILIES).bind_workspace(&scope.workspace_id).bind(scope.mode);
     statement.push(" AND f.id > ? ORDER BY f.id LIMIT ?").bind(after).bind(limit)
 }
 
 /// One family, if it was not joined to another.
 pub fn family(scope: &Scope, id: &FamilyId) -> Statement {
-    let statement = Statement::new(FAMILIES).bind(scope.workspace_id.as_str()).bind(scope.mode);
+    let statement = Statement::new(FAMILIES).bind_workspace(&scope.workspace_id).bind(scope.mode);
     statement.push(" AND f.id = ?").bind(id.as_str())
 }
 

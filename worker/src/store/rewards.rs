@@ -23,7 +23,7 @@ pub fn insert(scope: &Scope, version: &RewardVersion, now: Instant) -> Result<St
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(version.id.as_str())
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(version.program_id.as_str())
     .bind(version.reward_id.as_str())
@@ -38,7 +38,7 @@ pub fn of_programs(scope: &Scope, program_ids: &[String]) -> Result<Statement, D
     Ok(Statement::new("SELECT body FROM reward_versions WHERE program_id IN (SELECT value FROM json_each(?))")
         .bind(super::to_json(&program_ids)?)
         .push(" AND workspace_id = ?")
-        .bind(scope.workspace_id.as_str())
+        .bind_workspace(&scope.workspace_id)
         .push(" AND mode = ? ORDER BY reward_id, version")
         .bind(scope.mode))
 }

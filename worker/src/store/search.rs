@@ -148,7 +148,7 @@ fn click(scope: &Scope, text: &str, clicked_at: Option<Instant>) -> Option<State
              SELECT 'clicks' AS page, click_id AS id, COALESCE(url, click_id) AS label, click_id AS sub FROM clicks \
              WHERE +workspace_id = ?1 AND +mode = ?2 AND click_id = ?3",
         )
-        .bind(scope.workspace_id.as_str())
+        .bind_workspace(&scope.workspace_id)
         .bind(scope.mode)
         .bind(text.to_lowercase())
         .bind(clicked_at),
@@ -158,7 +158,7 @@ fn click(scope: &Scope, text: &str, clicked_at: Option<Instant>) -> Option<State
 /// By the merchant's ids and Stripe's: a sale by any of its keys, a customer, a refund, an event.
 fn by_names_outside(scope: &Scope, text: &str) -> Vec<Statement> {
     let bound =
-        |statement: Statement| statement.bind(scope.workspace_id.as_str()).bind(scope.mode).bind(text).bind(HITS_MAX);
+        |statement: Statement| statement.bind_workspace(&scope.workspace_id).bind(scope.mode).bind(text).bind(HITS_MAX);
     vec![
         bound(Statement::new(
             "SELECT 'conversions' AS page, c.id, c.event_type AS label, COALESCE(c.external_transaction_id, c.id) AS sub \
@@ -198,7 +198,7 @@ fn by_names_outside(scope: &Scope, text: &str) -> Vec<Statement> {
 /// By the request that brought it. Of clicks in packs, which have no index by it, the newest [`PACKS_MAX`] packs are looked through.
 fn by_request(scope: &Scope, text: &str) -> Vec<Statement> {
     let bound =
-        |statement: Statement| statement.bind(scope.workspace_id.as_str()).bind(scope.mode).bind(text).bind(HITS_MAX);
+        |statement: Statement| statement.bind_workspace(&scope.workspace_id).bind(scope.mode).bind(text).bind(HITS_MAX);
     vec![
         bound(Statement::new(
             "SELECT iif(conversion_id IS NULL, 'attribution-audit', 'conversions') AS page, \
@@ -239,7 +239,7 @@ fn by_request(scope: &Scope, text: &str) -> Vec<Statement> {
 fn by_beginnings(scope: &Scope, text: &str) -> Vec<Statement> {
     let within = |statement: Statement, prefix: &str| {
         let (from, to) = range(prefix);
-        statement.bind(scope.workspace_id.as_str()).bind(scope.mode).bind(from).bind(to).bind(HITS_MAX)
+        statement.bind_workspace(&scope.workspace_id).bind(scope.mode).bind(from).bind(to).bind(HITS_MAX)
     };
     let lower = text.to_lowercase();
     vec![
@@ -283,7 +283,7 @@ pub fn partners_beginning(scope: &Scope, prefix: &str) -> Statement {
     let (name_from, name_to) = range(prefix);
     let (email_from, email_to) = range(&prefix.to_lowercase());
     let within = |statement: Statement, from, to| {
-        let bound = statement.bind(scope.workspace_id.as_str()).bind(scope.mode).bind(from).bind(to);
+        let bound = statement.bind_workspace(&scope.workspace_id).bind(scope.mode).bind(from).bind(to);
         bound.bind(BEGINNINGS_MAX + 1)
     };
     let by_name = within(

@@ -143,7 +143,7 @@ const FACT: &str = "SELECT f.id, f.said_at, f.recorded_at, f.body, f.stripe_even
 
 /// Reads one conversion's story.
 pub fn of_conversion(scope: &Scope, id: &str) -> Vec<Statement> {
-    let bound = |statement: Statement| statement.bind(scope.workspace_id.as_str()).bind(scope.mode).bind(id);
+    let bound = |statement: Statement| statement.bind_workspace(&scope.workspace_id).bind(scope.mode).bind(id);
     vec![
         conversions::by_id(scope, id),
         conversions::decisions_of(scope, id),
@@ -227,7 +227,7 @@ pub struct Earned {
 
 /// Reads one commission.
 pub fn of_commission(scope: &Scope, id: &str) -> Vec<Statement> {
-    let bound = |statement: Statement| statement.bind(scope.workspace_id.as_str()).bind(scope.mode).bind(id);
+    let bound = |statement: Statement| statement.bind_workspace(&scope.workspace_id).bind(scope.mode).bind(id);
     vec![
         commissions::by_id(scope, id),
         acts::of_subject(scope, id),

@@ -32,7 +32,7 @@ pub fn insert_connection(connection: &Connection) -> Statement {
          VALUES (?, ?, ?, ?, ?, ?)",
     )
     .bind(connection.id.as_str())
-    .bind(connection.scope.workspace_id.as_str())
+    .bind_workspace(&connection.scope.workspace_id)
     .bind(connection.scope.mode)
     .bind(&connection.signing_secret)
     .bind(connection.restricted_key.as_ref())
@@ -126,7 +126,7 @@ pub fn insert(event: &NewEvent<'_>, now: Instant, request_id: &str) -> Vec<State
          ON CONFLICT (connection_id, stripe_id) DO NOTHING",
     )
     .bind(event.id.as_str())
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(event.connection.id.as_str())
     .bind(event.stripe_id)

@@ -82,7 +82,7 @@ pub fn begin_reconcile(scope: &Scope, connection: &ConnectionId, id: &StripeLook
          finished_at = NULL WHERE state <> 'pending'",
     )
     .bind(id.as_str())
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(connection.as_str())
     .bind(UNDELIVERED)

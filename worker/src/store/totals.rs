@@ -38,7 +38,7 @@ pub fn clicks(scope: &Scope, span: Span) -> Statement {
          AND p.hour / 24 BETWEEN ?3 AND ?4) \
          GROUP BY day ORDER BY day",
     )
-    .bind(scope.workspace_id.as_str())
+    .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
     .bind(span.first)
     .bind(span.last)

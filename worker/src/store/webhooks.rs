@@ -45,7 +45,7 @@ pub fn insert(endpoint: &Endpoint) -> Result<Statement, DbError> {
          WHERE workspace_id = ?2 AND mode = ?3 AND deleted_at IS NULL) < ?8 RETURNING id",
     )
     .bind(endpoint.id.as_str())
-    .bind(workspace_id.as_str())
+    .bind_workspace(&workspace_id)
     .bind(*mode)
     .bind(&endpoint.url)
     .bind(super::to_json(&endpoint.events)?)
@@ -132,7 +132,7 @@ pub fn switch(scope: &Scope, id: &EndpointId) -> Statement {
 /// The endpoints of a workspace and mode that are owed something that is due: at most ten, whatever others are owed.
 pub fn due_endpoints_of(scope: &Scope, now: Instant) -> Statement {
     Statement::new("SELECT id FROM webhook_endpoints e WHERE workspace_id = CAST(? AS TEXT) AND mode = CAST(? AS TEXT)")
-        .bind(scope.workspace_id.as_str())
+        .bind_workspace(&scope.workspace_id)
         .bind(scope.mode)
         .push(
             " AND deleted_at IS NULL AND EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.endpoint_id = e.id AND d.status = 'pending' \
@@ -366,7 +366,7 @@ pub fn list_deliveries(scope: &Scope, filter: &Filter, page: &Page) -> Statement
         statement.push("WHERE d.workspace_id = ? AND d.mode = ?")
     };
     let statement = statement
-        .bind(scope.workspace_id.as_str())
+        .bind_workspace(&scope.workspace_id)
         .bind(scope.mode)
         .push_if(" AND d.endpoint_id = ?", filter.endpoint_id.as_ref())
         .push_if(" AND d.event_id = ?", filter.event_id.as_ref());
@@ -387,7 +387,7 @@ fn whole() -> Statement {
 pub fn delivery(scope: &Scope, id: &str) -> Statement {
     whole()
         .push("WHERE d.workspace_id = ? AND d.mode = ? AND d.id = ?")
-        .bind(scope.workspace_id.as_str())
+        .bind_workspace(&scope.workspace_id)
         .bind(scope.mode)
         .bind(id)
 }
@@ -471,7 +471,7 @@ pub fn resend_since(endpoint: &Endpoint, after: &DeliveryId, now: Instant, limit
          AND status = 'dead_letter' AND id >= ?5 ORDER BY id LIMIT ?6) RETURNING id",
     )
     .bind(now)
-    .bind(endpoint.scope.workspace_id.as_str())
+    .bind_workspace(&endpoint.scope.workspace_id)
     .bind(endpoint.scope.mode)
     .bind(endpoint.id.as_str())
     .bind(after.as_str())
