@@ -148,7 +148,8 @@ impl Sqlite {
                 *longest = text.len().max(*longest);
             }
         }
-        let writes = statements.iter().any(|statement| !statement.sql().trim_start().starts_with("SELECT"));
+        let reads = |sql: &str| sql.starts_with("SELECT") || sql.starts_with("WITH");
+        let writes = statements.iter().any(|statement| !reads(statement.sql().trim_start()));
         let meanwhile = writes.then(|| self.before_next_write.lock().unwrap().take()).flatten();
         if let Some(meanwhile) = meanwhile {
             meanwhile();
