@@ -28,7 +28,7 @@ use crate::store::{Statement, families, stripe_events};
 /// The batch, and the answer.
 pub fn write(app: &App, booking: &Booking, decided: Decided) -> Result<(Vec<Statement>, Booked), ApiError> {
     let repeated = matches!(&decided, Decided::Family(family) if family.loaded.repeated);
-    let writer = Writer { app, booking, repeated, customers: RefCell::default() };
+    let writer = Writer { app, booking, repeated, customers: RefCell::default(), events: RefCell::default() };
     match decided {
         Decided::Duplicate { conversion_id } => Ok((Vec::new(), Booked::Duplicate { conversion_id })),
         Decided::Repeated => Ok((Vec::new(), Booked::Repeated)),
@@ -60,7 +60,11 @@ pub fn due_row(
     decided: &DecidedConversion,
     decision_id: DecisionId,
 ) -> Conversion {
-    Writer { app, booking, repeated: false, customers: RefCell::default() }.row(family, decided, decision_id)
+    Writer { app, booking, repeated: false, customers: RefCell::default(), events: RefCell::default() }.row(
+        family,
+        decided,
+        decision_id,
+    )
 }
 
 /// What every statement of a booking needs.
@@ -70,6 +74,8 @@ struct Writer<'a> {
     /// Every fact of the booking was stored before.
     repeated: bool,
     customers: RefCell<Customers>,
+    /// What is to be told, in order: one statement for all of it.
+    events: RefCell<Vec<Event>>,
 }
 
 impl Writer<'_> {
@@ -94,6 +100,7 @@ impl Writer<'_> {
                 reported = Some(converted);
             }
         }
+        batch.extend(events::insert_all(&self.booking.scope, &self.events.take(), self.booking.now)?);
         batch.extend(self.by_hand()?);
         batch.extend(self.booking.beside.iter().cloned());
         batch.extend(self.awaited(family, &id)?);
@@ -187,7 +194,7 @@ impl Writer<'_> {
             batch.extend(self.recovered(decided)?);
         }
         let (commission_id, ledger) = self.ledger(family, decided, &conversion.id)?;
-        self.tell(decided, &conversion, commission_id.as_deref(), batch)?;
+        self.tell(decided, &conversion, commission_id.as_deref());
         batch.extend(self.customer(family, decided, &conversion)?);
         self.alerts(family, decided, &conversion, batch)?;
         batch.extend(ledger);
@@ -248,34 +255,26 @@ impl Writer<'_> {
     }
 
     /// What became of the conversion itself, for the outbox.
-    fn tell(
-        &self,
-        decided: &DecidedConversion,
-        conversion: &Conversion,
-        commission_id: Option<&str>,
-        batch: &mut Vec<Statement>,
-    ) -> Result<(), ApiError> {
+    fn tell(&self, decided: &DecidedConversion, conversion: &Conversion, commission_id: Option<&str>) {
         let data = || shapes::conversion(conversion, self.booking.scope.mode, commission_id);
         let id = conversion.id.as_str();
         let Some(before) = &decided.row else {
-            batch.push(self.event("conversion.created", id, data())?);
+            self.event("conversion.created", id, data());
             if conversion.refunded_cents > 0 {
-                batch.push(self.event("conversion.refunded", id, data())?);
+                self.event("conversion.refunded", id, data());
             }
-            return Ok(());
+            return;
         };
         if conversion.participant_id.is_some() && before.participant_id != conversion.participant_id {
-            batch.push(self.event("conversion.attributed", id, data())?);
+            self.event("conversion.attributed", id, data());
         }
         if before.refunded_cents != conversion.refunded_cents {
-            batch.push(self.event("conversion.refunded", id, data())?);
+            self.event("conversion.refunded", id, data());
         }
-        Ok(())
     }
 
-    fn event(&self, kind: &'static str, subject: &str, data: Json) -> Result<Statement, ApiError> {
+    fn event(&self, kind: &'static str, subject: &str, data: Json) {
         let id = self.app.fresh(self.booking.now);
-        let event = Event { id, kind, subject: subject.to_owned(), data };
-        Ok(events::insert(&self.booking.scope, &event, self.booking.now)?)
+        self.events.borrow_mut().push(Event { id, kind, subject: subject.to_owned(), data });
     }
 }
