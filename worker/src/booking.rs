@@ -16,6 +16,8 @@ mod write;
 #[cfg(test)]
 mod by_hand;
 #[cfg(test)]
+mod costs;
+#[cfg(test)]
 mod fraud;
 #[cfg(test)]
 mod orders;
