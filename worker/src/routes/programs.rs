@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::call::{self, Call};
 use crate::error::ApiError;
 use crate::fields::Fields;
+use crate::idempotency;
 use crate::shapes;
 use crate::store::programs::{self as table, Change, Program};
 use crate::store::{DbError, Scope, rewards as versions_table};
@@ -68,8 +69,10 @@ pub async fn create(
     for version in &versions {
         batch.push(versions_table::insert(&scope, version, call.now)?);
     }
+    let shown = shapes::program(&program, &versions, scope.mode);
+    batch.extend(idempotency::with_deed(&app, &call, StatusCode::CREATED, &shown)?);
     match app.db.batch(batch).await {
-        Ok(_) => Ok(call::json(StatusCode::CREATED, &shapes::program(&program, &versions, scope.mode))),
+        Ok(_) => Ok(call::json(StatusCode::CREATED, &shown)),
         Err(DbError::Constraint(_)) => Err(ApiError::Conflict("This slug is taken.".to_owned())),
         Err(error) => Err(error.into()),
     }
