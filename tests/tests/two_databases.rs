@@ -32,20 +32,16 @@ fn shop(server: &Server, database: u8) -> Result<Shop> {
     let api = Client::new(url.clone()).with_key(&key("sk_test")?);
     let make = |path: &str, body: Value| api.post(&format!("/api/v1/{path}"), &body)?.expect(201);
     make("hosts", json!({"host": "shop.example"}))?;
-    let reward = |trigger: &str| json!({"trigger": trigger, "percent_bps": 2_000, "hold_days": 0, "auto_approve": true});
+    let reward =
+        |trigger: &str| json!({"trigger": trigger, "percent_bps": 2_000, "hold_days": 0, "auto_approve": true});
     let program = make(
         "programs",
         json!({"name": "Friends", "status": "active", "rewards": [reward("sale"), reward("recurring")]}),
     )?;
     let partner = make("partners", json!({"name": "Anna", "email": format!("anna{database}@partner.example")}))?;
-    let participant = make(
-        "participants",
-        json!({"program_id": program["id"], "partner_id": partner["id"], "status": "approved"}),
-    )?;
-    make(
-        "links",
-        json!({"participant_id": participant["id"], "ref": "anna", "landing_url": "https://shop.example/"}),
-    )?;
+    let participant =
+        make("participants", json!({"program_id": program["id"], "partner_id": partner["id"], "status": "approved"}))?;
+    make("links", json!({"participant_id": participant["id"], "ref": "anna", "landing_url": "https://shop.example/"}))?;
     let secret = format!("whsec_of{database}");
     let connection = make("stripe-connections", json!({"signing_secret": secret}))?;
     let connection = json!({"url": connection["url"], "secret": secret});

@@ -18,6 +18,7 @@ use crate::auth::clicks::Leases;
 use crate::call::{self, Call, Chores, Peer};
 use crate::connections::ConnectionMemory;
 use crate::error::ApiError;
+use crate::idempotency;
 use crate::known::Known;
 use crate::limiter::Limiter;
 use crate::mail::Mail;
@@ -257,11 +258,12 @@ pub async fn answer(app: &App, router: &Router, mut request: Request, peer: Peer
         ApiError::HttpsRequired.render(&call.request_id)
     } else {
         unmount(&app.config, &mut request);
-        request.extensions_mut().insert(call.clone());
         request.extensions_mut().insert(Inside(router.clone()));
-        match router.clone().call(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
+        if idempotency::is_keyed(&request) {
+            idempotency::once(app, router, &call, request).await
+        } else {
+            request.extensions_mut().insert(call.clone());
+            routed(router, request).await
         }
     };
     response = rendered(response, &call, is_page);
@@ -274,6 +276,14 @@ pub async fn answer(app: &App, router: &Router, mut request: Request, peer: Peer
         response.extensions_mut().insert(Chores(chores));
     }
     response
+}
+
+/// What the table of routes says.
+pub(crate) async fn routed(router: &Router, request: Request) -> Response {
+    match router.clone().call(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
 }
 
 /// The caller's id where it is 1 to 128 visible ASCII characters, else a new one.
