@@ -93,8 +93,8 @@ pub async fn guide(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    // The store knows a page by its name without the ending too, and leads from some names to others.
-    if !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
+    // The store leads from further names to the same pages. Each has one address here.
+    if name == "index" || !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
         return Err(ApiError::NotFound("guide"));
     }
     guide_at(&app, &format!("/docs/{name}"), &headers).await

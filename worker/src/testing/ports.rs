@@ -178,7 +178,7 @@ impl Assets for FilesInMemory {
             "/v1/trac-fallback.js" => ("text/javascript", "/* trac, translated */"),
             "/v1/manifest.json" => ("application/json", "{}"),
             "/static/selgeo.css" => ("text/css", "body {}"),
-            "/docs/" => ("text/html", "all guides"),
+            "/docs/" | "/docs/index" => ("text/html", "all guides"),
             "/docs/quick-start" => ("text/html", "a guide"),
             _ => return Box::pin(std::future::ready(None)),
         };

@@ -212,7 +212,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What stands behind a block's fence: the language; then in any order a file's name, `run` where a test runs the block,
+/// What stands behind a block's fence: the language; then in any order a file's name, `run` where a test runs the block (`until`: again until the answer comes),
 /// `answer` (and a status) where it is what the block before is answered, `output` where it is what that one prints, and
 /// `NAME=field` for what of the answer is needed later.
 #[derive(Default)]
@@ -231,7 +231,7 @@ impl Info {
         let mut parsed = Self { language: words.next().unwrap_or_default().to_owned(), ..Self::default() };
         for word in words {
             match word {
-                "run" => {}
+                "run" | "until" => {}
                 "answer" => parsed.is_answer = true,
                 "output" => parsed.is_output = true,
                 word => match (word.split_once('='), word.parse()) {

@@ -136,7 +136,13 @@ fn guides_are_pages_that_run_nothing() {
 #[test]
 fn a_guide_that_is_not_there_is_told_as_a_page() {
     let world = World::new();
-    for path in ["/docs/none", "/docs/quick-start.html", "/docs/..%2Fstatic%2Fselgeo.css", "/docs/quick-start/more"] {
+    for path in [
+        "/docs/none",
+        "/docs/index",
+        "/docs/quick-start.html",
+        "/docs/..%2Fstatic%2Fselgeo.css",
+        "/docs/quick-start/more",
+    ] {
         let answer = get(&world, &format!("GET {path}"), &[]);
         assert_eq!(answer.status, 404, "{path}");
         assert_eq!(answer.header("content-type"), "text/html; charset=utf-8", "{path}");
