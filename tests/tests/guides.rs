@@ -2,7 +2,8 @@
 //! held against the answer that the guide shows.
 //!
 //! What stands behind a block's fence says what is done with it, see `xtask/src/docs/guide.rs`. In an expected answer `…` stands
-//! for any text, so for ids and times; a member named `…` for any further ones, an element `"…"` for any further elements.
+//! for any text, so for ids and times; `"…"` alone for anything; a member named `…` for any further ones, an element `"…"` for any further
+//! elements.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,7 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output, Stdio};
 use std::time::Duration;
-use std::{env, io};
+use std::{env, io, thread};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use e2e::{Server, Test, wait_for};
@@ -19,6 +20,8 @@ use tempfile::TempDir;
 
 /// What Stripe sends is booked after it is answered.
 const BOOKED_WITHIN: Duration = Duration::from_secs(30);
+/// A reader looks again, and not so often that there are too many requests.
+const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// Every call's status goes where no body goes, and no proxy of this machine is asked.
 const CURL: &str = "silent\nshow-error\nnoproxy = \"*\"\nwrite-out = \"%{stderr}%{http_code}\\n\"\n";
 
@@ -111,7 +114,8 @@ fn block(line: usize, info: &str) -> Block {
 /// Somebody who follows a guide: a folder as the project's is after `cargo xtask dev`, and a shell's variables.
 struct Reader {
     folder: TempDir,
-    said: String,
+    /// What the last block that ran printed, unless it could not be run here.
+    said: Option<String>,
     status: String,
 }
 
@@ -131,7 +135,7 @@ impl Reader {
             writeln!(variables, "export {name}={}", quoted(&value))?;
         }
         fs::write(at(".variables"), variables)?;
-        // `cargo xtask …` reads what this server says of itself.
+        // `cargo xtask …` is about this server, not about the project's.
         fs::create_dir_all(at("bin"))?;
         let runner = match env::var("SELGEO_XTASK") {
             Ok(program) => quoted(&program),
@@ -141,12 +145,18 @@ impl Reader {
                 quoted(&root().join("Cargo.toml").to_string_lossy())
             ),
         };
-        let shim = format!("#!/bin/sh\nshift\nexec {runner} \"$@\" --dev \"$PWD/.selgeo/dev.json\"\n");
+        let shim = format!(
+            "#!/bin/sh\n[ \"$1\" = xtask ] || exec {} \"$@\"\nshift\ncase \"$1\" in\n\
+             replay) exec {runner} \"$@\" --state {} ;;\n\
+             *) exec {runner} \"$@\" --dev \"$PWD/.selgeo/dev.json\" ;;\nesac\n",
+            quoted(env!("CARGO")),
+            quoted(&server.state().to_string_lossy())
+        );
         fs::write(at("bin/cargo"), shim)?;
         fs::set_permissions(at("bin/cargo"), fs::Permissions::from_mode(0o755))?;
         // The packages that guides import.
         std::os::unix::fs::symlink(root().canonicalize()?.join("tests/clients/node_modules"), at("node_modules"))?;
-        Ok(Self { folder, said: String::new(), status: String::new() })
+        Ok(Self { folder, said: None, status: String::new() })
     }
 
     fn follow(&mut self, blocks: &[Block]) -> Result<()> {
@@ -155,7 +165,11 @@ impl Reader {
             let done = if block.until {
                 wait_for("the answer that the guide shows", BOOKED_WITHIN, || {
                     self.take(block)?;
-                    Ok(next.is_none_or(|answer| self.take(answer).is_ok()).then_some(()))
+                    let has_come = next.is_none_or(|answer| self.take(answer).is_ok());
+                    if !has_come {
+                        thread::sleep(AGAIN_AFTER);
+                    }
+                    Ok(has_come.then_some(()))
                 })
                 .or_else(|_| next.map_or(Ok(()), |answer| self.take(answer)))
             } else {
@@ -167,27 +181,41 @@ impl Reader {
     }
 
     fn take(&mut self, block: &Block) -> Result<()> {
-        if block.is_answer {
+        if let (true, Some(said)) = (block.is_answer, &self.said) {
             let expected: Value = serde_json::from_str(&block.code).context("the guide's answer is no JSON")?;
-            let said: Value = serde_json::from_str(&self.said)
-                .map_err(|_| anyhow!("no JSON was answered but {} {}", self.status, self.said))?;
+            let said: Value =
+                serde_json::from_str(said).map_err(|_| anyhow!("no JSON was answered but {} {said}", self.status))?;
             compare("", &expected, &said).with_context(|| format!("what came is {} {said:#}", self.status))?;
             if let Some(status) = &block.status {
                 ensure!(*status == self.status, "{} instead of {status}: {said}", self.status);
             }
             return block.kept.iter().try_for_each(|(name, field)| self.keep(name, field, &said));
         }
-        if block.is_output {
-            let (expected, said) = (block.code.trim_end(), self.said.trim_end());
+        if let (true, Some(said)) = (block.is_output, &self.said) {
+            let (expected, said) = (block.code.trim_end(), said.trim_end());
             let fits = expected.lines().count() == said.lines().count()
                 && expected.lines().zip(said.lines()).all(|(expected, said)| is_like(expected, said));
             ensure!(fits, "it printed\n{said}");
             return Ok(());
         }
-        if let Some(file) = &block.file {
-            fs::write(self.folder.path().join(file), &block.code)?;
+        // Node.js tells a module by its name.
+        let ending = if block.language == "js" { "mjs" } else { &block.language };
+        let file = block.file.clone().unwrap_or_else(|| format!("block-{}.{ending}", block.line));
+        let path = self.folder.path().join(&file);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
         }
-        if block.runs { self.run(block) } else { Ok(()) }
+        fs::write(&path, &block.code)?;
+        if block.runs {
+            return self.run(block, &file);
+        }
+        // What needs somebody else's server is at least a program.
+        match (&block.file, block.language.as_str()) {
+            (Some(_), "js") if file.ends_with(".mjs") => self.check(&["node", "--check"], &file),
+            (Some(_), "python") => self.check(&["python3", "-m", "py_compile"], &file),
+            (Some(_), "php") => self.check(&["php", "-l"], &file),
+            _ => Ok(()),
+        }
     }
 
     fn keep(&self, name: &str, field: &str, said: &Value) -> Result<()> {
@@ -199,40 +227,50 @@ impl Reader {
         Ok(fs::write(&path, format!("{before}export {name}={}\n", quoted(value)))?)
     }
 
-    fn run(&mut self, block: &Block) -> Result<()> {
-        let (program, ending) = match block.language.as_str() {
-            "sh" => ("sh", "sh"),
-            "js" => ("node", "mjs"),
-            "python" => ("python3", "py"),
-            "php" => ("php", "php"),
+    fn run(&mut self, block: &Block, file: &str) -> Result<()> {
+        let program = match block.language.as_str() {
+            "sh" => "sh",
+            "js" => "node",
+            "python" => "python3",
+            "php" => "php",
             other => bail!("{other} does not run"),
         };
         let mut asked = Command::new(program);
         asked.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         if program != "sh" && asked.status().is_err() {
+            self.said = None;
             println!("    the block at line {} was not run: there is no {program} here", block.line);
             return Ok(());
         }
-        let file = block.file.clone().unwrap_or_else(|| format!("block-{}.{ending}", block.line));
-        let path = self.folder.path().join(&file);
-        fs::write(&path, &block.code)?;
         let script = if program == "sh" {
             format!(". ./.variables\n. ./{file}\nexport -p > .variables")
         } else {
             format!(". ./.variables\nexec {program} {file}")
         };
         let mut command = Command::new("sh");
-        command.args(["-eu", "-c", &script]).current_dir(self.folder.path()).env("HOME", self.folder.path());
+        command.args(["-eu", "-c", &script]).current_dir(self.folder.path()).env("CURL_HOME", self.folder.path());
         let output = command.stdin(Stdio::null()).output()?;
         self.note(&output)?;
         Ok(())
     }
 
+    fn check(&self, program: &[&str], file: &str) -> Result<()> {
+        let (name, args) = program.split_first().context("no program")?;
+        let mut command = Command::new(name);
+        command.args(args).arg(file).current_dir(self.folder.path()).stdin(Stdio::null());
+        match command.output() {
+            Ok(output) => ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
+            Err(_) => println!("    {file} was not looked at: there is no {name} here"),
+        }
+        Ok(())
+    }
+
     fn note(&mut self, output: &Output) -> Result<()> {
         let told = String::from_utf8_lossy(&output.stderr);
-        self.said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
         self.status = told.lines().last().unwrap_or_default().to_owned();
-        ensure!(output.status.success(), "it ended with {}: {}{told}", output.status, self.said);
+        ensure!(output.status.success(), "it ended with {}: {said}{told}", output.status);
+        self.said = Some(said);
         Ok(())
     }
 }
@@ -254,6 +292,7 @@ fn is_like(expected: &str, said: &str) -> bool {
 
 fn compare(place: &str, expected: &Value, said: &Value) -> Result<()> {
     match (expected, said) {
+        (Value::String(expected), _) if expected == "…" => {}
         (Value::String(expected), Value::String(said)) => {
             ensure!(is_like(expected, said), "{place}: {said:?} instead of {expected:?}");
         }
