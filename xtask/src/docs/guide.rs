@@ -204,8 +204,16 @@ impl<'a> Reader<'a> {
 
     fn cell_ends(&mut self) {
         if self.table.is_head {
-            self.table.labels.push(self.text.take().map(|(text, _)| text).unwrap_or_default());
-            return self.html("</th>");
+            let (label, start) = self.text.take().unwrap_or_default();
+            if label.is_empty() {
+                // No heading: the column below names its rows.
+                self.out.truncate(start);
+                self.html("<td role=\"cell\"></td>");
+            } else {
+                self.html("</th>");
+            }
+            self.table.labels.push(label);
+            return;
         }
         self.table.column += 1;
         self.html("</div></td>");
@@ -340,11 +348,12 @@ mod tests {
     #[test]
     fn a_cell_says_which_column_it_is_of() {
         check(
-            "| `a` & b | c |\n|---|---|\n| 1 `x` | 2 < 3 |",
+            "| `a` & b | c | |\n|---|---|---|\n| 1 `x` | 2 < 3 | y |",
             "<table role=\"table\">\n<thead role=\"rowgroup\"><tr role=\"row\"><th role=\"columnheader\" scope=\"col\"><code>a</code> &amp; b</th>\
-             <th role=\"columnheader\" scope=\"col\">c</th></tr></thead>\n<tbody role=\"rowgroup\">\n\
+             <th role=\"columnheader\" scope=\"col\">c</th><td role=\"cell\"></td></tr></thead>\n<tbody role=\"rowgroup\">\n\
              <tr role=\"row\"><td role=\"cell\" data-label=\"a &amp; b\"><div>1 <code>x</code></div></td>\
-             <td role=\"cell\" data-label=\"c\"><div>2 &lt; 3</div></td></tr>\n</tbody>\n</table>",
+             <td role=\"cell\" data-label=\"c\"><div>2 &lt; 3</div></td>\
+             <td role=\"cell\" data-label=\"\"><div>y</div></td></tr>\n</tbody>\n</table>",
         );
     }
 
