@@ -47,6 +47,9 @@ const EVERYBODY: [Who; 9] = [
 /// that are guarded, fails the test.
 const OPEN: &[(&str, u16)] = &[
     ("GET /", 303),
+    ("GET /docs", 200),
+    ("GET /docs/", 200),
+    ("GET /docs/{name}", 404),
     ("GET /healthz", 200),
     ("GET /join/{slug}", 404),
     ("GET /r/{slug}", 404),
