@@ -118,8 +118,8 @@ pub fn vouch(id: &CustomerId) -> Statement {
 pub fn vouch_for(scope: &Scope, commission_id: &str) -> Statement {
     Statement::new(
         "UPDATE customers SET unauthenticated = 0 WHERE unauthenticated = 1 AND id = (SELECT v.customer_id FROM commissions m \
-         JOIN conversions v ON v.id = m.conversion_id WHERE +m.workspace_id = ? AND +m.mode = ? AND m.id = ? \
-         AND m.participant_id = customers.participant_id)",
+         JOIN conversions v ON v.id = m.conversion_id WHERE +m.workspace_id = ?1 AND +m.mode = ?2 AND m.id = ?3) \
+         AND participant_id = (SELECT m.participant_id FROM commissions m WHERE m.id = ?3)",
     )
     .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)

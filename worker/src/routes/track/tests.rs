@@ -2,10 +2,13 @@
 
 use std::sync::atomic::Ordering;
 
+use domain::ids::WorkspaceId;
+use domain::mode::Mode;
 use domain::time::{DAY_MS, MINUTE_MS};
 use serde_json::{Value as Json, json};
 
 use crate::replay::{self, Wanted};
+use crate::store::{Scope, customers};
 use crate::testing::{Answer, NextWrite, OPERATOR_TOKEN, Program, Visitor, World};
 
 const LEAD: &str = "POST /api/track/lead";
@@ -352,6 +355,9 @@ fn what_rests_on_a_binding_that_anybody_could_have_made_waits_too_until_somebody
     let line = format!("POST /api/v1/commissions/{}/approve", lead["id"].as_str().unwrap());
     assert_eq!(town.world.api(&line, json!(null)).text("/state"), "approved");
     assert_eq!(order(2), "api purchase 10000 attributed_customer: 2000 approved []");
+    let scope = Scope { workspace_id: WorkspaceId::make(town.world.now(), [1; 10]), mode: Mode::Test };
+    let plan = town.world.db.plan(customers::vouch_for(&scope, "x").sql());
+    assert!(!plan.contains("SCAN"), "{plan}");
     // A click that a secret names vouches as well.
     town.public(LEAD, &town.lead(json!({"customerExternalId": "c_2"})));
     town.secret(SALE, &town.sale(json!({"customerExternalId": "c_2", "amount": 100})));
