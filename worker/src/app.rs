@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU32;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
-use domain::ids::{Id, Kind};
+use domain::ids::{Id, Kind, WorkspaceId};
 use domain::time::Instant;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Uri};
@@ -25,7 +25,7 @@ use crate::pages;
 use crate::routes;
 use crate::secrets::Secrets;
 use crate::shelf::Shelf;
-use crate::store::Database;
+use crate::store::databases::Databases;
 use crate::store::owing::Owed;
 use crate::stripe_api::StripeApi;
 use crate::webhooks::Receivers;
@@ -44,8 +44,8 @@ pub trait Random: Send + Sync {
 
 /// Everything a handler can reach.
 pub struct App {
-    /// The database.
-    pub db: Arc<dyn Database>,
+    /// The databases.
+    pub db: Arc<Databases>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -88,6 +88,13 @@ impl App {
         let mut random = [0; 10];
         self.random.fill(&mut random);
         Id::make(now, random)
+    }
+
+    /// A new workspace's id, which says in which database it lies.
+    pub fn fresh_workspace(&self, database: u8, now: Instant) -> WorkspaceId {
+        let mut random = [0; 10];
+        self.random.fill(&mut random);
+        Id::make_in(database, now, random)
     }
 }
 
@@ -371,3 +378,5 @@ fn rendered(mut response: Response, call: &Call, reader: Reader) -> Response {
 mod matrix;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod two_databases;

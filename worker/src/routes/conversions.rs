@@ -56,7 +56,7 @@ pub async fn report(
         id: app.fresh(call.now),
         source: format!("report/{}", report.external_transaction_id),
         said_at: report.occurred_at,
-        mentions: booking::mentions(&app, &body),
+        mentions: booking::mentions(&app, &scope.workspace_id, &body),
         body,
         stripe_event_id: None,
     };

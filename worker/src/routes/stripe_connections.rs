@@ -100,7 +100,7 @@ pub async fn read(
 
 async fn shown(app: &App, call: &Call, connection: &Connection, status: StatusCode) -> Result<Response, ApiError> {
     let asked = vec![stripe_lookups::reconcile_of(&connection.id), stripe_lookups::counts(&connection.id)];
-    let asked = app.db.batch(asked).await?;
+    let asked = app.db.of(&connection.scope.workspace_id).batch(asked).await?;
     let first = |place: usize| asked.get(place).and_then(|rows| rows.first());
     let reconcile: Option<Lookup> = first(0).map(stripe_lookups::decode).transpose()?;
     let counts = first(1).ok_or_else(|| ApiError::Internal("counting look-ups gave no row".to_owned()))?;
@@ -173,7 +173,7 @@ pub async fn reconcile(
     }
     let id: StripeLookupId = app.fresh(call.now);
     let begin = stripe_lookups::begin_reconcile(&scope, &connection.id, &id, call.now);
-    let found = app.db.batch(vec![begin, stripe_lookups::reconcile_of(&connection.id)]).await?;
+    let found = app.db.of(&scope.workspace_id).batch(vec![begin, stripe_lookups::reconcile_of(&connection.id)]).await?;
     let missing = DbError::Row { column: "id", expected: "a reconciliation that was just begun" };
     let row = found.get(1).and_then(|rows| rows.first()).ok_or(missing)?;
     let message = Message::StripeLookup { id: row.text("id")? };

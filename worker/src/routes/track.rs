@@ -215,7 +215,7 @@ async fn book(app: &App, call: &Call, caller: &Caller, said: &Said, deferred: bo
         id: app.fresh(call.now),
         source,
         said_at: call.now,
-        mentions: booking::mentions(app, &body),
+        mentions: booking::mentions(app, &caller.scope.workspace_id, &body),
         body,
         stripe_event_id: None,
     };

@@ -4,14 +4,12 @@ use super::Statement;
 
 /// Fails until the newest migration has run: it names a column of it. A new migration changes this, or a test fails.
 pub fn is_migrated() -> Statement {
-    Statement::new(
-        "SELECT count(track_by_workspace_id) AS known FROM (SELECT track_by_workspace_id FROM workspaces LIMIT 1)",
-    )
+    Statement::each("SELECT count(slug) AS known FROM (SELECT slug FROM claimed_slugs LIMIT 1)")
 }
 
 /// What makes a database one that is not migrated.
 #[cfg(test)]
-pub const UNDONE: &str = "ALTER TABLE workspaces RENAME COLUMN track_by_workspace_id TO track_by_workspace_id_gone";
+pub const UNDONE: &str = "ALTER TABLE claimed_slugs RENAME TO claimed_slugs_gone";
 
 #[cfg(test)]
 mod tests {

@@ -16,7 +16,7 @@ use crate::lending::Lender;
 use crate::limiter::{Ask, Bucket, Limiter, Said, Unreachable};
 use crate::mail::{Letter, Mail, Unsent};
 use crate::shelf::Shelf;
-use crate::store::Database;
+use crate::store::databases::Databases;
 
 /// A clock moved by hand.
 pub struct Hand(AtomicI64);
@@ -81,7 +81,7 @@ impl Mail for ScriptedMail {
 pub struct TableLimiter {
     lenders: Mutex<HashMap<Bucket, Arc<Lender>>>,
     /// Where whether a key is valid is asked.
-    pub db: OnceLock<Arc<dyn Database>>,
+    pub db: OnceLock<Arc<Databases>>,
     /// How often it was asked.
     pub asked: AtomicU64,
     pub unreachable: AtomicBool,
