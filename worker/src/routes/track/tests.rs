@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use crate::replay::{self, Wanted};
 use crate::store::{Scope, customers};
-use crate::testing::{Answer, NextWrite, OPERATOR_TOKEN, Program, Visitor, World};
+use crate::testing::{Answer, NextWrite, OPERATOR_TOKEN, Program, Visitor, World, invoice_paid, session_completed};
 
 const LEAD: &str = "POST /api/track/lead";
 const SALE: &str = "POST /api/track/conversion";
@@ -777,7 +777,7 @@ fn stripes_facts_join_a_sale_that_was_reported_under_one_of_their_ids() {
     let town = town();
     let connection = town.world.stripe_connection(&town.world.keys.sk_test);
     town.secret(SALE, &town.sale(json!({"externalTransactionId": "cs_test_1", "amount": 9_900})));
-    let event = crate::testing::session_completed(
+    let event = session_completed(
         "1",
         town.world.now().seconds(),
         json!({"metadata": {"tracClickId": town.click, "tracCustomerExternalId": "c_1"}}),
@@ -794,7 +794,7 @@ fn a_customer_won_by_a_lead_is_known_to_stripe_by_its_metadata() {
     let connection = town.world.stripe_connection(&town.world.keys.sk_test);
     town.secret(LEAD, &town.lead(json!({})));
     for alias in ["/webhooks/stripe", "/api/webhooks"] {
-        let event = crate::testing::session_completed(
+        let event = session_completed(
             alias,
             town.world.now().seconds(),
             json!({"metadata": {"tracCustomerExternalId": "c_1"}}),
@@ -808,4 +808,29 @@ fn a_customer_won_by_a_lead_is_known_to_stripe_by_its_metadata() {
         assert!(town.books()[0].contains("attributed_customer"), "{alias} {:?}", town.books());
     }
     assert_eq!(town.books().len(), 3);
+}
+
+#[test]
+fn renewals_of_what_anybody_could_have_won_wait_until_a_person_has_approved_one_payment() {
+    let town = town();
+    let connection = town.world.stripe_connection(&town.world.keys.sk_test);
+    town.public(LEAD, &town.lead(json!({})));
+    let pay = |number: u32, reason: &str| {
+        town.world.pass_ms(30 * DAY_MS);
+        let details = json!({"subscription": "sub_1", "metadata": {"tracCustomerExternalId": "c_1"}});
+        let more = json!({"billing_reason": reason, "customer": "cus_1", "customer_email": "buyer@example.com",
+            "parent": {"type": "subscription_details", "subscription_details": details}});
+        let event = invoice_paid(&number.to_string(), town.world.now().seconds(), false, more);
+        assert_eq!(town.world.stripe(&connection, &event).status, 200);
+        town.world.deliver();
+        town.books().remove(0)
+    };
+    const WAITS: &str = "stripe purchase 10000 attributed_customer: 1000 pending [unauthenticated]";
+    assert_eq!(pay(1, "subscription_create"), WAITS);
+    assert_eq!(pay(2, "subscription_cycle"), WAITS);
+    let first = town.data("commissions").remove(1);
+    let line = format!("POST /api/v1/commissions/{}/approve", first["id"].as_str().unwrap());
+    assert_eq!(town.world.api(&line, json!(null)).text("/state"), "approved");
+    assert_eq!(pay(3, "subscription_cycle"), "stripe purchase 10000 attributed_customer: 1000 approved []");
+    town.is_replayed();
 }
