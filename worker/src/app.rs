@@ -18,6 +18,7 @@ use crate::auth::clicks::Leases;
 use crate::call::{self, Call, Chores, Peer};
 use crate::connections::ConnectionMemory;
 use crate::error::ApiError;
+use crate::idempotency;
 use crate::known::Known;
 use crate::limiter::Limiter;
 use crate::mail::Mail;
@@ -220,6 +221,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/trac-fallback.js", get(r::files::trac_fallback))
         .route("/r/{slug}", get(r::short_links::follow))
         .route("/static/{*file}", get(r::files::fixed))
+        .route("/docs", get(r::files::guides))
+        .route("/docs/", get(r::files::guides))
+        .route("/docs/{name}", get(r::files::guide))
         .route("/v1/clicks", post(r::clicks::register).options(r::clicks::preflight))
         .route("/api/track/lead", post(r::track::lead).options(r::track::preflight))
         .route("/api/track/conversion", post(r::track::conversion).options(r::track::preflight))
@@ -269,11 +273,12 @@ pub async fn answer(app: &App, router: &Router, mut request: Request, peer: Peer
             Reader::Person | Reader::Program => ApiError::HttpsRequired.render(&call.request_id),
         }
     } else {
-        request.extensions_mut().insert(call.clone());
         request.extensions_mut().insert(Inside(router.clone()));
-        match router.clone().call(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
+        if idempotency::is_keyed(&request) {
+            idempotency::once(app, router, &call, request).await
+        } else {
+            request.extensions_mut().insert(call.clone());
+            routed(router, request).await
         }
     };
     response = rendered(response, &call, reader);
@@ -286,6 +291,14 @@ pub async fn answer(app: &App, router: &Router, mut request: Request, peer: Peer
         response.extensions_mut().insert(Chores(chores));
     }
     response
+}
+
+/// What the table of routes says.
+pub(crate) async fn routed(router: &Router, request: Request) -> Response {
+    match router.clone().call(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
 }
 
 /// The caller's id where it is 1 to 128 visible ASCII characters, else a new one.

@@ -9,8 +9,8 @@
 // the same state; when its stdin ends, whoever started it is gone, and it exits too. STRIPE_API_BASE, DNS_OVER_HTTPS_URL and MAIL_…
 // in the environment take the place of those in wrangler.toml; SELGEO_LOOPBACK=0 keeps webhooks off this machine, as a
 // deployment does. For measuring: SELGEO_CONSUMERS=0 leaves out the queue's consumer and the sweep, which on Cloudflare run
-// elsewhere; SELGEO_DATABASES=2 makes a second database; `--modules DIR` starts another Worker with the same bindings; `--until-answer` prints how long it took from workerd's start
-// to the first answer, and ends:
+// elsewhere; `--modules DIR` starts another Worker with the same bindings; SELGEO_DATABASES=2 makes a second
+// database; `--until-answer` prints how long it took from workerd's start to the first answer, and ends:
 //   {"first_answer_ms":312.5}
 
 import { randomBytes } from "node:crypto";

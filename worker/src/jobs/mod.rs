@@ -18,10 +18,12 @@ use stripe::event::{Event, Reading};
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::idempotency::KEY_HOLDS_MS;
 use crate::store::clicks::{self, ClickRecord};
 use crate::store::overdue::{self, Sweep};
 use crate::store::{
-    DbError, Row, Scope, Statement, accounts, families, mails, packs, sessions, stripe_events, stripe_lookups, webhooks,
+    DbError, Row, Scope, Statement, accounts, families, idempotency, mails, packs, sessions, stripe_events,
+    stripe_lookups, webhooks,
 };
 
 /// Rows that one sweep takes up.
@@ -41,6 +43,8 @@ const SWEEP_DELIVERIES_MAX: i64 = 1_000;
 const SWEEP_PACKS_MAX: i64 = 200;
 const SWEEP_CLICKS_MAX: i64 = 1_000;
 const PURGED_WORKSPACES_MAX: i64 = 20;
+/// Answers kept under an `Idempotency-Key` that one sweep purges: over two million a day.
+const SWEEP_ANSWERS_MAX: i64 = 2_000;
 /// Links to sign in by, sessions and mails that are over are kept this long.
 const ACCOUNTS_KEPT_MS: i64 = 7 * DAY_MS;
 
@@ -415,6 +419,7 @@ fn purges(now: Instant) -> Vec<(&'static str, Vec<Statement>)> {
         ("deliveries", webhooks::purge(&kept_since, SWEEP_DELIVERIES_MAX)),
         ("links and sessions", vec![accounts::purge_links(over), sessions::purge(over)]),
         ("mails", vec![mails::purge(&MailId::least(over))]),
+        ("answers", vec![idempotency::purge(now.plus_ms(-KEY_HOLDS_MS), SWEEP_ANSWERS_MAX)]),
         ("clicks", clicks::purge(now, PURGED_WORKSPACES_MAX, SWEEP_PACKS_MAX, SWEEP_CLICKS_MAX)),
     ]
 }

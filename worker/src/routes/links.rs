@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::call::{self, Call};
 use crate::error::ApiError;
 use crate::fields::Fields;
+use crate::idempotency;
 use crate::known;
 use crate::shapes;
 use crate::store::links::{self as table, Link};
@@ -67,11 +68,14 @@ pub async fn create(
     if !slugs::claim(&app.db, &scope.workspace_id, Slugged::Link, &link.slug).await? {
         return Err(ApiError::Conflict(TAKEN.to_owned()));
     }
-    match app.db.batch(vec![table::insert(&scope, &link)]).await {
+    let shown = shapes::link(&link, scope.mode, &call.origin);
+    let mut batch = vec![table::insert(&scope, &link)];
+    batch.extend(idempotency::with_deed(&app, &call, StatusCode::CREATED, &shown)?);
+    match app.db.batch(batch).await {
         Ok(rows) if rows.iter().all(Vec::is_empty) => Err(ApiError::NotFound("participant")),
         Ok(_) => {
             known::forget_link(&app, &scope, &link).await;
-            Ok(call::json(StatusCode::CREATED, &shapes::link(&link, scope.mode, &call.origin)))
+            Ok(call::json(StatusCode::CREATED, &shown))
         }
         Err(DbError::Constraint(_)) => Err(ApiError::Conflict(TAKEN.to_owned())),
         Err(error) => Err(error.into()),

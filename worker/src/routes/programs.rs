@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::call::{self, Call};
 use crate::error::ApiError;
 use crate::fields::Fields;
+use crate::idempotency;
 use crate::shapes;
 use crate::store::programs::{self as table, Change, Program};
 use crate::store::slugs::{self, Slugged};
@@ -73,8 +74,10 @@ pub async fn create(
     if !slugs::claim(&app.db, &scope.workspace_id, Slugged::Program, &program.slug).await? {
         return Err(ApiError::Conflict(TAKEN.to_owned()));
     }
+    let shown = shapes::program(&program, &versions, scope.mode);
+    batch.extend(idempotency::with_deed(&app, &call, StatusCode::CREATED, &shown)?);
     match app.db.batch(batch).await {
-        Ok(_) => Ok(call::json(StatusCode::CREATED, &shapes::program(&program, &versions, scope.mode))),
+        Ok(_) => Ok(call::json(StatusCode::CREATED, &shown)),
         Err(DbError::Constraint(_)) => Err(ApiError::Conflict(TAKEN.to_owned())),
         Err(error) => Err(error.into()),
     }

@@ -18,6 +18,7 @@ use crate::auth::people;
 use crate::call::{self, Call};
 use crate::error::ApiError;
 use crate::fields::Fields;
+use crate::idempotency;
 use crate::jobs::Message;
 use crate::shapes;
 use crate::store::stripe_events::{self as table, Connection};
@@ -55,8 +56,11 @@ pub async fn create(
     let signing_secret = app.secrets.seal(&*app.random, &secret_purpose(&id), secret.as_bytes())?;
     let restricted_key = sealed_key(&app, &id, key)?;
     let connection = Connection { id, scope, signing_secret, previous: None, restricted_key, created_at: call.now };
-    app.db.batch(vec![table::insert_connection(&connection)]).await?;
-    Ok(call::json(StatusCode::CREATED, &shapes::connection(&connection, &call.origin, call.now)))
+    let shown = shapes::connection(&connection, &call.origin, call.now);
+    let mut batch = vec![table::insert_connection(&connection)];
+    batch.extend(idempotency::with_deed(&app, &call, StatusCode::CREATED, &shown)?);
+    app.db.batch(batch).await?;
+    Ok(call::json(StatusCode::CREATED, &shown))
 }
 
 /// Copied from a page, white space comes along.

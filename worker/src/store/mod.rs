@@ -21,6 +21,7 @@ pub mod erasure;
 pub mod events;
 pub mod families;
 pub mod fraud_alerts;
+pub mod idempotency;
 pub mod invites;
 pub mod keys;
 pub mod links;

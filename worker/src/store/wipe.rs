@@ -254,6 +254,10 @@ pub const KEPT: &[(&str, &str)] = &[
     ("click_sums", "tells how far clicks are summed, and counts nothing"),
     ("milestones", "that something was done once stays known; what it was is wiped"),
     ("sweeps", "are of no workspace"),
+    (
+        "idempotency_keys",
+        "hold answers, sealed, and are gone within a day; what is repeated meanwhile must still be known",
+    ),
     ("payouts", "of live mode only"),
     ("payout_entries", "of live mode only"),
 ];

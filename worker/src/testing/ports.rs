@@ -160,7 +160,8 @@ impl Shelf for TableShelf {
     }
 }
 
-/// `selgeo.js` in its three forms, `trac.js` and its fallback in one, each under its two names, and a style.
+/// `selgeo.js` in its three forms, `trac.js` and its fallback in one, each under its two names, a style, and
+/// two guides.
 pub struct FilesInMemory;
 
 impl Assets for FilesInMemory {
@@ -177,6 +178,8 @@ impl Assets for FilesInMemory {
             "/v1/trac-fallback.js" => ("text/javascript", "/* trac, translated */"),
             "/v1/manifest.json" => ("application/json", "{}"),
             "/static/selgeo.css" => ("text/css", "body {}"),
+            "/docs/" | "/docs/index" => ("text/html", "all guides"),
+            "/docs/quick-start" => ("text/html", "a guide"),
             _ => return Box::pin(std::future::ready(None)),
         };
         let response = Response::builder()
