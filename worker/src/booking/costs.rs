@@ -1,6 +1,6 @@
 //! What a booking costs, and that what it saves in reading changes nothing of what it sees.
 
-use domain::ids::Id;
+use domain::ids::WorkspaceId;
 use domain::mode::Mode;
 use domain::time::MINUTE_MS;
 use serde_json::{Value as Json, json};
@@ -81,7 +81,9 @@ fn clicks_of_an_address_are_counted_as_if_each_record_was_looked_at() {
 #[test]
 fn events_that_are_written_together_are_numbered_per_subject_without_a_gap() {
     let world = World::new();
-    let scope = Scope { workspace_id: Id::least(world.now()), mode: Mode::Test };
+    world.program(&world.keys.sk_test, "anna");
+    let workspace = world.db.text("SELECT workspace_id FROM programs");
+    let scope = Scope { workspace_id: WorkspaceId::parse(&workspace).unwrap(), mode: Mode::Test };
     let event = |n: usize| Event {
         id: world.app.fresh(world.now()),
         kind: "conversion.created",

@@ -14,10 +14,10 @@ use crate::store::bookings::Parts;
 use crate::store::customers::{self, Known};
 use crate::store::{DbError, Row, Scope, links};
 
-/// The click of an id that is ours, and of the one database there is.
-pub fn open(app: &App, text: &str) -> Option<domain::click_id::Click> {
+/// The click of an id that is ours, and of a link in this workspace's database.
+pub fn open(app: &App, workspace: &WorkspaceId, text: &str) -> Option<domain::click_id::Click> {
     let click = app.secrets.clicks.open(ClickId::parse(text)?)?;
-    (click.link.database == 0).then_some(click)
+    (click.link.database == workspace.database()).then_some(click)
 }
 
 /// A link: its id, and whose it is.
@@ -80,7 +80,8 @@ impl Directory {
 
     /// A click, as the decision sees it.
     pub fn click(&self, app: &App, click_id: &str, source: Option<ClickSource>) -> ClickInput {
-        let opened = open(app, click_id).and_then(|click| self.links.get(&click.link.number).map(|link| (click, link)));
+        let opened = open(app, &self.scope.workspace_id, click_id)
+            .and_then(|click| self.links.get(&click.link.number).map(|link| (click, link)));
         let sighting = match opened {
             Some((_, link)) if link.workspace != self.scope.workspace_id => Sighting::Unknown,
             Some((_, link)) if link.mode != self.scope.mode => Sighting::OtherMode,
@@ -122,8 +123,11 @@ impl Directory {
         let known = self.customers.iter().find(|(held, _)| *held == key).map(|(_, known)| known).filter(by_others);
         let bound = known.and_then(|known| known.participant_id.as_deref()).and_then(ParticipantId::parse);
         let person = bound.as_ref().and_then(|id| self.people.get(id));
+        let unauthenticated = known.is_some_and(|known| known.unauthenticated);
         let sighting = match person {
-            Some(person) => Sighting::Here(Bound { model: person.model, standing: person.standing.clone() }),
+            Some(person) => {
+                Sighting::Here(Bound { model: person.model, unauthenticated, standing: person.standing.clone() })
+            }
             None => Sighting::Unknown,
         };
         CustomerInput { key, sighting }

@@ -16,11 +16,12 @@ use super::management;
 use crate::app::App;
 use crate::call::{self, Call};
 use crate::error::ApiError;
+use crate::idempotency;
 use crate::shapes;
 use crate::store::acts::{self, NewAct};
 use crate::store::commissions::{self as table, NewEntry};
 use crate::store::events::{self, Event};
-use crate::store::{DbError, Scope, Statement};
+use crate::store::{DbError, Scope, Statement, customers};
 
 /// The kind of the act that adds to a commission.
 const BONUS: &str = "commission.bonus";
@@ -105,11 +106,12 @@ pub async fn act(
         request_id: &call.request_id,
         person_id: actor.person_id(),
     };
-    let batch = vec![
+    let mut batch = vec![
         table::move_by_act(&scope, &id, from, to),
         acts::insert(&scope, &recorded, call.now),
         events::insert(&scope, &event, call.now)?,
     ];
+    batch.extend((act == CommissionAct::Approve).then(|| customers::vouch_for(&scope, &id)));
     match app.db.batch(batch).await {
         Ok(_) => Ok(call::json(StatusCode::OK, &shapes::commission(&commission, scope.mode))),
         Err(DbError::Constraint(_)) => {
@@ -126,7 +128,7 @@ const ATTEMPTS_MAX: u32 = 2;
 struct Bonus {
     amount_cents: i64,
     reason: String,
-    /// The act's id, where whoever asks chose it: what is asked twice under one is done once.
+    /// The act's id, where whoever asks chose it, or an Idempotency-Key: what is asked twice under one is done once.
     act_id: Option<ActId>,
 }
 
@@ -145,7 +147,7 @@ pub async fn add_bonus(
     let bonus = Bonus {
         amount_cents: fields.integer("amount_cents", 1, domain::money::AMOUNT_MAX).unwrap_or(0),
         reason: fields.required_text("reason", 500),
-        act_id: fields.id("act_id"),
+        act_id: fields.id("act_id").or_else(|| idempotency::act_id(&call)),
     };
     fields.finish()?;
     for _ in 0..ATTEMPTS_MAX {

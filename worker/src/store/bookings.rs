@@ -93,7 +93,7 @@ const NAMED: [&[&str]; 6] = [
     &["number", "link_id", "workspace_id", "mode", "participant_id"],
     &["code_folded", "stripe_promotion_code_id", "mode", "participant_id"],
     &["discount", "promotion_code", "code_folded", "stripe_promotion_code_id", "mode", "participant_id"],
-    &["key", "id", "participant_id", "bound_by", "purchases"],
+    &["key", "id", "participant_id", "bound_by", "purchases", "unauthenticated"],
     &[
         "participant_id",
         "participant_status",
@@ -169,7 +169,7 @@ macro_rules! named {
              WHEN 'customers' THEN 3 ELSE 1 END, CASE WHEN l.number IS NOT NULL THEN \
              json_array(l.number, l.id, l.workspace_id, l.mode, l.participant_id) WHEN d.discount IS NOT NULL THEN \
              json_array(d.discount, d.promotion_code, s.code_folded, s.stripe_promotion_code_id, s.mode, s.participant_id) \
-             WHEN u.id IS NOT NULL THEN json_array(k.key, u.id, u.participant_id, u.bound_by, u.purchases) \
+             WHEN u.id IS NOT NULL THEN json_array(k.key, u.id, u.participant_id, u.bound_by, u.purchases, u.unauthenticated) \
              WHEN c.id IS NOT NULL THEN json_array(c.code_folded, c.stripe_promotion_code_id, c.mode, c.participant_id) \
              WHEN s.id IS NOT NULL THEN json_array(s.code_folded, s.stripe_promotion_code_id, s.mode, s.participant_id) END, \
              COALESCE(l.participant_id, c.participant_id, s.participant_id, u.participant_id, iif(n.kind = 'person', n.value, NULL)) \

@@ -15,9 +15,9 @@ fn form(name: &str, days: &str) -> String {
 fn an_owner_names_the_workspace_and_says_for_how_long_clicks_are_kept() {
     let shop = Shop::new();
     let owner = shop.owner();
-    shop.world.db.round_trips();
+    shop.world.round_trips();
     let page = owner.get(&shop.at("settings"));
-    assert_eq!(shop.world.db.round_trips(), 2);
+    assert_eq!(shop.world.round_trips(), 2);
     for shown in [shop.workspace.as_str(), "value=\"396\"", ">1000<", ">120<", "operator@selgeo.test", "settings/wipe"]
     {
         assert!(page.raw.contains(shown), "{shown}: {}", page.raw);
@@ -39,7 +39,18 @@ fn an_owner_names_the_workspace_and_says_for_how_long_clicks_are_kept() {
         assert_eq!(refused.status, 400, "{name} {days}: {}", refused.raw);
         assert!(refused.raw.contains(problem), "{name} {days}: {}", refused.raw);
     }
-    assert_eq!(shop.world.api("GET /api/v1/workspace", json!(null)).body["clicks_kept_days"], 90);
+    let shown = || shop.world.api("GET /api/v1/workspace", json!(null)).body;
+    assert_eq!((&shown()["clicks_kept_days"], &shown()["track_by_workspace_id"]), (&json!(90), &json!(false)));
+    let with_box = |days: &str| format!("{}&track_by_workspace_id=true", form("Shop", days));
+    const TICKED: &str = "name=\"track_by_workspace_id\" type=\"checkbox\" value=\"true\" checked";
+    // What was ticked stays so on a form that comes back, and is not saved by it.
+    assert!(owner.post(&shop.at("settings"), &with_box("29")).raw.contains(TICKED));
+    assert_eq!(shown()["track_by_workspace_id"], false);
+    let saved = owner.post(&shop.at("settings"), &with_box("90"));
+    assert!(owner.get(saved.header("location")).raw.contains(TICKED));
+    assert_eq!(shown()["track_by_workspace_id"], true);
+    owner.post(&shop.at("settings"), &form("Shop", "90"));
+    assert_eq!(shown()["track_by_workspace_id"], false);
 }
 
 #[test]
@@ -77,10 +88,10 @@ fn test_data_is_wiped_step_by_step_and_live_data_never() {
     assert_eq!(owner.post(&format!("{live}/wipe"), "").status, 403);
     assert!(owner.get(&shop.at("settings/wipe")).raw.contains("cannot be undone"));
     assert_eq!(shop.world.db.count("SELECT count(*) FROM conversions"), 5);
-    shop.world.db.round_trips();
+    shop.world.round_trips();
     let mut steps = 1;
     let mut page = owner.post(&shop.at("settings/wipe"), "");
-    assert!(shop.world.db.round_trips() <= 5);
+    assert!(shop.world.round_trips() <= 5);
     while page.raw.contains("Go on") {
         assert!(page.raw.contains("Still there") && page.raw.contains("Deleted just now"), "{}", page.raw);
         steps += 1;
