@@ -114,7 +114,7 @@ impl Config {
 }
 
 /// The paths that a visitor's browser uses; these work under a mount too.
-const BROWSER_PATHS: [&str; 5] = ["/v1/", "/trac.js", "/trac-fallback.js", "/r/", "/api/track/"];
+pub const BROWSER_PATHS: [&str; 5] = ["/v1/", "/trac.js", "/trac-fallback.js", "/r/", "/api/track/"];
 
 /// The table of routes.
 pub fn router(app: Arc<App>) -> Router {
@@ -205,6 +205,7 @@ pub fn router(app: Arc<App>) -> Router {
     let demo = if app.config.dev { pages::demo::router().merge(pages::dev::router()) } else { Router::new() };
     Router::new()
         .route("/healthz", get(r::health::check))
+        .route("/openapi.json", get(r::files::description))
         .route("/v1/{file}", get(r::files::script))
         .route("/trac.js", get(r::files::trac))
         .route("/trac-fallback.js", get(r::files::trac_fallback))
@@ -340,6 +341,6 @@ fn rendered(mut response: Response, call: &Call, is_page: bool) -> Response {
 }
 
 #[cfg(test)]
-mod matrix;
+pub(crate) mod matrix;
 #[cfg(test)]
 mod tests;

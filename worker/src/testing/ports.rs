@@ -175,7 +175,9 @@ impl Assets for FilesInMemory {
             "/v1/selgeo.js.gz" => ("application/gzip", "selgeo in gzip"),
             "/v1/trac.js" => ("text/javascript", "/* trac */"),
             "/v1/trac-fallback.js" => ("text/javascript", "/* trac, translated */"),
+            "/v1/selgeo-fallback.js" => ("text/javascript", "/* selgeo, translated */"),
             "/v1/manifest.json" => ("application/json", "{}"),
+            "/openapi.json" => ("application/json", "{}"),
             "/static/selgeo.css" => ("text/css", "body {}"),
             _ => return Box::pin(std::future::ready(None)),
         };

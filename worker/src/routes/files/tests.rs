@@ -102,8 +102,8 @@ fn scripts_are_there_by_their_names_alone() {
     check("/v1/trac.0123456789abcdef.js", "200 /* trac */");
     check("/trac-fallback.js", "200 /* trac, translated */");
     check("/v1/trac-fallback.js", "200 /* trac, translated */");
+    check("/v1/selgeo-fallback.js", "200 /* selgeo, translated */");
     // Not built.
-    check("/v1/selgeo-fallback.js", "404 ");
     check("/v1/selgeo.ffff.js", "404 ");
     // Built, but no page's business: the stored forms, the manifest, what lies elsewhere.
     check("/v1/selgeo.js.br", "404 ");
