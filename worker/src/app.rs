@@ -206,6 +206,8 @@ pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/healthz", get(r::health::check))
         .route("/openapi.json", get(r::files::description))
+        .route("/llms.txt", get(r::files::index))
+        .route("/docs/api", get(r::files::reference))
         .route("/v1/{file}", get(r::files::script))
         .route("/trac.js", get(r::files::trac))
         .route("/trac-fallback.js", get(r::files::trac_fallback))

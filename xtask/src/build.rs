@@ -9,6 +9,7 @@ use anyhow::{Context, Result, anyhow};
 use sha2::{Digest, Sha256};
 
 use crate::disposable;
+use crate::openapi;
 use crate::process::{self, Timer, ask, say};
 use crate::setup::{Tools, WASM};
 use crate::snippet;
@@ -22,6 +23,7 @@ pub fn run(root: &Path, tools: &Tools) -> Result<()> {
     assets(root)?;
     library(root)?;
     disposable::build(root)?;
+    openapi::build(root, tools)?;
     script(root, tools)?;
     worker(root, tools)?;
     say(&format!("Built ({})", timer.words()));

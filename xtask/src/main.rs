@@ -14,6 +14,7 @@ mod http;
 mod listen;
 mod openapi;
 mod process;
+mod reference;
 mod replay;
 mod seed;
 mod server;

@@ -49,6 +49,8 @@ const OPEN: &[(&str, u16)] = &[
     ("GET /", 303),
     ("GET /healthz", 200),
     ("GET /join/{slug}", 404),
+    ("GET /docs/api", 200),
+    ("GET /llms.txt", 200),
     ("GET /openapi.json", 200),
     ("GET /r/{slug}", 404),
     ("GET /sign-in", 200),

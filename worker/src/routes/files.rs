@@ -16,6 +16,10 @@ mod coding;
 /// What the scripts' names begin with.
 const SCRIPTS: [&str; 2] = ["selgeo", "trac"];
 
+/// Of the reference, which runs nothing and asks nobody.
+const REFERENCE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; \
+     frame-ancestors 'none'";
+
 /// `GET /v1/{file}`: a script. The plain name is revalidated; a name with a hash never changes.
 pub async fn script(
     State(app): State<Arc<App>>,
@@ -43,6 +47,27 @@ pub async fn trac_fallback(State(app): State<Arc<App>>, headers: HeaderMap) -> R
 pub async fn description(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, ApiError> {
     let mut response = get(&app, "/openapi.json").await?;
     response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    Ok(unless_held(response, &headers))
+}
+
+/// `GET /llms.txt`: what there is to read.
+pub async fn index(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, ApiError> {
+    let mut response = get(&app, "/llms.txt").await?;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    Ok(unless_held(response, &headers))
+}
+
+/// `GET /docs/api`: the API's reference, a page that runs no script.
+pub async fn reference(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, ApiError> {
+    let mut response = get(&app, "/docs/api").await?;
+    for (name, value) in [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, REFERENCE_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "strict-origin-when-cross-origin"),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
     Ok(unless_held(response, &headers))
 }
 

@@ -178,6 +178,8 @@ impl Assets for FilesInMemory {
             "/v1/selgeo-fallback.js" => ("text/javascript", "/* selgeo, translated */"),
             "/v1/manifest.json" => ("application/json", "{}"),
             "/openapi.json" => ("application/json", "{}"),
+            "/llms.txt" => ("text/plain", "# Selgeo"),
+            "/docs/api" => ("text/html", "the reference"),
             "/static/selgeo.css" => ("text/css", "body {}"),
             _ => return Box::pin(std::future::ready(None)),
         };
