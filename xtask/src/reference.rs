@@ -188,6 +188,11 @@ fn kind(schema: &Value) -> String {
     if let Some(name) = schema.get("$ref").and_then(Value::as_str).and_then(|to| to.rsplit('/').next()) {
         return format!("<a href=\"#{name}\">{name}</a>");
     }
+    if let Some(of) =
+        schema.pointer("/properties/data/items").filter(|_| schema.pointer("/properties/next_cursor").is_some())
+    {
+        return format!("page of {}", kind(of));
+    }
     for either in ["anyOf", "oneOf"] {
         if let Some(all) = schema.get(either).and_then(Value::as_array) {
             return all.iter().map(kind).collect::<Vec<_>>().join(" or ");

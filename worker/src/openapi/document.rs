@@ -82,9 +82,9 @@ pub fn components() -> Json {
 
 fn parameters() -> Json {
     json!({
-        "limit": { "name": "limit", "in": "query", "required": false, "schema": parameter("limit"),
+        "limit": { "name": "limit", "in": "query", "required": false, "allowEmptyValue": true, "schema": parameter("limit"),
             "description": "Rows in a page." },
-        "cursor": { "name": "cursor", "in": "query", "required": false, "schema": parameter("cursor"),
+        "cursor": { "name": "cursor", "in": "query", "required": false, "allowEmptyValue": true, "schema": parameter("cursor"),
             "description": "The `next_cursor` of the page before." },
         "X-Request-Id": { "name": "X-Request-Id", "in": "header", "required": false, "schema": any_text(),
             "description": "Echoed where it is 1 to 128 visible ASCII characters, else replaced. Kept with what the request stores." },

@@ -4,8 +4,8 @@ use domain::ids::Kind;
 use domain::key::Need;
 use serde_json::{Map, Value as Json, json};
 
-use super::errors;
 use super::schema::{self, Property};
+use super::{errors, operations};
 
 /// Who may call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -248,7 +248,9 @@ fn parameters(operation: &Operation, example: Option<&Example>) -> Vec<Json> {
             all.push(schema.clone());
             continue;
         }
-        let mut parameter = json!({ "name": name, "in": "query", "required": false, "schema": schema });
+        // An empty one says nothing, as a form's does.
+        let mut parameter =
+            json!({ "name": name, "in": "query", "required": false, "allowEmptyValue": true, "schema": schema });
         if let Some(about) = parameter["schema"].as_object_mut().and_then(|schema| schema.remove("description")) {
             parameter["description"] = about;
         }
@@ -295,6 +297,26 @@ fn said_of(caller: Caller) -> String {
     }
 }
 
+/// What can be asked next: of what a list or a creation shows, everything that is under its id.
+fn links(from: &Operation, status: u16) -> Map<String, Json> {
+    let id = match (from.method, status) {
+        ("GET", 200) if from.query.iter().any(|(name, _)| *name == "cursor") => "$response.body#/data/0/id",
+        ("POST", 201) => "$response.body#/id",
+        _ => return Map::new(),
+    };
+    let mut all = Map::new();
+    for to in operations::all() {
+        let under = to.path.strip_prefix(from.path).is_some_and(|rest| rest.starts_with("/{id}"));
+        let place = match (from.path, to.id) {
+            _ if under => "id",
+            ("/api/v1/conversions", "getDecision") => "conversion_id",
+            _ => continue,
+        };
+        all.insert(to.id.to_owned(), json!({ "operationId": to.id, "parameters": { place: id } }));
+    }
+    all
+}
+
 fn responses(operation: &Operation, example: Option<&Example>) -> Json {
     let mut all = Map::new();
     let limited = !matches!(operation.caller, Caller::Anybody | Caller::Stripe);
@@ -319,6 +341,10 @@ fn responses(operation: &Operation, example: Option<&Example>) -> Json {
                     content["example"] = body.clone();
                 }
                 shown["content"] = json!({ "application/json": content });
+                let links = links(operation, answer.status);
+                if !links.is_empty() {
+                    shown["links"] = json!(links);
+                }
             }
             Content::Media(media) => shown["content"] = json!({ *media: { "schema": { "type": "string" } } }),
             Content::Nothing => {}

@@ -39,7 +39,7 @@ fn id_of_connection() -> Json {
 
 fn signing_secret() -> Json {
     said(
-        json!({ "type": "string", "minLength": 1, "maxLength": 255 }),
+        json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "whsec_" }),
         "`whsec_…`, as Stripe shows it. Never shown again.",
     )
 }
