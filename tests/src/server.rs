@@ -59,6 +59,11 @@ impl Server {
         Self::start_with(false, &[("SELGEO_CONSUMERS", "0")])
     }
 
+    /// Starts a server with a second database.
+    pub fn start_with_two_databases() -> Result<Self> {
+        Self::start_with(false, &[("SELGEO_DATABASES", "2")])
+    }
+
     /// Starts a server without any workspace.
     pub fn start_bare() -> Result<Self> {
         Self::start_with(true, &[])

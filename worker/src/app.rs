@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU32;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
-use domain::ids::{Id, Kind};
+use domain::ids::{Id, Kind, WorkspaceId};
 use domain::time::Instant;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Uri};
@@ -18,6 +18,7 @@ use crate::auth::clicks::Leases;
 use crate::call::{self, Call, Chores, Peer};
 use crate::connections::ConnectionMemory;
 use crate::error::ApiError;
+use crate::idempotency;
 use crate::known::Known;
 use crate::limiter::Limiter;
 use crate::mail::Mail;
@@ -25,7 +26,7 @@ use crate::pages;
 use crate::routes;
 use crate::secrets::Secrets;
 use crate::shelf::Shelf;
-use crate::store::Database;
+use crate::store::databases::Databases;
 use crate::store::owing::Owed;
 use crate::stripe_api::StripeApi;
 use crate::webhooks::Receivers;
@@ -44,8 +45,8 @@ pub trait Random: Send + Sync {
 
 /// Everything a handler can reach.
 pub struct App {
-    /// The database.
-    pub db: Arc<dyn Database>,
+    /// The databases.
+    pub db: Arc<Databases>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -88,6 +89,13 @@ impl App {
         let mut random = [0; 10];
         self.random.fill(&mut random);
         Id::make(now, random)
+    }
+
+    /// A new workspace's id, which says in which database it lies.
+    pub fn fresh_workspace(&self, database: u8, now: Instant) -> WorkspaceId {
+        let mut random = [0; 10];
+        self.random.fill(&mut random);
+        Id::make_in(database, now, random)
     }
 }
 
@@ -207,12 +215,14 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/healthz", get(r::health::check))
         .route("/openapi.json", get(r::files::description))
         .route("/llms.txt", get(r::files::index))
-        .route("/docs/api", get(r::files::reference))
         .route("/v1/{file}", get(r::files::script))
         .route("/trac.js", get(r::files::trac))
         .route("/trac-fallback.js", get(r::files::trac_fallback))
         .route("/r/{slug}", get(r::short_links::follow))
         .route("/static/{*file}", get(r::files::fixed))
+        .route("/docs", get(r::files::guides))
+        .route("/docs/", get(r::files::guides))
+        .route("/docs/{name}", get(r::files::guide))
         .route("/v1/clicks", post(r::clicks::register).options(r::clicks::preflight))
         .route("/webhooks/stripe/{connection_id}", post(r::stripe_ingress::receive))
         .route("/api/webhooks/{connection_id}", post(r::stripe_ingress::receive))
@@ -253,11 +263,12 @@ pub async fn answer(app: &App, router: &Router, mut request: Request, peer: Peer
         ApiError::HttpsRequired.render(&call.request_id)
     } else {
         unmount(&app.config, &mut request);
-        request.extensions_mut().insert(call.clone());
         request.extensions_mut().insert(Inside(router.clone()));
-        match router.clone().call(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
+        if idempotency::is_keyed(&request) {
+            idempotency::once(app, router, &call, request).await
+        } else {
+            request.extensions_mut().insert(call.clone());
+            routed(router, request).await
         }
     };
     response = rendered(response, &call, is_page);
@@ -270,6 +281,14 @@ pub async fn answer(app: &App, router: &Router, mut request: Request, peer: Peer
         response.extensions_mut().insert(Chores(chores));
     }
     response
+}
+
+/// What the table of routes says.
+pub(crate) async fn routed(router: &Router, request: Request) -> Response {
+    match router.clone().call(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
 }
 
 /// The caller's id where it is 1 to 128 visible ASCII characters, else a new one.
@@ -346,3 +365,5 @@ fn rendered(mut response: Response, call: &Call, is_page: bool) -> Response {
 pub(crate) mod matrix;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod two_databases;

@@ -150,7 +150,7 @@ pub async fn book(app: &App, booking: &Booking) -> Result<Booked, ApiError> {
         if statements.is_empty() {
             return Ok(booked);
         }
-        match app.db.batch(statements).await {
+        match app.db.of(&booking.scope.workspace_id).batch(statements).await {
             Ok(results) => {
                 return Ok(match booked {
                     Booked::Recorded { .. } => Booked::Recorded { lookups: lookups::queued(&results) },

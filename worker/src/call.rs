@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::auth::people::Person;
 use crate::error::ApiError;
+use crate::idempotency::Keyed;
 use crate::known::Chore;
 
 /// A body on any path but Stripe's is at most this long.
@@ -41,6 +42,8 @@ pub struct Call {
     pub origin: String,
     /// On whose behalf a page of ours asks the API within this request: known already, and counted by nobody.
     pub inside: Option<Arc<Person>>,
+    /// Where it is to be answered once.
+    pub keyed: Option<Arc<Keyed>>,
     admission: Arc<Mutex<Option<Admission>>>,
     chores: Arc<Mutex<Vec<Chore>>>,
 }
@@ -48,12 +51,18 @@ pub struct Call {
 impl Call {
     /// A call with no admission yet.
     pub fn new(request_id: String, now: Instant, method: Method, peer: Peer, origin: String) -> Self {
-        Self { request_id, now, method, peer, origin, inside: None, admission: Arc::default(), chores: Arc::default() }
+        let (admission, chores) = (Arc::default(), Arc::default());
+        Self { request_id, now, method, peer, origin, inside: None, keyed: None, admission, chores }
     }
 
     /// The same call as one that a page makes for somebody who is signed in.
     pub fn inside(&self, person: Arc<Person>, method: Method) -> Self {
-        Self { method, inside: Some(person), admission: Arc::default(), ..self.clone() }
+        Self { method, inside: Some(person), keyed: None, admission: Arc::default(), ..self.clone() }
+    }
+
+    /// The same call, to be answered once.
+    pub fn keyed(&self, keyed: Arc<Keyed>) -> Self {
+        Self { keyed: Some(keyed), ..self.clone() }
     }
 
     /// Notes what the limiter said, for the headers of whatever the answer will be.

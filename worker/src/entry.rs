@@ -34,6 +34,7 @@ use crate::shelf::kv::Kv;
 use crate::store::Database;
 use crate::store::clicks::ClickRecord;
 use crate::store::d1::D1;
+use crate::store::databases::{DATABASES_MAX, Databases};
 use crate::store::owing::{Noticing, Owed};
 use crate::store::{DbError, Row, webhooks};
 use crate::stripe_api::BASE_DEFAULT;
@@ -114,7 +115,7 @@ pub fn running(env: &Env) -> worker::Result<(Arc<App>, Router)> {
     let mut nonce = [0; 4];
     PlatformRandom.fill(&mut nonce);
     let owed = Owed::default();
-    let db: Arc<dyn Database> = Arc::new(Noticing::new(Arc::new(D1(env.d1("DB")?)), owed.clone()));
+    let db = Arc::new(databases(env, &owed)?);
     let app = Arc::new(App {
         mail: mail(env, &db),
         db,
@@ -140,6 +141,15 @@ pub fn running(env: &Env) -> worker::Result<(Arc<App>, Router)> {
     Ok(both)
 }
 
+/// `DB`, and `DB_1`, `DB_2` and so on, as far as they are bound without a gap.
+fn databases(env: &Env, owed: &Owed) -> worker::Result<Databases> {
+    let noticing = |d1| -> Arc<dyn Database> { Arc::new(Noticing::new(Arc::new(D1(d1)), owed.clone())) };
+    let names = (1..DATABASES_MAX).map(|index| format!("DB_{index}"));
+    let bound = |name: &String| js_sys::Reflect::has(env.as_ref(), &name.as_str().into()).unwrap_or(false);
+    let others = names.take_while(bound).map(|name| env.d1(&name).map(noticing)).collect::<worker::Result<_>>()?;
+    Ok(Databases::new(noticing(env.d1("DB")?), others))
+}
+
 fn secrets(env: &Env) -> worker::Result<Secrets> {
     let text = |name: &str| env.secret(name).map(|value| value.to_string()).unwrap_or_default();
     Secrets::read(&text("CLICK_SECRETS"), &text("ENCRYPTION_SECRETS"), &text("HASH_SECRETS"), &text("OPERATOR_TOKEN"))
@@ -159,7 +169,7 @@ fn receivers(env: &Env) -> PlatformReceivers {
 }
 
 /// Cloudflare's own mail where it is bound, else a provider; a local server has a mailbox.
-fn mail(env: &Env, db: &Arc<dyn Database>) -> Arc<dyn Mail> {
+fn mail(env: &Env, db: &Arc<Databases>) -> Arc<dyn Mail> {
     let text = |name: &str| env.var(name).map(|value| value.to_string()).unwrap_or_default().trim().to_owned();
     let dev = config(env).dev;
     if dev && text("MAIL_HTTP_URL").is_empty() {
@@ -361,8 +371,8 @@ async fn nudge_if_owed(app: &App, env: &Env) {
         let now = app.clock.now();
         NUDGING_SINCE.set(Some(now));
         // What is beyond the bound is found by the sweep.
-        let owed = scopes.iter().take(SCOPES_AT_ONCE).map(|scope| webhooks::due_endpoints_of(scope, now)).collect();
-        nudge(env, app.db.batch(owed).await.map(|rows| rows.concat())).await;
+        let owed = scopes.iter().take(SCOPES_AT_ONCE).map(|scope| webhooks::due_endpoints_of(scope, now));
+        nudge(env, app.db.batch_by_home(owed.collect()).await.map(|rows| rows.concat())).await;
     }
     NUDGING_SINCE.set(None);
 }
@@ -427,13 +437,9 @@ async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) 
     // First, and whatever was noticed: this is what makes it certain that nothing owed is forgotten.
     let owed = app.db.rows(webhooks::due_endpoints(app.clock.now(), NUDGED_BY_SWEEP)).await;
     nudge(&env, owed).await;
-    match crate::jobs::sweep(&app).await {
-        Ok(messages) => {
-            // Handled here and now: a sweep does not depend on the queue that lost them.
-            let handled = crate::jobs::handle(&app, messages).await;
-            send(&env, handled.next).await;
-        }
-        Err(error) => crate::log(&format!("sweep: {error}")),
-    }
+    // Handled here and now: a sweep does not depend on the queue that lost them.
+    let messages = crate::jobs::sweep(&app).await;
+    let handled = crate::jobs::handle(&app, messages).await;
+    send(&env, handled.next).await;
     nudge_if_owed(&app, &env).await;
 }

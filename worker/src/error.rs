@@ -58,6 +58,8 @@ pub enum ApiError {
     NoAttributionSignal,
     /// 422: the click or code exists in the other mode only.
     ModeMismatch(String),
+    /// 422: the same `Idempotency-Key`, and something else is asked.
+    IdempotencyKeyReused,
     /// 429.
     RateLimitExceeded {
         /// Seconds until the window ends.
@@ -133,6 +135,12 @@ impl ApiError {
                     .to_owned(),
             ),
             Self::ModeMismatch(why) => (S::UNPROCESSABLE_ENTITY, "MODE_MISMATCH", why.clone()),
+            Self::IdempotencyKeyReused => (
+                S::UNPROCESSABLE_ENTITY,
+                "IDEMPOTENCY_KEY_REUSED",
+                "This Idempotency-Key came with another body within 24 hours; take a new key for a new request."
+                    .to_owned(),
+            ),
             Self::RateLimitExceeded { retry_after_s } => (
                 S::TOO_MANY_REQUESTS,
                 "RATE_LIMIT_EXCEEDED",

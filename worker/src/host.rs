@@ -19,13 +19,14 @@ use crate::limiter::{Ask, Bucket, Limiter, Said, Unreachable};
 use crate::secrets::Secrets;
 use crate::shelf::Shelf;
 use crate::store::Database;
+use crate::store::databases::Databases;
 use crate::stripe_api::{Answer, StripeApi, Unreached};
 use crate::webhooks::{self, Post, Receivers};
 
-/// An application that reads a database and does nothing else.
-pub fn app(db: Arc<dyn Database>, secrets: Secrets) -> App {
+/// An application that reads databases, in their order, and does nothing else.
+pub fn app(first: Arc<dyn Database>, others: Vec<Arc<dyn Database>>, secrets: Secrets) -> App {
     App {
-        db,
+        db: Arc::new(Databases::new(first, others)),
         clock: Arc::new(HostClock),
         random: Arc::new(Counting(AtomicU64::new(0))),
         limiter: Arc::new(Absent),

@@ -10,6 +10,7 @@ pub mod call;
 pub mod connections;
 pub mod error;
 pub mod fields;
+pub mod idempotency;
 pub mod jobs;
 pub mod known;
 pub mod lending;

@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use crate::app::{App, Clock, Random};
 use crate::error::ApiError;
 use crate::jobs::Message;
-use crate::store::{Database, Statement, mails};
+use crate::store::databases::Databases;
+use crate::store::{Statement, mails};
 
 /// A provider has so long to take a letter.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
@@ -64,7 +65,7 @@ impl Mail for NoMail {
 /// A local server's mailbox, in its database.
 pub struct Mailbox {
     /// The database.
-    pub db: Arc<dyn Database>,
+    pub db: Arc<Databases>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Randomness.

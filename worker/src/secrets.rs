@@ -96,6 +96,11 @@ impl Secrets {
         self.derived(&["notice", person, &minute.to_string()])
     }
 
+    /// What stands for something that a workspace sent: nobody can guess from it what that was.
+    pub fn sent_digest(&self, workspace: &str, parts: &[&str]) -> String {
+        hex::encode(self.derived(&[&["sent", workspace], parts].concat()))
+    }
+
     fn derived(&self, parts: &[&str]) -> Secret {
         mac(&self.hash, parts)
     }

@@ -9,8 +9,8 @@
 // the same state; when its stdin ends, whoever started it is gone, and it exits too. STRIPE_API_BASE, DNS_OVER_HTTPS_URL and MAIL_…
 // in the environment take the place of those in wrangler.toml; SELGEO_LOOPBACK=0 keeps webhooks off this machine, as a
 // deployment does. For measuring: SELGEO_CONSUMERS=0 leaves out the queue's consumer and the sweep, which on Cloudflare run
-// elsewhere; `--modules DIR` starts another Worker with the same bindings; `--until-answer` prints how long it took from workerd's start
-// to the first answer, and ends:
+// elsewhere; `--modules DIR` starts another Worker with the same bindings; SELGEO_DATABASES=2 makes a second
+// database; `--until-answer` prints how long it took from workerd's start to the first answer, and ends:
 //   {"first_answer_ms":312.5}
 
 import { randomBytes } from "node:crypto";
@@ -141,6 +141,11 @@ async function main() {
   const { workerOptions: fromConfig, externalWorkers } = workerOptions(path.join(root, "wrangler.toml"));
   // Rules choose modules for wrangler's bundler; here they are listed.
   delete fromConfig.modulesRules;
+  // As a deployment with more databases lists them: DB, DB_1, DB_2 and so on.
+  for (let index = 1; index < Number(process.env.SELGEO_DATABASES ?? 1); index += 1) {
+    fromConfig.d1Databases[`DB_${index}`] = { ...fromConfig.d1Databases.DB, id: `selgeo-${index}` };
+  }
+  const databases = Object.keys(fromConfig.d1Databases);
   const consumes = process.env.SELGEO_CONSUMERS !== "0";
   if (!consumes) delete fromConfig.queueConsumers;
   // Whoever tries things out looks for a click at once.
@@ -176,7 +181,7 @@ async function main() {
     console.log(JSON.stringify({ first_answer_ms: performance.now() - spawnedAt }));
     return stop();
   }
-  await migrate(await miniflare.getD1Database("DB"));
+  for (const name of databases) await migrate(await miniflare.getD1Database(name));
   console.log(JSON.stringify({ ready: { port, workerd_pid: pid, operator_token: secret.OPERATOR_TOKEN } }));
   if (consumes) sweepForEver(port);
 }

@@ -1,5 +1,5 @@
-//! Builds everything into `build/`: the snippet and the static files into `build/assets`, the Worker into `build/worker`.
-//! What has not changed is not built again.
+//! Builds everything into `build/`: the snippet, the static files and the guides into `build/assets`, the Worker into
+//! `build/worker`. What has not changed is not built again.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,6 +9,7 @@ use anyhow::{Context, Result, anyhow};
 use sha2::{Digest, Sha256};
 
 use crate::disposable;
+use crate::docs;
 use crate::openapi;
 use crate::process::{self, Timer, ask, say};
 use crate::setup::{Tools, WASM};
@@ -21,6 +22,7 @@ const SERVED: [&str; 2] = ["static", "demo"];
 pub fn run(root: &Path, tools: &Tools) -> Result<()> {
     let timer = Timer::start();
     assets(root)?;
+    docs::build(root)?;
     library(root)?;
     disposable::build(root)?;
     openapi::build(root, tools)?;

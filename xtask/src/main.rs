@@ -9,6 +9,7 @@ mod bench;
 mod build;
 mod dev;
 mod disposable;
+mod docs;
 mod fuzz;
 mod http;
 mod listen;

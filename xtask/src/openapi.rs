@@ -56,16 +56,16 @@ fn index(root: &Path, document: &Value) -> Result<String> {
         let (name, about) = (of("name"), of("description"));
         writeln!(text, "- [{name}](/docs/api#{}): {about}", reference::anchor(name))?;
     }
-    text += "\n## Guides\n\n";
-    let folder = root.join("www").join("docs");
-    let mut files = fs::read_dir(&folder)?.collect::<Result<Vec<_>, _>>()?;
-    files.sort_by_key(fs::DirEntry::file_name);
-    for file in files {
-        let name = file.file_name().to_string_lossy().into_owned();
-        let guide = fs::read_to_string(file.path())?;
-        let title = guide.lines().find_map(|line| line.strip_prefix("# "));
-        if let (Some(name), Some(title)) = (name.strip_suffix(".md").filter(|name| *name != "index"), title) {
-            writeln!(text, "- [{title}](/docs/{name})")?;
+    // The menu of the guides, with what it says of each.
+    let menu = fs::read_to_string(root.join("www").join("docs").join("index.md")).context("there is no index.md")?;
+    for line in menu.lines().filter(|line| line.starts_with("## ") || line.starts_with("- [")) {
+        match line.strip_prefix("## ") {
+            Some(name) => writeln!(text, "\n## {name}\n")?,
+            None => writeln!(
+                text,
+                "{}",
+                line.replacen("](", "](/docs/", 1).replacen(".md)", ")", 1).replace("/docs//docs", "/docs")
+            )?,
         }
     }
     Ok(text)

@@ -1,7 +1,7 @@
 //! `cargo xtask stripe`: one event, built and signed as Stripe would, sent to the running `cargo xtask dev`.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -58,6 +58,9 @@ pub struct Options {
     /// The shape of API version 2024-06-20
     #[arg(long)]
     old_shape: bool,
+    /// For the end-to-end tests: what the running server says of itself, if not .selgeo/dev.json
+    #[arg(long, hide = true)]
+    dev: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -76,7 +79,7 @@ enum Mode {
 
 /// Sends it, and prints what the ingress answered.
 pub fn run(root: &Path, options: &Options) -> Result<()> {
-    let path = root.join(".selgeo").join("dev.json");
+    let path = options.dev.clone().unwrap_or_else(|| root.join(".selgeo").join("dev.json"));
     let dev = fs::read_to_string(&path).with_context(|| {
         format!("{} cannot be read. Start `cargo xtask dev` first, and leave it running", path.display())
     })?;

@@ -19,6 +19,7 @@ e2e::suite! {
     every_page_of_the_dashboard_holds_up,
     every_page_of_the_portal_holds_up,
     every_page_of_a_stranger_holds_up,
+    every_guide_holds_up_and_is_read_by_the_keyboard_alone,
     every_page_says_what_it_says_without_scripts,
     payouts_and_statements_hold_up,
     everything_on_every_page_is_reached_by_the_keyboard_alone,
@@ -101,8 +102,22 @@ fn everything_on_every_page_is_reached_by_the_keyboard_alone(house: &mut House) 
 fn every_page_of_a_stranger_holds_up(house: &mut House) -> Result<()> {
     house.looker.browser.devtools("Network.clearBrowserCookies", &serde_json::json!({}))?;
     let paths =
-        ["/sign-in", "/sign-in/unknown", "/join/demo", "/join/unknown", "/dev/mailbox", "/demo"].map(str::to_owned);
-    look_at_all(house, "stranger", &paths)
+        ["/sign-in", "/sign-in/unknown", "/join/demo", "/join/unknown", "/docs/unknown", "/dev/mailbox", "/demo"];
+    look_at_all(house, "stranger", &paths.map(str::to_owned))
+}
+
+fn every_guide_holds_up_and_is_read_by_the_keyboard_alone(house: &mut House) -> Result<()> {
+    let (browser, url) = (&house.looker.browser, house.server.url());
+    let paths = crawl(browser, &url, &["/docs".to_owned()], "/docs")?;
+    ensure!(paths.len() > 10, "only {} guides were found: {paths:?}", paths.len());
+    look_at_all(house, "guides", &paths)?;
+    let mut wrong = Vec::new();
+    for path in &paths {
+        browser.go(&format!("{url}{path}"))?;
+        wrong.extend(house.looker.tab_through()?.into_iter().map(|line| format!("{path}: {line}")));
+    }
+    ensure!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    Ok(())
 }
 
 fn every_page_says_what_it_says_without_scripts(house: &mut House) -> Result<()> {

@@ -47,6 +47,23 @@ pub fn a_next_route_with_another_ref_is_another_click(stage: &mut Stage) -> Resu
     stage.expect_quiet()
 }
 
+pub fn a_next_site_of_the_pages_router_keeps_its_click_and_takes_another(stage: &mut Stage) -> Result<()> {
+    let first = arrived(stage, "next/classic?ref=bench1")?;
+    stage.run("window.isSameDocument = true")?;
+    expect_link(stage, "static", "static", &first)?;
+    expect_offer(stage, &first)?;
+    stage.browser.click("#partner")?;
+    wait(stage, "document.getElementById('pro')")?;
+    let second = expect_another_click(stage, &first)?;
+    expect_link(stage, "pro", "pro", &second)?;
+    expect_offer(stage, &second)?;
+    stage.browser.click("#landing")?;
+    expect_link(stage, "static", "static", &second)?;
+    assert_eq!(stage.run("return isSameDocument")?, true);
+    assert_eq!(stage.clicks()?.len(), 0);
+    stage.expect_quiet()
+}
+
 pub fn a_vite_page_is_marked_late_and_after_each_render(stage: &mut Stage) -> Result<()> {
     for page in VITE_PAGES {
         let click = arrived(stage, &format!("{page}?ref=bench1"))?;

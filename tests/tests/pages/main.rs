@@ -78,6 +78,7 @@ tests! {
     a_next_page_is_marked_after_hydration_and_after_each_render,
     a_next_page_keeps_its_click_from_route_to_route,
     a_next_route_with_another_ref_is_another_click,
+    a_next_site_of_the_pages_router_keeps_its_click_and_takes_another,
     a_vite_page_is_marked_late_and_after_each_render,
     a_vite_route_with_another_ref_is_another_click_though_the_router_takes_it_away,
     a_tag_manager_may_put_the_tag_in_late,

@@ -8,7 +8,7 @@ use std::path::Path;
 use domain::time::MINUTE_MS;
 use serde_json::{Value as Json, json};
 
-use crate::testing::{Answer, Keys, OPERATOR_TOKEN, Visitor, World};
+use crate::testing::{Answer, Keys, OPERATOR_TOKEN, ORIGIN, Visitor, World};
 
 const OWNER: &str = "owner@shop.test";
 const ADMIN: &str = "admin@shop.test";
@@ -47,9 +47,11 @@ const EVERYBODY: [Who; 9] = [
 /// that are guarded, fails the test.
 const OPEN: &[(&str, u16)] = &[
     ("GET /", 303),
+    ("GET /docs", 200),
+    ("GET /docs/", 200),
+    ("GET /docs/{name}", 404),
     ("GET /healthz", 200),
     ("GET /join/{slug}", 404),
-    ("GET /docs/api", 200),
     ("GET /llms.txt", 200),
     ("GET /openapi.json", 200),
     ("GET /r/{slug}", 404),
@@ -375,4 +377,44 @@ fn every_route_answers_everybody_as_the_table_says() {
         }
     }
     assert!(wrong.is_empty(), "{} wrong answers:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn every_post_of_the_api_takes_an_idempotency_key() {
+    let town = Town::new();
+    let owner = town.visitor(Who::Owner);
+    let mut posts = 0;
+    let (mut kept, mut free) = (0, 0);
+    for (number, route) in routes().iter().filter(|route| route.method == "POST").enumerate() {
+        if !route.path.starts_with("/api/v1/") {
+            continue;
+        }
+        posts += 1;
+        town.world.come_from(&format!("10.1.{number}.1"));
+        let line = route.line().replace(&route.path, &town.filled(&route.path));
+        let send = |key: &str, body: Json| {
+            // A session reports no sales; a key makes no keys.
+            if route.path == "/api/v1/conversions" {
+                let bearer = format!("Bearer {}", town.world.keys.sk_test);
+                return town.world.send(&line, &[("authorization", &bearer), ("idempotency-key", key)], body);
+            }
+            let session = [("origin", ORIGIN), ("x-selgeo-workspace", &town.workspace), ("x-selgeo-mode", "test")];
+            owner.api_with(&[&session[..], &[("idempotency-key", key)]].concat(), &line, body)
+        };
+        let malformed = send("a b", json!({}));
+        assert_eq!(malformed.text("/error/details/0/field"), "Idempotency-Key", "{line}: {}", malformed.raw);
+        let first = send("k", json!({}));
+        let again = send("k", json!({}));
+        let is_kept = first.status.is_success() || matches!(first.status.as_u16(), 404 | 409 | 422);
+        assert!(is_kept || first.status == 400, "{line}: {}", first.raw);
+        assert_eq!((again.status, again.header("idempotent-replayed") == "true"), (first.status, is_kept), "{line}");
+        if is_kept {
+            kept += 1;
+            assert_eq!(again.raw, first.raw, "{line}");
+            assert_eq!(send("k", json!({"other": 1})).summary(), "422 IDEMPOTENCY_KEY_REUSED", "{line}");
+        } else {
+            free += 1;
+        }
+    }
+    assert!(posts > 35 && kept > 10 && free > 10, "{posts} routes: {kept} kept, {free} free");
 }

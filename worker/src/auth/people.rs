@@ -28,6 +28,8 @@ pub struct Person {
     pub name: String,
     /// Their address, lower case.
     pub email: String,
+    /// The same as it is kept.
+    pub address: Address,
     /// Their memberships of workspaces. None: they are a partner at most.
     pub memberships: Vec<Membership>,
 }
@@ -44,7 +46,10 @@ impl Person {
     /// Everywhere where they are a partner.
     pub async fn partnerships(&self, app: &App) -> Result<Vec<Partnership>, ApiError> {
         let rows = app.db.rows(accounts::partnerships(&self.email)).await?;
-        Ok(rows.iter().map(accounts::decode_partnership).collect::<Result<_, _>>()?)
+        let mut all = rows.iter().map(accounts::decode_partnership).collect::<Result<Vec<_>, _>>()?;
+        // Each database gave its own in this order.
+        all.sort_by(|a, b| a.partner_id.cmp(&b.partner_id));
+        Ok(all)
     }
 }
 
@@ -78,6 +83,7 @@ pub async fn session(app: &App, call: &Call, headers: &HeaderMap) -> Result<Opti
         id: session.person_id,
         name: session.name,
         email: opened(app, &session.address)?,
+        address: session.address,
         memberships: memberships.iter().map(accounts::decode_membership).collect::<Result<_, _>>()?,
     }))
 }
@@ -108,6 +114,11 @@ pub async fn member(app: &App, call: &Call, headers: &HeaderMap) -> Result<(Pers
     }
     allow(membership.role, permission)?;
     let scope = Scope { workspace_id: membership.workspace_id.clone(), mode };
+    if permission != Permission::Read && scope.workspace_id.database() != 0 {
+        // What they do names them, in the workspace's own database.
+        let own = accounts::insert_person(&person.id, &person.address, &person.name, call.now);
+        app.db.batch(vec![own.in_home_of(&scope.workspace_id)]).await?;
+    }
     Ok((person, membership, scope))
 }
 

@@ -11,6 +11,7 @@ use selgeo_worker::error::ApiError;
 use selgeo_worker::host::{self, sqlite::Sqlite};
 use selgeo_worker::replay::{self, Wanted};
 use selgeo_worker::secrets::Secrets;
+use selgeo_worker::store::{Database, DbError, Statement};
 use selgeo_worker::{app::App, simulate};
 use serde_json::{Value, json};
 
@@ -79,11 +80,15 @@ fn app(state: &Path) -> Result<App, String> {
     let (clicks, encryption) = (secret("CLICK_SECRETS"), secret("ENCRYPTION_SECRETS"));
     let secrets = Secrets::read(clicks, encryption, secret("HASH_SECRETS"), secret("OPERATOR_TOKEN"));
     let secrets = secrets.map_err(|bad| format!("{} is missing or malformed in {}", bad.0, file.display()))?;
-    Ok(host::app(Arc::new(database(state)?), secrets))
+    let mut databases = databases(state)?.into_iter().map(|one| Arc::new(one) as Arc<dyn Database>);
+    let first = databases.next();
+    let none = || format!("there is no database under {}: start `cargo xtask dev` once", state.display());
+    Ok(host::app(first.ok_or_else(none)?, databases.collect(), secrets))
 }
 
-/// The one file of the local server's databases that has our tables: their names are digests.
-fn database(state: &Path) -> Result<Sqlite, String> {
+/// The files of the local server's databases that have our tables, in the deployment's order. Their names are digests: which is
+/// which, the keys of the workspaces tell that lie there; in one that has none lies nothing, and it is the first at most.
+fn databases(state: &Path) -> Result<Vec<Sqlite>, String> {
     let mut folders = vec![state.join("v3").join("d1")];
     let mut files: Vec<PathBuf> = Vec::new();
     while let Some(folder) = folders.pop() {
@@ -97,11 +102,19 @@ fn database(state: &Path) -> Result<Sqlite, String> {
         }
     }
     files.sort();
+    let mut found = Vec::new();
     for file in &files {
-        let opened = Sqlite::open_read_only(file).map_err(|error| format!("{}: {error}", file.display()))?;
-        if opened.has_table("decisions") {
-            return Ok(opened);
+        let why = |error: DbError| format!("{}: {error}", file.display());
+        let opened = Sqlite::open_read_only(file).map_err(why)?;
+        if !opened.has_table("decisions") {
+            continue;
         }
+        let owner = Statement::new("SELECT workspace_id FROM api_keys LIMIT 1");
+        let rows = pollster::block_on(opened.rows(owner)).map_err(why)?;
+        let owner = rows.first().map(|row| row.parsed("workspace_id", WorkspaceId::parse, "a workspace id"));
+        let index = owner.transpose().map_err(why)?.map_or(0, |workspace| workspace.database());
+        found.push((index, opened));
     }
-    Err(format!("there is no database under {}: start `cargo xtask dev` once", state.display()))
+    found.sort_by_key(|(index, _)| *index);
+    Ok(found.into_iter().map(|(_, opened)| opened).collect())
 }

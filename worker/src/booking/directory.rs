@@ -13,10 +13,10 @@ use crate::app::App;
 use crate::store::customers::{self, Known};
 use crate::store::{DbError, Row, Scope, links};
 
-/// The click of an id that is ours, and of the one database there is.
-pub fn open(app: &App, text: &str) -> Option<domain::click_id::Click> {
+/// The click of an id that is ours, and of a link in this workspace's database.
+pub fn open(app: &App, workspace: &WorkspaceId, text: &str) -> Option<domain::click_id::Click> {
     let click = app.secrets.clicks.open(ClickId::parse(text)?)?;
-    (click.link.database == 0).then_some(click)
+    (click.link.database == workspace.database()).then_some(click)
 }
 
 /// A link: its id, and whose it is.
@@ -96,7 +96,8 @@ impl Directory {
 
     /// A click, as the decision sees it.
     pub fn click(&self, app: &App, click_id: &str, source: Option<ClickSource>) -> ClickInput {
-        let opened = open(app, click_id).and_then(|click| self.links.get(&click.link.number).map(|link| (click, link)));
+        let opened = open(app, &self.scope.workspace_id, click_id)
+            .and_then(|click| self.links.get(&click.link.number).map(|link| (click, link)));
         let sighting = match opened {
             Some((_, link)) if link.workspace != self.scope.workspace_id => Sighting::Unknown,
             Some((_, link)) if link.mode != self.scope.mode => Sighting::OtherMode,

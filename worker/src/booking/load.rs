@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use domain::attribution::{Burst, Inputs, Manual, Verdict};
 use domain::fact::StripeFact;
-use domain::ids::{ActId, ParticipantId};
+use domain::ids::{ActId, ParticipantId, WorkspaceId};
 use domain::reward::RewardVersion;
 use domain::sale::family::FamilyFacts;
 use domain::sale::{Observed, customer, partition};
@@ -57,7 +57,7 @@ pub async fn load(app: &App, booking: &Booking) -> Result<Loaded, ApiError> {
     let people: Vec<&str> = by_hand.collect();
     let mut reads = families::load(&booking.scope, &booking.keys, &mentions, &people)?;
     reads.extend(booking.stripe_event.as_ref().map(stripe_events::waits));
-    let mut results = app.db.batch(reads).await?.into_iter();
+    let mut results = app.db.of(&booking.scope.workspace_id).batch(reads).await?.into_iter();
     let mut next = || results.next().unwrap_or_default();
     let families = next().iter().map(families::decode).collect::<Result<_, _>>()?;
     let keys = next().iter().map(|row| row.text("key")).collect::<Result<_, _>>()?;
@@ -172,12 +172,12 @@ fn add(facts: &mut FamilyFacts, at: Instant, body: StoredFact) {
 }
 
 /// What a fact names: opened click ids, folded codes, customers.
-pub fn mentions(app: &App, fact: &StoredFact) -> Mentions {
+pub fn mentions(app: &App, workspace: &WorkspaceId, fact: &StoredFact) -> Mentions {
     match fact {
         StoredFact::Report(report) => {
             let external = report.customer_external_id.as_deref().map(customer::external_key);
             let email = report.email.as_ref().map(customer::email_key);
-            let (links, clicks) = opened(app, report.click_id.as_deref().into_iter());
+            let (links, clicks) = opened(app, workspace, report.click_id.as_deref().into_iter());
             Mentions {
                 links,
                 codes: report.promo_code.as_deref().map(links::folded).into_iter().collect(),
@@ -189,10 +189,10 @@ pub fn mentions(app: &App, fact: &StoredFact) -> Mentions {
         StoredFact::Refund(_) | StoredFact::Joined(_) => Mentions::default(),
         StoredFact::Stripe(fact) => match fact.as_ref() {
             StripeFact::Session(session) => {
-                of_hints(app, &session.hints, session.customer.as_deref(), session.email.as_ref())
+                of_hints(app, workspace, &session.hints, session.customer.as_deref(), session.email.as_ref())
             }
             StripeFact::Invoice(invoice) => {
-                of_hints(app, &invoice.hints, invoice.customer.as_deref(), invoice.email.as_ref())
+                of_hints(app, workspace, &invoice.hints, invoice.customer.as_deref(), invoice.email.as_ref())
             }
             _ => Mentions::default(),
         },
@@ -200,13 +200,19 @@ pub fn mentions(app: &App, fact: &StoredFact) -> Mentions {
 }
 
 /// The links of those clicks that are ours, and the clicks with when they were.
-fn opened<'a>(app: &App, click_ids: impl Iterator<Item = &'a str>) -> (Vec<u32>, Vec<(String, Instant)>) {
-    let opened = click_ids.filter_map(|id| open(app, id).map(|click| (click.link.number, (id.to_owned(), click.at))));
+fn opened<'a>(
+    app: &App,
+    workspace: &WorkspaceId,
+    click_ids: impl Iterator<Item = &'a str>,
+) -> (Vec<u32>, Vec<(String, Instant)>) {
+    let opened =
+        click_ids.filter_map(|id| open(app, workspace, id).map(|click| (click.link.number, (id.to_owned(), click.at))));
     opened.unzip()
 }
 
 fn of_hints(
     app: &App,
+    workspace: &WorkspaceId,
     hints: &domain::fact::Hints,
     customer_id: Option<&str>,
     email: Option<&domain::email::EmailHashes>,
@@ -214,7 +220,7 @@ fn of_hints(
     let external = hints.customer_external_id.as_deref().map(customer::external_key);
     let stripe = customer_id.map(customer::stripe_key);
     let email = email.map(customer::email_key);
-    let (links, clicks) = opened(app, hints.clicks.iter().map(|mention| mention.click_id.as_str()));
+    let (links, clicks) = opened(app, workspace, hints.clicks.iter().map(|mention| mention.click_id.as_str()));
     Mentions {
         links,
         codes: Vec::new(),

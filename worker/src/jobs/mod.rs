@@ -18,10 +18,12 @@ use stripe::event::{Event, Reading};
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::idempotency::KEY_HOLDS_MS;
 use crate::store::clicks::{self, ClickRecord};
 use crate::store::overdue::{self, Sweep};
 use crate::store::{
-    DbError, Scope, Statement, accounts, mails, packs, sessions, stripe_events, stripe_lookups, webhooks,
+    DbError, Row, Scope, Statement, accounts, families, idempotency, mails, packs, sessions, stripe_events,
+    stripe_lookups, webhooks,
 };
 
 /// Rows that one sweep takes up.
@@ -41,6 +43,8 @@ const SWEEP_DELIVERIES_MAX: i64 = 1_000;
 const SWEEP_PACKS_MAX: i64 = 200;
 const SWEEP_CLICKS_MAX: i64 = 1_000;
 const PURGED_WORKSPACES_MAX: i64 = 20;
+/// Answers kept under an `Idempotency-Key` that one sweep purges: over two million a day.
+const SWEEP_ANSWERS_MAX: i64 = 2_000;
 /// Links to sign in by, sessions and mails that are over are kept this long.
 const ACCOUNTS_KEPT_MS: i64 = 7 * DAY_MS;
 
@@ -293,13 +297,13 @@ async fn write_all_clicks(app: &App, messages: &[Message]) -> Vec<bool> {
     done
 }
 
-/// Clicks in one round trip.
+/// Clicks in one round trip to each database that has some of them.
 async fn write_clicks(app: &App, records: &[ClickRecord]) -> bool {
     if records.is_empty() {
         return true;
     }
     let written = async {
-        app.db.batch(packs::insert_all(records)?).await?;
+        app.db.batch_by_home(packs::insert_all(records)?).await?;
         Ok::<(), DbError>(())
     };
     match written.await {
@@ -314,10 +318,18 @@ async fn write_clicks(app: &App, records: &[ClickRecord]) -> bool {
 /// Finds work by state: what a lost message was for, and what only time brings. Approves what is due, and
 /// purges what was kept long enough; then notes that it ran. It sends no webhook: whoever runs it nudges the lanes of all endpoints
 /// that are owed something by then (`store::webhooks::due_endpoints`), which is what makes webhooks certain.
-pub async fn sweep(app: &App) -> Result<Vec<Message>, DbError> {
+pub async fn sweep(app: &App) -> Vec<Message> {
     let now: Instant = app.clock.now();
-    let mut messages = overlooked(app, now).await?;
-    let mut failed = Vec::new();
+    let (mut messages, mut failed) = (Vec::new(), Vec::new());
+    for what in OVERLOOKED {
+        match overlooked(app, what, now).await {
+            Ok(some) => messages.extend(some),
+            Err(error) => {
+                crate::log(&format!("{}: {error}", what.name()));
+                failed.push(what.name().to_owned());
+            }
+        }
+    }
     // What was found goes on all the same: one commission that cannot be approved holds up no sale.
     if let Err(error) = approvals::approve_due(app, now, SWEEP_ROWS_MAX).await {
         crate::log(&format!("approvals: {error}"));
@@ -342,29 +354,59 @@ pub async fn sweep(app: &App) -> Result<Vec<Message>, DbError> {
     }
     let found = i64::try_from(messages.len()).unwrap_or(i64::MAX);
     let noted = Sweep { began_at: now, ended_at: app.clock.now(), found, failed };
-    if let Err(error) = app.db.batch(vec![overdue::note_sweep(&noted)?]).await {
+    let written = async { app.db.batch(vec![overdue::note_sweep(&noted)?]).await };
+    if let Err(error) = written.await {
         crate::log(&format!("note of a sweep: {error}"));
     }
-    Ok(messages)
+    messages
 }
 
 /// What a lost message was for, and what only time brings.
-async fn overlooked(app: &App, now: Instant) -> Result<Vec<Message>, DbError> {
-    let mut messages = Vec::new();
-    for row in &app.db.rows(stripe_events::due(now, SWEEP_ROWS_MAX)).await? {
-        messages.push(Message::StripeEvent { id: row.text("id")?, told: None });
+#[derive(Clone, Copy)]
+enum Overlooked {
+    StripeEvents,
+    Sales,
+    Lookups,
+    Mails,
+}
+
+const OVERLOOKED: [Overlooked; 4] =
+    [Overlooked::StripeEvents, Overlooked::Sales, Overlooked::Lookups, Overlooked::Mails];
+
+impl Overlooked {
+    fn name(self) -> &'static str {
+        match self {
+            Self::StripeEvents => "Stripe events that wait",
+            Self::Sales => "sales whose time has come",
+            Self::Lookups => "questions to Stripe",
+            Self::Mails => "mails",
+        }
     }
-    for row in &app.db.rows(crate::store::families::due(now, SWEEP_ROWS_MAX)).await? {
-        let (workspace_id, mode) = (row.text("workspace_id")?, row.text("mode")?);
-        messages.push(Message::SaleDue { workspace_id, mode, key: row.text("key")? });
+
+    fn due(self, now: Instant) -> Statement {
+        match self {
+            Self::StripeEvents => stripe_events::due(now, SWEEP_ROWS_MAX),
+            Self::Sales => families::due(now, SWEEP_ROWS_MAX),
+            Self::Lookups => stripe_lookups::due(now, SWEEP_LOOKUPS_MAX),
+            Self::Mails => mails::due(now, SWEEP_LOOKUPS_MAX),
+        }
     }
-    for row in &app.db.rows(stripe_lookups::due(now, SWEEP_LOOKUPS_MAX)).await? {
-        messages.push(Message::StripeLookup { id: row.text("id")? });
+
+    fn message(self, row: &Row) -> Result<Message, DbError> {
+        Ok(match self {
+            Self::StripeEvents => Message::StripeEvent { id: row.text("id")?, told: None },
+            Self::Sales => {
+                let (workspace_id, mode) = (row.text("workspace_id")?, row.text("mode")?);
+                Message::SaleDue { workspace_id, mode, key: row.text("key")? }
+            }
+            Self::Lookups => Message::StripeLookup { id: row.text("id")? },
+            Self::Mails => Message::Mail { id: row.text("id")? },
+        })
     }
-    for row in &app.db.rows(mails::due(now, SWEEP_LOOKUPS_MAX)).await? {
-        messages.push(Message::Mail { id: row.text("id")? });
-    }
-    Ok(messages)
+}
+
+async fn overlooked(app: &App, what: Overlooked, now: Instant) -> Result<Vec<Message>, DbError> {
+    app.db.rows(what.due(now)).await?.iter().map(|row| what.message(row)).collect()
 }
 
 /// What was kept long enough: each a batch of its own, bounded.
@@ -375,10 +417,9 @@ fn purges(now: Instant) -> Vec<(&'static str, Vec<Statement>)> {
     vec![
         ("bodies", vec![bodies]),
         ("deliveries", webhooks::purge(&kept_since, SWEEP_DELIVERIES_MAX)),
-        (
-            "links, sessions and mails",
-            vec![accounts::purge_links(over), sessions::purge(over), mails::purge(&MailId::least(over))],
-        ),
+        ("links and sessions", vec![accounts::purge_links(over), sessions::purge(over)]),
+        ("mails", vec![mails::purge(&MailId::least(over))]),
+        ("answers", vec![idempotency::purge(now.plus_ms(-KEY_HOLDS_MS), SWEEP_ANSWERS_MAX)]),
         ("clicks", clicks::purge(now, PURGED_WORKSPACES_MAX, SWEEP_PACKS_MAX, SWEEP_CLICKS_MAX)),
     ]
 }

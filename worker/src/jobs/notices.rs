@@ -53,7 +53,7 @@ async fn write(app: &App, partner_id: &PartnerId, now: Instant) -> Result<Option
         batch.push(statement);
         message = Some(soon);
     }
-    match app.db.batch(batch).await {
+    match app.db.of(&reader.workspace_id).batch(batch).await {
         Ok(_) => Ok(message),
         // Another sweep wrote this letter.
         Err(DbError::Constraint(_)) => Ok(None),

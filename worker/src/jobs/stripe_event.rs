@@ -134,7 +134,7 @@ async fn book(app: &App, id: &StripeEventId, told: Told, now: Instant) -> Result
                 id: app.fresh(now),
                 source: format!("{}/{place}", told.stripe_id),
                 said_at: told.created,
-                mentions: booking::mentions(app, &body),
+                mentions: booking::mentions(app, &scope.workspace_id, &body),
                 body,
                 stripe_event_id: Some(id.clone()),
             }

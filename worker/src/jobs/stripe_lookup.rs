@@ -18,7 +18,7 @@ use crate::routes::stripe_ingress::{self, Recorded};
 use crate::store::families::{NewFact, StoredFact};
 use crate::store::stripe_events::{self, Connection, NewEvent};
 use crate::store::stripe_lookups::{self as table, Lookup};
-use crate::store::{DbError, Statement};
+use crate::store::{Database, DbError, Statement};
 use crate::stripe_api::{Fault, RestrictedKey, ask};
 
 /// Who takes a lookup has it for so long: two answers at the longest, and what is written then.
@@ -82,7 +82,7 @@ pub async fn run(app: &App, id: &str) -> Result<Vec<Message>, ApiError> {
     let lookup = table::decode(lookup)?;
     let connection = stripe_events::decode_connection(connection)?;
     let Some(key) = RestrictedKey::of(&app.secrets, &connection) else {
-        app.db.batch(vec![table::give_up(&lookup.id, "no_key", now)]).await?;
+        app.db.of(&lookup.scope.workspace_id).batch(vec![table::give_up(&lookup.id, "no_key", now)]).await?;
         return Ok(Vec::new());
     };
     let asking = Asking { app, lookup, connection, key, now };
@@ -98,6 +98,10 @@ pub async fn run(app: &App, id: &str) -> Result<Vec<Message>, ApiError> {
 }
 
 impl Asking<'_> {
+    fn db(&self) -> &dyn Database {
+        self.app.db.of(&self.lookup.scope.workspace_id).as_ref()
+    }
+
     /// Later and later, until it is given up; at once where only the merchant can help.
     async fn stopped(&self, stop: &Stop) -> Result<(), ApiError> {
         let (passes, why) = match stop {
@@ -114,7 +118,7 @@ impl Asking<'_> {
         } else {
             table::give_up(id, &why, self.now)
         };
-        self.app.db.batch(vec![statement]).await?;
+        self.db().batch(vec![statement]).await?;
         Ok(())
     }
 
@@ -171,7 +175,7 @@ impl Asking<'_> {
                     id: self.app.fresh(self.now),
                     source: format!("api/{}", one.id),
                     said_at: one.at.unwrap_or(self.now),
-                    mentions: booking::mentions(self.app, &body),
+                    mentions: booking::mentions(self.app, &self.lookup.scope.workspace_id, &body),
                     body,
                     stripe_event_id: None,
                 }
@@ -184,7 +188,7 @@ impl Asking<'_> {
             next = stripe_event::lookups(booking::book(self.app, &booking).await?);
         }
         // After the facts, not with them: who dies in between asks again, and finds each fact told.
-        self.app.db.batch(vec![table::done(&self.lookup.id, found, self.now)]).await?;
+        self.db().batch(vec![table::done(&self.lookup.id, found, self.now)]).await?;
         Ok(next)
     }
 
@@ -198,14 +202,14 @@ impl Asking<'_> {
             let (mut statements, messages) = self.take(&page.events).await?;
             let new = i64::try_from(messages.len()).unwrap_or(i64::MAX);
             statements.push(table::advance(&lookup, found, new, page.next.as_ref(), self.now));
-            self.app.db.batch(statements).await?;
+            self.db().batch(statements).await?;
             next.extend(messages.into_iter().flatten());
             match page.next {
                 Some(cursor) => lookup.cursor = Some(cursor),
                 None => return Ok(next),
             }
         }
-        self.app.db.batch(vec![table::release(&lookup.id, self.now)]).await?;
+        self.db().batch(vec![table::release(&lookup.id, self.now)]).await?;
         next.push(Message::StripeLookup { id: lookup.id.to_string() });
         Ok(next)
     }
@@ -234,7 +238,7 @@ impl Asking<'_> {
     /// be. An element that is no event is passed over: it would be again.
     async fn take(&self, events: &[EventText]) -> Result<(Vec<Statement>, Vec<Option<Message>>), Stop> {
         let ids: Vec<&str> = events.iter().map(|event| event.id.as_str()).collect();
-        let rows = self.app.db.rows(stripe_events::had(&self.connection.id, &ids)?).await?;
+        let rows = self.db().rows(stripe_events::had(&self.connection.id, &ids)?).await?;
         let had: HashSet<String> = rows.iter().map(|row| row.text("stripe_id")).collect::<Result<_, _>>()?;
         let addresses = addresses::of_workspace(self.app, self.lookup.scope.workspace_id.as_str()).await;
         let request_id = self.lookup.id.to_string();

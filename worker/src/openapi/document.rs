@@ -24,7 +24,8 @@ the currency's minor unit. Times are ISO 8601.
 last page.
 
 **Repeating.** Every management `POST` takes an `Idempotency-Key`: for 24 hours, the same key and body have the same answer, and another \
-body under it is refused with 422 `IDEMPOTENCY_KEY_REUSED`. It holds per workspace, mode, method and path.
+body under it is refused with 422 `IDEMPOTENCY_KEY_REUSED`. It holds per workspace, mode and path. While the first request is being \
+answered, the second is refused with 409. Refusals before which nothing was done (400, 401, 403, 413, 415, 429) leave the key free.
 
 **Limits.** Per minute: 1,000 clicks for each public key, 120 conversions for each secret key, and 300 of all else for each address, \
 unless the workspace has others. `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset` are on every answer that was \
@@ -88,7 +89,8 @@ fn parameters() -> Json {
             "description": "The `next_cursor` of the page before." },
         "X-Request-Id": { "name": "X-Request-Id", "in": "header", "required": false, "schema": any_text(),
             "description": "Echoed where it is 1 to 128 visible ASCII characters, else replaced. Kept with what the request stores." },
-        "Idempotency-Key": { "name": "Idempotency-Key", "in": "header", "required": false, "schema": any_text(),
+        "Idempotency-Key": { "name": "Idempotency-Key", "in": "header", "required": false,
+            "schema": { "type": "string", "pattern": "^[!-~]{1,255}$" },
             "description": "Yours, for this one change: sent again with the same body within 24 hours, it has the same answer." },
         "Stripe-Signature": { "name": "Stripe-Signature", "in": "header", "required": false, "schema": any_text(),
             "description": "As Stripe signs." },
@@ -111,6 +113,7 @@ fn headers() -> Json {
         "X-RateLimit-Remaining": header(count(), "Those that are left of them; may read 5 % low."),
         "X-RateLimit-Reset": header(count(), "Seconds until the minute ends."),
         "Retry-After": header(count(), "Seconds."),
+        "Idempotent-Replayed": header(words(&["true"]), "The answer was given before, to the same `Idempotency-Key` and body."),
         "Location": header(any_text(), "Where to go."),
     })
 }

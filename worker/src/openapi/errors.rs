@@ -20,15 +20,11 @@ pub const CODES: [(&str, u16, &str); 18] = [
     ("UNSUPPORTED_MEDIA_TYPE", 415, "The body is not sent as JSON"),
     ("NO_ATTRIBUTION_SIGNAL", 422, "Nothing in the report says who is to be credited"),
     ("MODE_MISMATCH", 422, "The click or promo code exists in the other mode only"),
-    IDEMPOTENCY_KEY_REUSED,
+    ("IDEMPOTENCY_KEY_REUSED", 422, "The same `Idempotency-Key` came with another body before"),
     ("RATE_LIMIT_EXCEEDED", 429, "Too many requests in this minute; see `Retry-After`"),
     ("INTERNAL_ERROR", 500, "Something failed on our side"),
     ("UNAVAILABLE", 503, "Not available right now; see `Retry-After`"),
 ];
-
-/// Of a key that came with another body before.
-const IDEMPOTENCY_KEY_REUSED: (&str, u16, &str) =
-    ("IDEMPOTENCY_KEY_REUSED", 422, "The same `Idempotency-Key` came with another body before");
 
 /// The codes of a status.
 pub fn codes_of(status: u16) -> impl Iterator<Item = (&'static str, &'static str)> {

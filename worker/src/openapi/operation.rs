@@ -74,7 +74,8 @@ pub fn operation(line: &'static str, id: &'static str, tag: &'static str, summar
         refusals.extend([400, 401, 404]);
     }
     if is_management && method == "POST" {
-        refusals.push(422);
+        // With an Idempotency-Key: the first request is being answered, the body is looked at, or it is another one.
+        refusals.extend([409, 413, 415, 422]);
     }
     Operation {
         method,
@@ -325,6 +326,9 @@ fn responses(operation: &Operation, example: Option<&Example>) -> Json {
         let mut names = vec!["X-Request-Id"];
         if limited {
             names.extend(["X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"]);
+        }
+        if operation.is_management() && operation.method == "POST" {
+            names.push("Idempotent-Replayed");
         }
         if matches!(answer.status, 302 | 303) {
             names.push("Location");

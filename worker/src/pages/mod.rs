@@ -45,7 +45,7 @@ struct Problem<'a> {
 /// Whether people look at what is under this path, with a browser.
 pub fn is_page(path: &str) -> bool {
     let under = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    ["/app", "/partner", "/join", "/sign-in", "/sign-out"].into_iter().any(under)
+    ["/app", "/docs", "/join", "/partner", "/sign-in", "/sign-out"].into_iter().any(under)
 }
 
 /// A refusal as a page, with its status.

@@ -79,20 +79,19 @@ pub async fn show(
     let after = query(&request, "after").and_then(|id| WorkspaceId::parse(&id)).map(String::from);
     let is_first = after.is_none();
     let page = Page { limit: ROWS, after };
-    let reads = vec![overdue::due(), overdue::amiss(), overdue::last_sweep(), workspaces::list(&page)];
-    let found = app.db.batch(reads).await?;
-    let [due, amiss, sweep, rows] = found.as_slice() else {
-        return Err(ApiError::Internal("a batch of four gave another number of results".to_owned()));
+    let waiting = app.db.batch(vec![overdue::due(), overdue::amiss()]).await?;
+    let listed = app.db.batch(vec![overdue::last_sweep(), workspaces::list(&page)]).await?;
+    let ([due, amiss], [sweep, rows]) = (waiting.as_slice(), listed.as_slice()) else {
+        return Err(ApiError::Internal("a batch of two gave another number of results".to_owned()));
     };
-    let due = due.first().map(overdue::decode_due).transpose()?.unwrap_or_default();
-    let counted = amiss.first().map(overdue::decode_amiss).transpose()?.unwrap_or_default();
+    let (due, counted) = (overdue::decode_due(due)?, overdue::decode_amiss(amiss)?);
     let sweep = sweep.first().map(overdue::decode_sweep).transpose()?;
     let mut workspaces = rows.iter().map(workspaces::decode).collect::<Result<Vec<_>, _>>()?;
     let has_more = workspaces.len() > usize::try_from(ROWS).unwrap_or(0);
     workspaces.truncate(usize::try_from(ROWS).unwrap_or(0));
     let next = workspaces.last().filter(|_| has_more).map(|last| format!("/app/operator?after={}", last.id));
     // A page that shows what is wrong is worth most when something is.
-    let size = match app.db.size_bytes().await {
+    let size = match app.db.largest_bytes().await {
         Ok(bytes) => size_shown(bytes),
         Err(error) => {
             crate::log(&format!("{} size of the database: {error}", call.request_id));

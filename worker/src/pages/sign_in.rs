@@ -18,7 +18,7 @@ use crate::call::{self, Call};
 use crate::error::ApiError;
 use crate::limiter::Bucket;
 use crate::mail::Waiting;
-use crate::store::{accounts, sessions};
+use crate::store::{Home, accounts, sessions};
 
 #[derive(Template)]
 #[template(path = "sign_in/ask.html")]
@@ -112,7 +112,7 @@ pub async fn send(
         let next = next.map(str::to_owned);
         let waiting = Waiting::SignIn { email, origin: call.origin.clone(), next };
         let (statement, message) = waiting.post(&app, call.now)?;
-        app.db.batch(vec![statement]).await?;
+        app.db.batch(vec![statement.at(Home::Directory)]).await?;
         answer = call::after(answer, [message]);
     }
     Ok(answer)

@@ -39,6 +39,8 @@ pub async fn one(
         }
         let rows = found.next().unwrap_or_default();
         let participants = rows.iter().map(partners::decode_participant).collect::<Result<Vec<_>, _>>()?;
+        // First: should the rest fail, they sign in once more, and whoever erases them tries again.
+        forget(app, &partner).await?;
         let act = NewAct {
             id: app.fresh(call.now),
             kind: "partner.erase",
@@ -52,7 +54,7 @@ pub async fn one(
         for participant in participants {
             batch.extend(stopped(app, call, scope, participant)?);
         }
-        batch.extend(gone(app, call, scope, &partner)?);
+        batch.extend(erasure::partner(scope, &partner.id, &partner.email, call.now));
         match app.db.batch(batch).await {
             Ok(_) => return Ok(()),
             // A participant was approved, stopped or added meanwhile.
@@ -74,12 +76,15 @@ fn stopped(app: &App, call: &Call, scope: &Scope, mut participant: Participant) 
     ])
 }
 
-fn gone(app: &App, call: &Call, scope: &Scope, partner: &Partner) -> Result<Vec<Statement>, ApiError> {
-    let mut batch = erasure::partner(scope, &partner.id, &partner.email, call.now);
-    if let Some(address) = people::address(app, &partner.email)? {
-        batch.extend(erasure::person(&address.hash, &partner.email));
+/// Forgets who signs in with the partner's address, if they are nobody else.
+async fn forget(app: &App, partner: &Partner) -> Result<(), ApiError> {
+    let Some(address) = people::address(app, &partner.email)? else { return Ok(()) };
+    let rows = app.db.rows(erasure::left_of(&address.hash, &partner.email, &partner.id)).await?;
+    let (is_somebody, has_acted) = erasure::decode_left(&rows)?;
+    if !is_somebody {
+        app.db.batch(erasure::person(&address.hash, has_acted)).await?;
     }
-    Ok(batch)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -210,7 +210,7 @@ fn the_same_data_gives_the_same_digest_on_another_machine() {
     assert!(refused.is_err());
     let secret = |byte: u8| hex::encode([byte; 32]);
     let secrets = crate::secrets::Secrets::read(&secret(1), &secret(2), &secret(3), OPERATOR_TOKEN).unwrap();
-    let app = host::app(Arc::new(copy), secrets);
+    let app = host::app(Arc::new(copy), Vec::new(), secrets);
     assert_eq!(pollster::block_on(all(&app, &Wanted::everything())).unwrap(), report);
     std::fs::remove_file(&file).unwrap();
     // Other data gives another one.

@@ -7,7 +7,7 @@ use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use domain::account::Permission;
 use domain::ids::{self, Id, KeyId};
-use domain::key::{ALL_SCOPES, ApiKey, KeyKind, KeyScope};
+use domain::key::{ALL_SCOPES, ApiKey, KeyKind, KeyScope, Need};
 use domain::mode::Mode;
 use http::StatusCode;
 use serde_json::{Value as Json, json};
@@ -19,6 +19,7 @@ use crate::auth::people;
 use crate::call::{self, Call};
 use crate::error::ApiError;
 use crate::fields::Fields;
+use crate::idempotency;
 use crate::known;
 use crate::store::keys::{self as table, Listed};
 
@@ -42,8 +43,9 @@ pub async fn create(
     Extension(call): Extension<Call>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (actor, scope) = management::enter_as(&app, &call, request.headers()).await?;
+    let (actor, scope) = management::admit(&app, &call, request.headers(), Need::Change).await?;
     must_be_member(&actor)?;
+    idempotency::claim(&app, &call, &scope).await?;
     let mut fields = management::json_body(request).await?;
     let kind = fields.word("kind", &["public", "secret"], KeyKind::parse);
     if fields.raw("kind").is_none() {
@@ -53,10 +55,12 @@ pub async fn create(
     fields.finish()?;
     let key = new_key(&app, kind.unwrap_or(KeyKind::Public), scope.mode)?;
     let id: KeyId = app.fresh(call.now);
-    app.db.batch(vec![table::insert(&id, &scope.workspace_id, &key, &scopes, call.now)?]).await?;
+    let mut batch = vec![table::insert(&id, &scope.workspace_id, &key, &scopes, call.now)?];
     let listed = Listed { id, kind: key.kind(), scopes, shown: key.shown(), created_at: call.now, revoked_at: None };
     let mut shown = shape(&listed, scope.mode);
     shown["key"] = json!(key.as_str());
+    batch.extend(idempotency::with_deed(&app, &call, StatusCode::CREATED, &shown)?);
+    app.db.batch(batch).await?;
     Ok(call::json(StatusCode::CREATED, &shown))
 }
 

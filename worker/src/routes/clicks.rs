@@ -114,7 +114,7 @@ async fn registered(app: &App, call: &Call, request: Request) -> Result<Response
             }
         }
     };
-    let link = LinkNumber { database: 0, number };
+    let link = LinkNumber { database: scope.workspace_id.database(), number };
     if let Some((click_id, token)) = same_click(app, call, &scope, link, token.as_deref()) {
         return Ok(pair(StatusCode::OK, click_id, &token));
     }

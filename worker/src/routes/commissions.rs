@@ -16,6 +16,7 @@ use super::management;
 use crate::app::App;
 use crate::call::{self, Call};
 use crate::error::ApiError;
+use crate::idempotency;
 use crate::shapes;
 use crate::store::acts::{self, NewAct};
 use crate::store::commissions::{self as table, NewEntry};
@@ -126,7 +127,7 @@ const ATTEMPTS_MAX: u32 = 2;
 struct Bonus {
     amount_cents: i64,
     reason: String,
-    /// The act's id, where whoever asks chose it: what is asked twice under one is done once.
+    /// The act's id, where whoever asks chose it, or an Idempotency-Key: what is asked twice under one is done once.
     act_id: Option<ActId>,
 }
 
@@ -145,7 +146,7 @@ pub async fn add_bonus(
     let bonus = Bonus {
         amount_cents: fields.integer("amount_cents", 1, domain::money::AMOUNT_MAX).unwrap_or(0),
         reason: fields.required_text("reason", 500),
-        act_id: fields.id("act_id"),
+        act_id: fields.id("act_id").or_else(|| idempotency::act_id(&call)),
     };
     fields.finish()?;
     for _ in 0..ATTEMPTS_MAX {

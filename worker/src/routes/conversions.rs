@@ -24,6 +24,7 @@ use crate::booking::{self, Booked, Booking, ByHand};
 use crate::call::{self, Call};
 use crate::error::ApiError;
 use crate::fields::Fields;
+use crate::idempotency;
 use crate::shapes;
 use crate::store::Scope;
 use crate::store::conversions::{self as table, Filter, Reported};
@@ -46,9 +47,10 @@ pub async fn report(
     request: Request,
 ) -> Result<Response, ApiError> {
     let access = auth::secret(&app, &call, request.headers(), Zone::Conversions, Need::Report).await?;
+    let scope = Scope { workspace_id: access.workspace_id, mode: access.mode };
+    idempotency::claim(&app, &call, &scope).await?;
     let explain = Query::of(request.uri()).boolean("explain") == Some(true);
     let fields = management::json_body(request).await?;
-    let scope = Scope { workspace_id: access.workspace_id, mode: access.mode };
     let addresses = addresses::of_workspace(&app, scope.workspace_id.as_str()).await;
     let (report, reported) = parse(&addresses, fields, call.now)?;
     let body = StoredFact::Report(report.clone());
@@ -56,7 +58,7 @@ pub async fn report(
         id: app.fresh(call.now),
         source: format!("report/{}", report.external_transaction_id),
         said_at: report.occurred_at,
-        mentions: booking::mentions(&app, &body),
+        mentions: booking::mentions(&app, &scope.workspace_id, &body),
         body,
         stripe_event_id: None,
     };

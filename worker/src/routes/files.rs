@@ -1,4 +1,4 @@
-//! The snippet and other built files.
+//! The snippet, the guides and other built files.
 
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ mod coding;
 /// What the scripts' names begin with.
 const SCRIPTS: [&str; 2] = ["selgeo", "trac"];
 
-/// Of the reference, which runs nothing and asks nobody.
-const REFERENCE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; \
+/// Of the guides, which run no script and send no form.
+const GUIDES_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'none'; base-uri 'none'; \
      frame-ancestors 'none'";
 
 /// `GET /v1/{file}`: a script. The plain name is revalidated; a name with a hash never changes.
@@ -54,20 +54,6 @@ pub async fn description(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
 pub async fn index(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, ApiError> {
     let mut response = get(&app, "/llms.txt").await?;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    Ok(unless_held(response, &headers))
-}
-
-/// `GET /docs/api`: the API's reference, a page that runs no script.
-pub async fn reference(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, ApiError> {
-    let mut response = get(&app, "/docs/api").await?;
-    for (name, value) in [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CONTENT_SECURITY_POLICY, REFERENCE_POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "strict-origin-when-cross-origin"),
-    ] {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
     Ok(unless_held(response, &headers))
 }
 
@@ -108,6 +94,38 @@ pub async fn fixed(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     Ok(unless_held(get(&app, &format!("/static/{file}")).await?, &headers))
+}
+
+/// `GET /docs`: all guides.
+pub async fn guides(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, ApiError> {
+    guide_at(&app, "/docs/", &headers).await
+}
+
+/// `GET /docs/{name}`.
+pub async fn guide(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    // The store leads from further names to the same pages. Each has one address here.
+    if name == "index" || !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
+        return Err(ApiError::NotFound("guide"));
+    }
+    guide_at(&app, &format!("/docs/{name}"), &headers).await
+}
+
+async fn guide_at(app: &App, path: &str, headers: &HeaderMap) -> Result<Response, ApiError> {
+    let mut response = app.assets.get(path).await.ok_or(ApiError::NotFound("guide"))?;
+    for (name, value) in [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CACHE_CONTROL, "public, max-age=300, must-revalidate"),
+        (header::CONTENT_SECURITY_POLICY, GUIDES_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "strict-origin-when-cross-origin"),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    Ok(unless_held(response, headers))
 }
 
 async fn get(app: &App, path: &str) -> Result<Response, ApiError> {

@@ -15,6 +15,7 @@ use super::management;
 use crate::app::App;
 use crate::call::{self, Call};
 use crate::error::ApiError;
+use crate::idempotency;
 use crate::store::{DbError, Row, Scope, links as table};
 
 /// Registers a host: a name, with a port where it has one.
@@ -32,11 +33,11 @@ pub async fn create(
     fields.finish()?;
     let host = host.unwrap_or_default();
     let id: HostId = app.fresh(call.now);
-    match app.db.batch(vec![table::insert_host(&scope, &id, &host, call.now)]).await {
-        Ok(_) => {
-            let shape = shape(&scope, id.as_str(), &host, call.now);
-            Ok(call::json(StatusCode::CREATED, &shape))
-        }
+    let shown = shape(&scope, id.as_str(), &host, call.now);
+    let mut batch = vec![table::insert_host(&scope, &id, &host, call.now)];
+    batch.extend(idempotency::with_deed(&app, &call, StatusCode::CREATED, &shown)?);
+    match app.db.batch(batch).await {
+        Ok(_) => Ok(call::json(StatusCode::CREATED, &shown)),
         Err(DbError::Constraint(_)) => Err(ApiError::Conflict("This host is registered already.".to_owned())),
         Err(error) => Err(error.into()),
     }

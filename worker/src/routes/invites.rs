@@ -20,6 +20,7 @@ use crate::auth::people;
 use crate::call::{self, Call};
 use crate::error::ApiError;
 use crate::fields::Fields;
+use crate::idempotency;
 use crate::mail::Waiting;
 use crate::store::invites::{self as table, Filter, Invite};
 use crate::store::{DbError, Scope, partners, programs};
@@ -68,12 +69,11 @@ pub async fn create(
         batch.push(statement);
         messages.push(message);
     }
+    let mut shown = shape(&invite, &scope, call.now);
+    shown["url"] = json!(url);
+    batch.extend(idempotency::with_deed(&app, &call, StatusCode::CREATED, &shown)?);
     match app.db.batch(batch).await {
-        Ok(_) => {
-            let mut shown = shape(&invite, &scope, call.now);
-            shown["url"] = json!(url);
-            Ok(call::after(call::json(StatusCode::CREATED, &shown), messages))
-        }
+        Ok(_) => Ok(call::after(call::json(StatusCode::CREATED, &shown), messages)),
         Err(DbError::Constraint(_)) => Err(ApiError::Conflict(
             "This address is invited to the program already; revoke that invite to send another.".to_owned(),
         )),

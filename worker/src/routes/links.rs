@@ -17,9 +17,11 @@ use crate::app::App;
 use crate::call::{self, Call};
 use crate::error::ApiError;
 use crate::fields::Fields;
+use crate::idempotency;
 use crate::known;
 use crate::shapes;
 use crate::store::links::{self as table, Link};
+use crate::store::slugs::{self, Slugged};
 use crate::store::{DbError, Scope};
 
 /// Makes a link. It may land on a registered host only; ref and slug are made up where they are not given.
@@ -62,13 +64,20 @@ pub async fn create(
         clicks: 0,
         created_at: call.now,
     };
-    match app.db.batch(vec![table::insert(&scope, &link)]).await {
+    const TAKEN: &str = "This ref or slug is taken.";
+    if !slugs::claim(&app.db, &scope.workspace_id, Slugged::Link, &link.slug).await? {
+        return Err(ApiError::Conflict(TAKEN.to_owned()));
+    }
+    let shown = shapes::link(&link, scope.mode, &call.origin);
+    let mut batch = vec![table::insert(&scope, &link)];
+    batch.extend(idempotency::with_deed(&app, &call, StatusCode::CREATED, &shown)?);
+    match app.db.batch(batch).await {
         Ok(rows) if rows.iter().all(Vec::is_empty) => Err(ApiError::NotFound("participant")),
         Ok(_) => {
             known::forget_link(&app, &scope, &link).await;
-            Ok(call::json(StatusCode::CREATED, &shapes::link(&link, scope.mode, &call.origin)))
+            Ok(call::json(StatusCode::CREATED, &shown))
         }
-        Err(DbError::Constraint(_)) => Err(ApiError::Conflict("This ref or slug is taken.".to_owned())),
+        Err(DbError::Constraint(_)) => Err(ApiError::Conflict(TAKEN.to_owned())),
         Err(error) => Err(error.into()),
     }
 }

@@ -13,6 +13,7 @@ use crate::auth::{self, Zone};
 use crate::call::{self, BODY_BYTES_MAX, Call};
 use crate::error::ApiError;
 use crate::fields::Fields;
+use crate::idempotency;
 use crate::store::Scope;
 use crate::store::accounts::Membership;
 
@@ -54,6 +55,14 @@ pub async fn enter_as(app: &App, call: &Call, headers: &HeaderMap) -> Result<(Ac
 
 /// The same, of a key that is for something else than its method says.
 pub async fn enter_for(app: &App, call: &Call, headers: &HeaderMap, need: Need) -> Result<(Actor, Scope), ApiError> {
+    let (actor, scope) = admit(app, call, headers, need).await?;
+    idempotency::claim(app, call, &scope).await?;
+    Ok((actor, scope))
+}
+
+/// A caller whom something else may still refuse, who is not to be shown before that what was answered to another:
+/// [`idempotency::claim`] is to follow.
+pub async fn admit(app: &App, call: &Call, headers: &HeaderMap, need: Need) -> Result<(Actor, Scope), ApiError> {
     // A key that is sent is what is meant, whatever cookie comes along.
     let has_session = call.inside.is_some() || people::cookie(call, headers).is_some();
     if !headers.contains_key(header::AUTHORIZATION) && has_session {

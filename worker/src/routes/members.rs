@@ -7,6 +7,7 @@ use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use domain::account::{Permission, Role};
 use domain::ids::{self, MemberId, WorkspaceId};
+use domain::key::Need;
 use http::StatusCode;
 use serde_json::{Value as Json, json};
 
@@ -16,6 +17,7 @@ use crate::app::App;
 use crate::auth::people;
 use crate::call::{self, Call};
 use crate::error::ApiError;
+use crate::idempotency;
 use crate::mail::Waiting;
 use crate::store::DbError;
 use crate::store::accounts::{self as table, Member};
@@ -44,8 +46,9 @@ pub async fn create(
     Extension(call): Extension<Call>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (actor, scope) = management::enter_as(&app, &call, request.headers()).await?;
+    let (actor, scope) = management::admit(&app, &call, request.headers(), Need::Change).await?;
     let (by, workspace) = member_with(&actor, Permission::Members)?;
+    idempotency::claim(&app, &call, &scope).await?;
     let mut fields = management::json_body(request).await?;
     let email = people::normal(&fields.required_text("email", 254));
     let name = fields.text("name", 200).unwrap_or_default();

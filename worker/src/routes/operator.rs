@@ -24,7 +24,7 @@ use crate::fields::Fields;
 use crate::replay::{self, Cursor, Wanted};
 use crate::store::accounts::Address;
 use crate::store::workspaces::Limits;
-use crate::store::{Statement, accounts, keys, workspaces};
+use crate::store::{Home, Statement, accounts, keys, workspaces};
 
 /// A limit may be this high: the bench workspace is never refused.
 const LIMIT_MAX: i64 = 1_000_000_000;
@@ -43,10 +43,24 @@ pub async fn create_workspace(
     let name = fields.required_text("name", 100);
     let limits = limits(&mut fields);
     let owner = owner(&app, &mut fields)?;
+    let database = fields.integer("database", 0, i64::from(u8::MAX)).and_then(|index| u8::try_from(index).ok());
+    if database.is_some_and(|index| !app.db.has(index)) {
+        fields.error("database", "must be the index of a database of this deployment, from 0");
+    }
     fields.finish()?;
-    let id: WorkspaceId = app.fresh(call.now);
-    let mut batch = vec![workspaces::insert(&id, &name, limits, call.now)];
-    let set_up_url = owner.map(|owner| set_up(&app, &call, &id, &owner, &mut batch));
+    let database = match database {
+        Some(database) => database,
+        None => app.db.roomiest().await?,
+    };
+    let id = app.fresh_workspace(database, call.now);
+    let own = workspaces::insert(&id, &name, limits, call.now);
+    // Its own database first: what the directory lists is there.
+    let mut listed = match database {
+        0 => Vec::new(),
+        _ => vec![own.clone().at(Home::Directory)],
+    };
+    let set_up_url = owner.map(|owner| set_up(&app, &call, &id, &owner, &mut listed));
+    let mut batch = vec![own];
     let mut shown = Map::new();
     for (kind, mode) in [
         (KeyKind::Public, Mode::Test),
@@ -59,9 +73,13 @@ pub async fn create_workspace(
         let label = if kind == KeyKind::Public { "pk" } else { "sk" };
         shown.insert(format!("{label}_{mode}"), json!(key.as_str()));
     }
+    if database == 0 {
+        batch.append(&mut listed);
+    }
     app.db.batch(batch).await?;
+    app.db.batch(listed).await?;
     let created_at = call.now.to_string();
-    let mut answer = json!({ "id": id, "name": name, "keys": shown, "created_at": created_at });
+    let mut answer = json!({ "id": id, "name": name, "database": database, "keys": shown, "created_at": created_at });
     if let Some(url) = set_up_url {
         answer["set_up_url"] = json!(url);
     }

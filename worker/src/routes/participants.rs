@@ -16,6 +16,7 @@ use super::management;
 use crate::app::App;
 use crate::call::{self, Call};
 use crate::error::ApiError;
+use crate::idempotency;
 use crate::shapes;
 use crate::store::events::{self, Event};
 use crate::store::partners::{self as table, Participant, ParticipantFilter};
@@ -65,8 +66,10 @@ pub async fn create(
     if participant.status == ParticipantStatus::Approved {
         batch.push(event(&app, &call, &scope, "participant.approved", &participant)?);
     }
+    let shown = shown(&participant, scope.mode);
+    batch.extend(idempotency::with_deed(&app, &call, StatusCode::CREATED, &shown)?);
     match app.db.batch(batch).await {
-        Ok(_) => Ok(call::json(StatusCode::CREATED, &shown(&participant, scope.mode))),
+        Ok(_) => Ok(call::json(StatusCode::CREATED, &shown)),
         Err(DbError::Constraint(_)) => {
             Err(ApiError::Conflict("This partner is in this program already, or was erased meanwhile.".to_owned()))
         }

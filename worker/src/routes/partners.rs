@@ -18,6 +18,7 @@ use crate::auth::people;
 use crate::call::{self, Call};
 use crate::error::ApiError;
 use crate::fields::Fields;
+use crate::idempotency;
 use crate::partner_side::{erasure, payee};
 use crate::shapes;
 use crate::store::partners::{self as table, Partner};
@@ -39,8 +40,11 @@ pub async fn create(
     fields.finish()?;
     let (name, email) = (name.unwrap_or_default(), email.unwrap_or_default());
     let partner = Partner { id: app.fresh(call.now), name, email, erased_at: None, created_at: call.now };
-    match app.db.batch(vec![table::insert(&scope, &partner)]).await {
-        Ok(_) => Ok(call::json(StatusCode::CREATED, &shapes::partner(&partner, scope.mode))),
+    let shown = shapes::partner(&partner, scope.mode);
+    let mut batch = vec![table::insert(&scope, &partner)];
+    batch.extend(idempotency::with_deed(&app, &call, StatusCode::CREATED, &shown)?);
+    match app.db.batch(batch).await {
+        Ok(_) => Ok(call::json(StatusCode::CREATED, &shown)),
         Err(error) => Err(refused(error)),
     }
 }

@@ -20,8 +20,10 @@ use crate::app::App;
 use crate::call::{self, Call};
 use crate::error::ApiError;
 use crate::fields::Fields;
+use crate::idempotency;
 use crate::shapes;
 use crate::store::programs::{self as table, Change, Program};
+use crate::store::slugs::{self, Slugged};
 use crate::store::{DbError, Scope, rewards as versions_table};
 
 /// Rewards that are read at once.
@@ -68,9 +70,15 @@ pub async fn create(
     for version in &versions {
         batch.push(versions_table::insert(&scope, version, call.now)?);
     }
+    const TAKEN: &str = "This slug is taken.";
+    if !slugs::claim(&app.db, &scope.workspace_id, Slugged::Program, &program.slug).await? {
+        return Err(ApiError::Conflict(TAKEN.to_owned()));
+    }
+    let shown = shapes::program(&program, &versions, scope.mode);
+    batch.extend(idempotency::with_deed(&app, &call, StatusCode::CREATED, &shown)?);
     match app.db.batch(batch).await {
-        Ok(_) => Ok(call::json(StatusCode::CREATED, &shapes::program(&program, &versions, scope.mode))),
-        Err(DbError::Constraint(_)) => Err(ApiError::Conflict("This slug is taken.".to_owned())),
+        Ok(_) => Ok(call::json(StatusCode::CREATED, &shown)),
+        Err(DbError::Constraint(_)) => Err(ApiError::Conflict(TAKEN.to_owned())),
         Err(error) => Err(error.into()),
     }
 }

@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::call::{self, Call};
 use crate::error::ApiError;
 use crate::fields::Fields;
+use crate::idempotency;
 use crate::shapes;
 use crate::store::rewards::{self as table, Filter, Reward};
 use crate::store::{DbError, Scope, partners, programs};
@@ -50,13 +51,12 @@ pub async fn create(
     let version = version.map(|version| RewardVersion { participant_id, ..version });
     let version = version.ok_or_else(|| ApiError::malformed("program_id, trigger and a rate are required."))?;
     belongs(&app, &scope, &version).await?;
-    match app.db.batch(vec![table::insert(&scope, &version, call.now)?]).await {
-        Ok(_) => {
-            let reward = Reward { current: version, created_at: call.now };
-            Ok(call::json(StatusCode::CREATED, &shapes::reward_of_its_own(&reward, scope.mode)))
-        }
-        Err(error) => Err(error.into()),
-    }
+    let mut batch = vec![table::insert(&scope, &version, call.now)?];
+    let reward = Reward { current: version, created_at: call.now };
+    let shown = shapes::reward_of_its_own(&reward, scope.mode);
+    batch.extend(idempotency::with_deed(&app, &call, StatusCode::CREATED, &shown)?);
+    app.db.batch(batch).await?;
+    Ok(call::json(StatusCode::CREATED, &shown))
 }
 
 /// The program must be of this workspace and mode, and the participant, if there is one, of the program. Neither of the two
@@ -247,12 +247,12 @@ pub async fn act(
         let message = format!("A reward has at most {VERSIONS_MAX} versions; retire it and make another.");
         return Err(ApiError::Conflict(message));
     }
-    match app.db.batch(vec![table::insert(&scope, &next, call.now)?]).await {
-        Ok(_) => {
-            versions.push(next.clone());
-            let reward = Reward { current: next, ..reward };
-            Ok(call::json(StatusCode::OK, &with_versions(&reward, &versions, &scope)))
-        }
+    let mut batch = vec![table::insert(&scope, &next, call.now)?];
+    versions.push(next.clone());
+    let shown = with_versions(&Reward { current: next, ..reward }, &versions, &scope);
+    batch.extend(idempotency::with_deed(&app, &call, StatusCode::OK, &shown)?);
+    match app.db.batch(batch).await {
+        Ok(_) => Ok(call::json(StatusCode::OK, &shown)),
         Err(DbError::Constraint(_)) => {
             Err(ApiError::Conflict("The reward was changed at the same time; look again.".to_owned()))
         }

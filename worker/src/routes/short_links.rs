@@ -89,7 +89,7 @@ fn click(
     let referrer = headers.get(header::REFERER).and_then(|value| value.to_str().ok());
     let visit = Visit {
         scope: &link.owner.scope,
-        link: LinkNumber { database: 0, number: link.number },
+        link: LinkNumber { database: link.owner.scope.workspace_id.database(), number: link.number },
         url: Some(link.landing_url.clone()),
         referrer: referrer.filter(|text| (1..=URL_CHARS_MAX).contains(&text.len())).map(str::to_owned),
         headers,

@@ -18,6 +18,7 @@ use crate::auth::people;
 use crate::call::{self, Call};
 use crate::error::ApiError;
 use crate::fields::Fields;
+use crate::idempotency;
 use crate::jobs::Message;
 use crate::shapes;
 use crate::store::stripe_events::{self as table, Connection};
@@ -55,8 +56,11 @@ pub async fn create(
     let signing_secret = app.secrets.seal(&*app.random, &secret_purpose(&id), secret.as_bytes())?;
     let restricted_key = sealed_key(&app, &id, key)?;
     let connection = Connection { id, scope, signing_secret, previous: None, restricted_key, created_at: call.now };
-    app.db.batch(vec![table::insert_connection(&connection)]).await?;
-    Ok(call::json(StatusCode::CREATED, &shapes::connection(&connection, &call.origin, call.now)))
+    let shown = shapes::connection(&connection, &call.origin, call.now);
+    let mut batch = vec![table::insert_connection(&connection)];
+    batch.extend(idempotency::with_deed(&app, &call, StatusCode::CREATED, &shown)?);
+    app.db.batch(batch).await?;
+    Ok(call::json(StatusCode::CREATED, &shown))
 }
 
 /// Copied from a page, white space comes along.
@@ -100,7 +104,7 @@ pub async fn read(
 
 async fn shown(app: &App, call: &Call, connection: &Connection, status: StatusCode) -> Result<Response, ApiError> {
     let asked = vec![stripe_lookups::reconcile_of(&connection.id), stripe_lookups::counts(&connection.id)];
-    let asked = app.db.batch(asked).await?;
+    let asked = app.db.of(&connection.scope.workspace_id).batch(asked).await?;
     let first = |place: usize| asked.get(place).and_then(|rows| rows.first());
     let reconcile: Option<Lookup> = first(0).map(stripe_lookups::decode).transpose()?;
     let counts = first(1).ok_or_else(|| ApiError::Internal("counting look-ups gave no row".to_owned()))?;
@@ -173,7 +177,7 @@ pub async fn reconcile(
     }
     let id: StripeLookupId = app.fresh(call.now);
     let begin = stripe_lookups::begin_reconcile(&scope, &connection.id, &id, call.now);
-    let found = app.db.batch(vec![begin, stripe_lookups::reconcile_of(&connection.id)]).await?;
+    let found = app.db.of(&scope.workspace_id).batch(vec![begin, stripe_lookups::reconcile_of(&connection.id)]).await?;
     let missing = DbError::Row { column: "id", expected: "a reconciliation that was just begun" };
     let row = found.get(1).and_then(|rows| rows.first()).ok_or(missing)?;
     let message = Message::StripeLookup { id: row.text("id")? };

@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::call::{self, Call};
 use crate::error::ApiError;
 use crate::fields::Fields;
+use crate::idempotency;
 use crate::shapes::webhooks as shapes;
 use crate::store::webhooks::{self as table, Endpoint};
 use crate::store::{Scope, events};
@@ -65,12 +66,15 @@ pub async fn create(
         origin: Some(call.origin.clone()),
         created_at: call.now,
     };
-    let added = app.db.batch(vec![table::insert(&endpoint)?]).await?;
+    let shown = shapes::endpoint(&endpoint, call.now, Some(&secret));
+    let mut batch = vec![table::insert(&endpoint)?];
+    batch.extend(idempotency::with_deed(&app, &call, StatusCode::CREATED, &shown)?);
+    let added = app.db.batch(batch).await?;
     if added.iter().all(Vec::is_empty) {
         let why = format!("There are {ENDPOINTS_MAX} endpoints in this mode, which is the limit: delete one first.");
         return Err(ApiError::Conflict(why));
     }
-    Ok(call::json(StatusCode::CREATED, &shapes::endpoint(&endpoint, call.now, Some(&secret))))
+    Ok(call::json(StatusCode::CREATED, &shown))
 }
 
 fn fresh_secret(app: &App) -> Secret {
@@ -244,13 +248,16 @@ pub async fn rotate(
     let secret = fresh_secret(&app);
     let sealed = app.secrets.seal(&*app.random, &secret_purpose(&endpoint.id), secret.as_str().as_bytes())?;
     let until = call.now.plus_ms(overlap * HOUR_MS);
-    let rotated = app.db.batch(vec![table::rotate(&endpoint, &sealed, until)]).await?;
+    let mut batch = vec![table::rotate(&endpoint, &sealed, until)];
+    let old = std::mem::replace(&mut endpoint.secret, sealed);
+    endpoint.previous = Some((old, until));
+    let shown = shapes::endpoint(&endpoint, call.now, Some(&secret));
+    batch.extend(idempotency::with_deed(&app, &call, StatusCode::OK, &shown)?);
+    let rotated = app.db.batch(batch).await?;
     if rotated.iter().all(Vec::is_empty) {
         return Err(ApiError::Conflict("This endpoint was rotated by somebody else just now.".to_owned()));
     }
-    let old = std::mem::replace(&mut endpoint.secret, sealed);
-    endpoint.previous = Some((old, until));
-    Ok(call::json(StatusCode::OK, &shapes::endpoint(&endpoint, call.now, Some(&secret))))
+    Ok(call::json(StatusCode::OK, &shown))
 }
 
 /// `POST …/{id}/{verb}`: `enable`, `disable`, or `switch`, which ends the overlap of a rotation.

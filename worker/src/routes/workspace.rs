@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::auth::people;
 use crate::call::{self, Call};
 use crate::error::ApiError;
+use crate::idempotency;
 use crate::store::acts::{self, NewAct};
 use crate::store::wipe::{self, Selected, Target};
 use crate::store::{DbError, Scope, checklist, programs, workspaces};
@@ -112,8 +113,11 @@ pub async fn note_review(
         request_id: &call.request_id,
         person_id: actor.person_id(),
     };
-    app.db.batch(vec![acts::insert(&scope, &act, call.now)]).await?;
-    Ok(call::json(StatusCode::CREATED, &json!({ "act_id": id, "created_at": call.now.to_string() })))
+    let shown = json!({ "act_id": id, "created_at": call.now.to_string() });
+    let mut batch = vec![acts::insert(&scope, &act, call.now)];
+    batch.extend(idempotency::with_deed(&app, &call, StatusCode::CREATED, &shown)?);
+    app.db.batch(batch).await?;
+    Ok(call::json(StatusCode::CREATED, &shown))
 }
 
 /// `POST …/wipe-test-data`: deletes what happened in test mode and keeps the set-up (programs, partners, participants, links,

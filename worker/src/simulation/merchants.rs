@@ -149,7 +149,7 @@ fn unlimited(world: &World, number: usize) -> (String, Keys) {
     let limit = 1_000_000_000;
     let limits = json!({"clicks_per_minute": limit, "conversions_per_minute": limit, "other_per_minute": limit});
     let operator = format!("Bearer {OPERATOR_TOKEN}");
-    let body = json!({"name": format!("Merchant {number}"), "limits": limits});
+    let body = json!({"name": format!("Merchant {number}"), "limits": limits, "database": 1});
     let made = world.send("POST /operator/v1/workspaces", &[("authorization", &operator)], body);
     assert_eq!(made.status, 201, "{}", made.body);
     let key = |name: &str| made.text(&format!("/keys/{name}"));

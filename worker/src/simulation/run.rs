@@ -303,7 +303,7 @@ impl Simulation {
             self.sum_clicks();
         }
         self.fault();
-        let found = pollster::block_on(jobs::sweep(&self.world.app)).unwrap();
+        let found = pollster::block_on(jobs::sweep(&self.world.app));
         self.queue.extend(found);
         self.collect();
     }
@@ -324,7 +324,7 @@ impl Simulation {
             self.collect();
             let batch = std::mem::take(&mut self.queue);
             self.hand_over(batch);
-            let found = pollster::block_on(jobs::sweep(&self.world.app)).unwrap();
+            let found = pollster::block_on(jobs::sweep(&self.world.app));
             let waiting = "SELECT COALESCE(MIN(next_attempt_at), -1) FROM stripe_events WHERE outcome = 'pending'";
             let next_ms = self.world.db.count(waiting);
             if found.is_empty() && self.queue.is_empty() && next_ms < 0 {

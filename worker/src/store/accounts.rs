@@ -18,7 +18,7 @@ pub struct Address {
 
 /// A person of this address, unless there is one.
 pub fn insert_person(id: &PersonId, address: &Address, name: &str, now: Instant) -> Statement {
-    Statement::new(
+    Statement::directory(
         "INSERT INTO people (id, email_hash, email, name, created_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (email_hash) DO NOTHING",
     )
     .bind(id.as_str())
@@ -30,7 +30,7 @@ pub fn insert_person(id: &PersonId, address: &Address, name: &str, now: Instant)
 
 /// Makes the person of this address a member. Refused where they are one.
 pub fn insert_member(id: &MemberId, workspace: &WorkspaceId, email_hash: &str, role: Role, now: Instant) -> Statement {
-    Statement::new(
+    Statement::directory(
         "INSERT INTO members (id, workspace_id, person_id, role, created_at) SELECT ?, ?, id, ?, ? FROM people WHERE email_hash = ?",
     )
     .bind(id.as_str())
@@ -61,7 +61,7 @@ pub struct Membership {
 
 /// The memberships of whoever has this session, by the workspaces' age.
 pub fn memberships(session_digest: &str) -> Statement {
-    Statement::new(
+    Statement::directory(
         "SELECT m.workspace_id, w.name, m.role, w.other_per_minute FROM sessions s JOIN members m ON m.person_id = s.person_id \
          JOIN workspaces w ON w.id = m.workspace_id WHERE s.digest = ? ORDER BY w.id",
     )
@@ -103,12 +103,12 @@ const MEMBER: &str = "SELECT id, email_hash, email, name, role, created_at, seen
 
 /// A page of members.
 pub fn list_members(workspace: &WorkspaceId, page: &Page) -> Statement {
-    page.bound(Statement::new(MEMBER).bind_workspace(workspace))
+    page.bound(Statement::directory(MEMBER).bind_workspace(workspace))
 }
 
 /// One member.
 pub fn member_by_id(workspace: &WorkspaceId, id: &str) -> Statement {
-    Statement::new(MEMBER).bind_workspace(workspace).push(" AND id = ?").bind(id)
+    Statement::directory(MEMBER).bind_workspace(workspace).push(" AND id = ?").bind(id)
 }
 
 /// Reads a member.
@@ -126,7 +126,7 @@ pub fn decode_member(row: &Row) -> Result<Member, DbError> {
 
 /// Addresses of a workspace's owners, with the workspace's name; those who have been it longest first.
 pub fn owners(workspace: &WorkspaceId, limit: i64) -> Statement {
-    Statement::new(
+    Statement::directory(
         "SELECT p.email_hash, p.email, w.name AS workspace_name FROM members m JOIN people p ON p.id = m.person_id \
          JOIN workspaces w ON w.id = m.workspace_id WHERE m.workspace_id = ? AND m.role = 'owner' ORDER BY m.id LIMIT ?",
     )
@@ -145,7 +145,7 @@ const AN_OWNER_STAYS: &str = " AND (role <> 'owner' OR EXISTS (SELECT 1 FROM mem
 
 /// Gives a member another role, if they still have the one that was seen and an owner stays; gives the row.
 pub fn set_role(workspace: &WorkspaceId, id: &str, seen: Role, role: Role) -> Statement {
-    Statement::new("UPDATE members SET role = ?")
+    Statement::directory("UPDATE members SET role = ?")
         .bind(role.as_str())
         .push(" WHERE workspace_id = ?")
         .bind_workspace(workspace)
@@ -158,7 +158,7 @@ pub fn set_role(workspace: &WorkspaceId, id: &str, seen: Role, role: Role) -> St
 
 /// Takes a member out, under the same conditions.
 pub fn delete_member(workspace: &WorkspaceId, id: &str, seen: Role) -> Statement {
-    Statement::new("DELETE FROM members WHERE workspace_id = ?")
+    Statement::directory("DELETE FROM members WHERE workspace_id = ?")
         .bind_workspace(workspace)
         .push(" AND id = ?")
         .bind(id)
@@ -176,9 +176,9 @@ pub struct Standing {
     pub open_links: i64,
 }
 
-/// How an address stands: one row.
+/// How an address stands: one row of each database. Who is a member, only the directory knows; who is a partner, each of its own.
 pub fn standing(email_hash: &str, email: &str, now: Instant) -> Statement {
-    Statement::new(
+    Statement::each(
         "SELECT EXISTS (SELECT 1 FROM people p JOIN members m ON m.person_id = p.id WHERE p.email_hash = ?) \
          OR EXISTS (SELECT 1 FROM partners WHERE email = ? AND erased_at IS NULL) AS known, (SELECT count(*) FROM sign_in_links \
          WHERE email_hash = ? AND session_digest IS NULL AND expires_at > ? AND expires_at <= ?) AS open_links",
@@ -190,10 +190,14 @@ pub fn standing(email_hash: &str, email: &str, now: Instant) -> Statement {
     .bind(now.plus_ms(LINK_LIVES_MS))
 }
 
-/// Reads the row of [`standing`].
+/// Reads the rows of [`standing`].
 pub fn decode_standing(rows: &[Row]) -> Result<Standing, DbError> {
-    let row = rows.first().ok_or(DbError::Row { column: "known", expected: "in one row" })?;
-    Ok(Standing { known: row.flag("known")?, open_links: row.integer("open_links")? })
+    let mut standing = Standing { known: false, open_links: 0 };
+    for row in rows {
+        standing.known |= row.flag("known")?;
+        standing.open_links += row.integer("open_links")?;
+    }
+    Ok(standing)
 }
 
 /// Where somebody is a partner.
@@ -213,7 +217,7 @@ pub struct Partnership {
 
 /// Every place where this address is a partner's, oldest first.
 pub fn partnerships(email: &str) -> Statement {
-    Statement::new(
+    Statement::each(
         "SELECT p.id, p.name, p.workspace_id, w.name AS workspace_name, p.mode FROM partners p \
          JOIN workspaces w ON w.id = p.workspace_id WHERE p.email = ? AND p.erased_at IS NULL ORDER BY p.id LIMIT 200",
     )
@@ -239,7 +243,7 @@ pub fn insert_link(
     expires_at: Instant,
     now: Instant,
 ) -> Statement {
-    Statement::new(
+    Statement::directory(
         "INSERT INTO sign_in_links (digest, email_hash, email, next, expires_at, created_at) VALUES (?, ?, ?, ?, ?, ?)",
     )
     .bind(digest)
@@ -252,7 +256,7 @@ pub fn insert_link(
 
 /// The link with this digest, if it can still be spent.
 pub fn open_link(digest: &str, now: Instant) -> Statement {
-    Statement::new(
+    Statement::directory(
         "SELECT email_hash, email FROM sign_in_links WHERE digest = ? AND session_digest IS NULL AND expires_at > ?",
     )
     .bind(digest)
@@ -273,20 +277,20 @@ pub fn spend_link(
     expires_at: Instant,
     now: Instant,
 ) -> Vec<Statement> {
-    let spend = Statement::new(
+    let spend = Statement::directory(
         "UPDATE sign_in_links SET session_digest = ? WHERE digest = ? AND session_digest IS NULL AND expires_at > ?",
     )
     .bind(session_digest)
     .bind(digest)
     .bind(now);
-    let meet = Statement::new(
+    let meet = Statement::directory(
         "INSERT INTO people (id, email_hash, email, name, created_at) SELECT ?, email_hash, email, '', ? FROM sign_in_links \
          WHERE session_digest = ? ON CONFLICT (email_hash) DO NOTHING",
     )
     .bind(person.as_str())
     .bind(now)
     .bind(session_digest);
-    let begin = Statement::new(
+    let begin = Statement::directory(
         "INSERT INTO sessions (digest, person_id, created_at, seen_at, expires_at) SELECT l.session_digest, p.id, ?, ?, ? \
          FROM sign_in_links l JOIN people p ON p.email_hash = l.email_hash WHERE l.session_digest = ?",
     )
@@ -294,7 +298,7 @@ pub fn spend_link(
     .bind(now)
     .bind(expires_at)
     .bind(session_digest);
-    let told = Statement::new("SELECT next FROM sign_in_links WHERE session_digest = ?").bind(session_digest);
+    let told = Statement::directory("SELECT next FROM sign_in_links WHERE session_digest = ?").bind(session_digest);
     vec![spend, meet, begin, told]
 }
 
@@ -305,5 +309,5 @@ pub fn decode_next(row: &Row) -> Result<Option<String>, DbError> {
 
 /// Forgets links that ended before then.
 pub fn purge_links(ended: Instant) -> Statement {
-    Statement::new("DELETE FROM sign_in_links WHERE expires_at < ?").bind(ended)
+    Statement::directory("DELETE FROM sign_in_links WHERE expires_at < ?").bind(ended)
 }

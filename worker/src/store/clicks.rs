@@ -66,26 +66,26 @@ const TO_PURGE: &str =
 /// its newest click may go and its clicks are summed.
 pub fn purge(now: Instant, workspaces: i64, packs: i64, rows: i64) -> Vec<Statement> {
     let whose = |statement: Statement| statement.push(TO_PURGE).bind(now).bind(workspaces);
-    let note = Statement::new(
+    let note = Statement::each(
         "UPDATE workspaces SET clicks_purged_until = max(clicks_purged_until, CAST(? AS INTEGER) - clicks_kept_days * 86400000) \
          WHERE id IN (SELECT id FROM ",
     )
     .bind(now);
-    let delete_packs = whose(Statement::new("DELETE FROM click_packs WHERE id IN (SELECT p.id FROM "))
+    let delete_packs = whose(Statement::each("DELETE FROM click_packs WHERE id IN (SELECT p.id FROM "))
         .push(
             " w CROSS JOIN click_sums s ON s.workspace_id = w.id CROSS JOIN click_packs p ON p.workspace_id = s.workspace_id \
              AND p.mode = s.mode AND p.hour <= w.clicks_purged_until / 3600000 AND p.last_at < w.clicks_purged_until \
              AND +p.id <= s.summed_until LIMIT ?)",
         )
         .bind(packs);
-    let delete = whose(Statement::new("DELETE FROM clicks WHERE click_id IN (SELECT c.click_id FROM "))
+    let delete = whose(Statement::each("DELETE FROM clicks WHERE click_id IN (SELECT c.click_id FROM "))
         .push(
             " w CROSS JOIN (SELECT 'test' AS mode UNION ALL SELECT 'live') m CROSS JOIN clicks c ON c.workspace_id = w.id \
              AND c.mode = m.mode AND c.clicked_at < w.clicks_purged_until LIMIT ?)",
         )
         .bind(rows);
     let settle = whose(
-        Statement::new("UPDATE workspaces SET clicks_purge_at = ? WHERE id IN (SELECT w.id FROM ")
+        Statement::each("UPDATE workspaces SET clicks_purge_at = ? WHERE id IN (SELECT w.id FROM ")
             .bind(now.plus_ms(PURGED_EVERY_MS)),
     )
     .push(

@@ -99,7 +99,7 @@ pub fn move_by_booking(id: &CommissionId, from: CommissionState, to: CommissionS
 
 /// Commissions whose hold is over and that nobody has to look at.
 pub fn held_until(now: Instant, limit: i64) -> Statement {
-    Statement::new(COLUMNS)
+    Statement::somewhere(COLUMNS)
         .push("WHERE state = 'pending' AND auto_approve = 1 AND disputed = 0 AND needs_review = '[]' AND hold_until <= ? ")
         .bind(now)
         .push("ORDER BY hold_until LIMIT ?")

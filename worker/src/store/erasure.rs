@@ -4,7 +4,7 @@
 use domain::ids::PartnerId;
 use domain::time::Instant;
 
-use super::{Scope, Statement};
+use super::{DbError, Row, Scope, Statement};
 
 /// What a partner is called afterwards.
 pub const NAME: &str = "Erased partner";
@@ -59,16 +59,40 @@ pub fn partner(scope: &Scope, id: &PartnerId, email: &str, now: Instant) -> Vec<
     ]
 }
 
-/// Forgets the person of an address that is no member's and, by now, no partner's: their sessions end.
-pub fn person(email_hash: &str, email: &str) -> Vec<Statement> {
+/// What is left of an address but for one partner: a row of each database, which knows its own.
+pub fn left_of(email_hash: &str, email: &str, but: &PartnerId) -> Statement {
+    Statement::each(
+        "SELECT EXISTS (SELECT 1 FROM members m JOIN people q ON q.id = m.person_id WHERE q.email_hash = ?1) \
+         OR EXISTS (SELECT 1 FROM partners WHERE email = ?2 AND id <> ?3) AS is_somebody, \
+         EXISTS (SELECT 1 FROM people q JOIN acts a ON a.person_id = q.id WHERE q.email_hash = ?1) AS has_acted",
+    )
+    .bind(email_hash)
+    .bind(email)
+    .bind(but.as_str())
+}
+
+/// Reads the rows of [`left_of`]: whether they are somebody still, and whether they acted for a merchant.
+pub fn decode_left(rows: &[Row]) -> Result<(bool, bool), DbError> {
+    let (mut is_somebody, mut has_acted) = (false, false);
+    for row in rows {
+        is_somebody |= row.flag("is_somebody")?;
+        has_acted |= row.flag("has_acted")?;
+    }
+    Ok((is_somebody, has_acted))
+}
+
+/// Forgets the person of an address that is nobody's any more: their sessions end. Whoever became a member meanwhile stays.
+pub fn person(email_hash: &str, has_acted: bool) -> Vec<Statement> {
     const OF: &str = "email_hash = ? AND NOT EXISTS (SELECT 1 FROM members m JOIN people q ON q.id = m.person_id \
-         WHERE q.email_hash = ?) AND NOT EXISTS (SELECT 1 FROM partners WHERE email = ?)";
-    let of = |statement: Statement| statement.push(OF).bind(email_hash).bind(email_hash).bind(email);
-    vec![
-        of(Statement::new("DELETE FROM sessions WHERE person_id IN (SELECT id FROM people WHERE ")).push(")"),
-        of(Statement::new("DELETE FROM sign_in_links WHERE ")),
-        // Whoever acted for a merchant stays named in what they did there, which is for good.
-        of(Statement::new("DELETE FROM people WHERE "))
-            .push(" AND NOT EXISTS (SELECT 1 FROM acts WHERE person_id = people.id)"),
-    ]
+         WHERE q.email_hash = ?)";
+    let of = |statement: Statement| statement.push(OF).bind(email_hash).bind(email_hash);
+    let mut gone = vec![
+        of(Statement::each("DELETE FROM sessions WHERE person_id IN (SELECT id FROM people WHERE ")).push(")"),
+        of(Statement::each("DELETE FROM sign_in_links WHERE ")),
+    ];
+    // Whoever acted for a merchant stays named in what they did there, which is for good.
+    if !has_acted {
+        gone.push(of(Statement::each("DELETE FROM people WHERE ")));
+    }
+    gone
 }

@@ -464,7 +464,7 @@ pub fn look_again_at_unknown_fees(scope: &Scope, now: Instant) -> Statement {
 
 /// Families whose time has come: workspace, mode and any one key of each.
 pub fn due(now: Instant, limit: i64) -> Statement {
-    Statement::new(
+    Statement::somewhere(
         "SELECT f.workspace_id, f.mode, (SELECT key FROM family_keys k WHERE k.family_id = f.id LIMIT 1) AS key \
          FROM families f WHERE f.due_at <= ? ORDER BY f.due_at LIMIT ?",
     )

@@ -140,7 +140,7 @@ pub fn decode(row: &Row) -> Result<Invite, DbError> {
 
 /// What the letter of an invite needs to know when it is sent: whether it is still open, and its program's name.
 pub fn for_letter(id: &str, now: Instant) -> Statement {
-    Statement::new(
+    Statement::somewhere(
         "SELECT g.name AS program, w.name AS workspace FROM invites i JOIN programs g ON g.id = i.program_id \
          JOIN workspaces w ON w.id = i.workspace_id WHERE i.id = ? AND i.status = 'pending' AND i.expires_at > ?",
     )

@@ -32,7 +32,7 @@ pub struct KeyRow {
 
 /// The key with this digest.
 pub fn by_digest(digest: &str) -> Statement {
-    Statement::new(
+    Statement::somewhere(
         "SELECT k.id, k.workspace_id, k.mode, k.kind, k.scopes, w.clicks_per_minute, w.conversions_per_minute, w.other_per_minute \
          FROM api_keys k JOIN workspaces w ON w.id = k.workspace_id WHERE k.digest = ? AND k.revoked_at IS NULL",
     )
@@ -56,7 +56,7 @@ pub fn decode(row: &Row) -> Result<KeyRow, DbError> {
 
 /// Whose the public key with this digest is.
 pub fn owner_by_digest(digest: &str) -> Statement {
-    Statement::new(
+    Statement::somewhere(
         "SELECT k.id AS key_id, k.workspace_id, k.mode, w.clicks_per_minute FROM api_keys k \
          JOIN workspaces w ON w.id = k.workspace_id WHERE k.digest = ? AND k.kind = 'public' AND k.revoked_at IS NULL",
     )
@@ -70,7 +70,7 @@ pub fn decode_owner(row: &Row) -> Result<Owner, DbError> {
 
 /// Whether a key is still valid, and its workspace's limit of clicks.
 pub fn validity(id: &KeyId) -> Statement {
-    Statement::new(
+    Statement::somewhere(
         "SELECT k.revoked_at IS NULL AS is_valid, w.clicks_per_minute FROM api_keys k JOIN workspaces w ON w.id = k.workspace_id \
          WHERE k.id = ?",
     )

@@ -177,7 +177,7 @@ pub struct Owner {
 
 /// The active link with this slug, of whatever workspace and mode.
 pub fn by_slug(slug: &str) -> Statement {
-    Statement::new("SELECT o.workspace_id, o.mode, o.number, o.ref, o.landing_url, ")
+    Statement::somewhere("SELECT o.workspace_id, o.mode, o.number, o.ref, o.landing_url, ")
         .push(COUNTED_UNDER)
         .push(" FROM links o JOIN workspaces w ON w.id = o.workspace_id WHERE o.slug = ? AND o.status = 'active'")
         .bind(slug)
@@ -205,7 +205,7 @@ pub fn decode_short(row: &Row) -> Result<ShortLink, DbError> {
 
 /// The owners of this host in live mode: two of them where there are more.
 pub fn owners_of_host(host: &str) -> Statement {
-    Statement::new("SELECT o.workspace_id, o.mode, ")
+    Statement::each("SELECT o.workspace_id, o.mode, ")
         .push(COUNTED_UNDER)
         .push(" FROM hosts o JOIN workspaces w ON w.id = o.workspace_id WHERE o.mode = 'live' AND o.host = ? LIMIT 2")
         .bind(host)

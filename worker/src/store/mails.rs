@@ -29,7 +29,7 @@ pub fn insert_of_disabling(id: &MailId, content: &str, endpoint: &EndpointId, no
 
 /// A mail that another one turns into, while that one waits: the batch that is through with it ends it.
 pub fn insert_of_mail(id: &MailId, content: &str, other: &str, now: Instant) -> Statement {
-    Statement::new(
+    Statement::somewhere(
         "INSERT INTO mails (id, content, next_attempt_at, created_at) SELECT ?1, ?2, ?3, ?3 FROM mails \
          WHERE id = ?4 AND next_attempt_at IS NOT NULL",
     )
@@ -41,7 +41,7 @@ pub fn insert_of_mail(id: &MailId, content: &str, other: &str, now: Instant) -> 
 
 /// Mails whose time has come.
 pub fn due(now: Instant, limit: i64) -> Statement {
-    Statement::new("SELECT id FROM mails WHERE next_attempt_at <= ? ORDER BY next_attempt_at LIMIT ?")
+    Statement::somewhere("SELECT id FROM mails WHERE next_attempt_at <= ? ORDER BY next_attempt_at LIMIT ?")
         .bind(now)
         .bind(limit)
 }
@@ -59,7 +59,7 @@ pub struct Claimed {
 
 /// Takes a mail for one attempt, so that nobody else makes it at the same time; gives it, if it is due.
 pub fn claim(id: &str, now: Instant, until: Instant) -> Statement {
-    Statement::new(
+    Statement::somewhere(
         "UPDATE mails SET attempts = attempts + 1, next_attempt_at = ? WHERE id = ? AND next_attempt_at <= ? \
          RETURNING content, attempts, created_at",
     )
@@ -79,14 +79,14 @@ pub fn decode_claimed(row: &Row) -> Result<Claimed, DbError> {
 
 /// It is over: sent, or given up for a reason. What it said is forgotten.
 pub fn finish(id: &str, error: Option<&str>) -> Statement {
-    Statement::new("UPDATE mails SET content = NULL, next_attempt_at = NULL, error = ? WHERE id = ?")
+    Statement::somewhere("UPDATE mails SET content = NULL, next_attempt_at = NULL, error = ? WHERE id = ?")
         .bind(error)
         .bind(id)
 }
 
 /// It is tried again.
 pub fn postpone(id: &str, error: &str, until: Instant) -> Statement {
-    Statement::new("UPDATE mails SET next_attempt_at = ?, error = ? WHERE id = ? AND next_attempt_at IS NOT NULL")
+    Statement::somewhere("UPDATE mails SET next_attempt_at = ?, error = ? WHERE id = ? AND next_attempt_at IS NOT NULL")
         .bind(until)
         .bind(error)
         .bind(id)
@@ -94,12 +94,12 @@ pub fn postpone(id: &str, error: &str, until: Instant) -> Statement {
 
 /// Forgets mails that are over and older than this id.
 pub fn purge(before: &MailId) -> Statement {
-    Statement::new("DELETE FROM mails WHERE id < ? AND next_attempt_at IS NULL").bind(before.as_str())
+    Statement::each("DELETE FROM mails WHERE id < ? AND next_attempt_at IS NULL").bind(before.as_str())
 }
 
 /// Puts a letter into the local mailbox.
 pub fn deliver_locally(id: &MailId, letter: &Letter, now: Instant) -> Statement {
-    Statement::new("INSERT INTO dev_mailbox (id, recipient, subject, body, created_at) VALUES (?, ?, ?, ?, ?)")
+    Statement::directory("INSERT INTO dev_mailbox (id, recipient, subject, body, created_at) VALUES (?, ?, ?, ?, ?)")
         .bind(id.as_str())
         .bind(&letter.to)
         .bind(&letter.subject)
@@ -120,7 +120,7 @@ pub struct Received {
 
 /// The newest letters in the local mailbox.
 pub fn local(limit: i64) -> Statement {
-    Statement::new("SELECT id, recipient, subject, body, created_at FROM dev_mailbox ORDER BY id DESC LIMIT ?")
+    Statement::directory("SELECT id, recipient, subject, body, created_at FROM dev_mailbox ORDER BY id DESC LIMIT ?")
         .bind(limit)
 }
 

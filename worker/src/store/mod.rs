@@ -16,10 +16,12 @@ pub mod clicks;
 pub mod commissions;
 pub mod conversions;
 pub mod customers;
+pub mod databases;
 pub mod erasure;
 pub mod events;
 pub mod families;
 pub mod fraud_alerts;
+pub mod idempotency;
 pub mod invites;
 pub mod keys;
 pub mod links;
@@ -42,6 +44,7 @@ pub mod rewards;
 pub mod schema;
 pub mod search;
 pub mod sessions;
+pub mod slugs;
 pub mod story;
 pub mod stripe_events;
 pub mod stripe_lookups;
@@ -163,14 +166,32 @@ pub enum Home {
     Of(u8),
     /// In the first, which knows who signs in and which workspaces there are.
     Directory,
-    /// In each: what it is about says nowhere whose it is. Each gives its rows, in the order of the databases.
+    /// In each. Each gives its rows, in the order of the databases.
     Each,
+    /// In whichever has it: what it is about says nowhere whose it is. One that cannot be asked is of no matter where another has
+    /// something.
+    Somewhere,
 }
 
 impl Statement {
     /// A statement of this text.
     pub fn new(sql: &'static str) -> Self {
         Self { sql: sql.to_owned(), args: Vec::new(), owes: None, home: None }
+    }
+
+    /// A statement for the first database, the directory.
+    pub fn directory(sql: &'static str) -> Self {
+        Self::new(sql).at(Home::Directory)
+    }
+
+    /// A statement for each database.
+    pub fn each(sql: &'static str) -> Self {
+        Self::new(sql).at(Home::Each)
+    }
+
+    /// A statement about something unique, for whichever database has it.
+    pub fn somewhere(sql: &'static str) -> Self {
+        Self::new(sql).at(Home::Somewhere)
     }
 
     /// Binds the next `?`.
@@ -183,6 +204,11 @@ impl Statement {
     pub fn bind_workspace(mut self, workspace: &WorkspaceId) -> Self {
         self.home.get_or_insert(Home::Of(workspace.database()));
         self.bind(workspace.as_str())
+    }
+
+    /// Says that it runs where this workspace lies.
+    pub fn in_home_of(self, workspace: &WorkspaceId) -> Self {
+        self.at(Home::Of(workspace.database()))
     }
 
     /// Says in which database it runs.

@@ -1,6 +1,6 @@
 //! `notices`: what partners are told. Rows are written by the trigger `events_are_noticed`, and by the answer to a question.
 
-use domain::ids::{Id, ParticipantId, PartnerId};
+use domain::ids::{Id, ParticipantId, PartnerId, WorkspaceId};
 use domain::mode::Mode;
 use domain::money::Currency;
 use domain::partner::{MailSwitch, NOTICES_MAILED_EVERY_MS, NoticeKind};
@@ -60,7 +60,7 @@ pub fn decode(row: &Row) -> Result<Notice, DbError> {
 
 /// Partners to whom a letter is to be written by now.
 pub fn due(now: Instant, limit: i64) -> Statement {
-    Statement::new(
+    Statement::somewhere(
         "SELECT DISTINCT n.partner_id FROM notices n JOIN partners p ON p.id = n.partner_id WHERE n.mail_due_at <= ? \
          AND COALESCE(p.noticed_at, 0) <= ? LIMIT ?",
     )
@@ -74,6 +74,8 @@ pub fn due(now: Instant, limit: i64) -> Statement {
 pub struct Reader {
     /// Where the letter goes.
     pub email: String,
+    /// The merchant's workspace.
+    pub workspace_id: WorkspaceId,
     /// What the merchant is called.
     pub workspace: String,
     /// What is not mailed.
@@ -84,8 +86,8 @@ pub struct Reader {
 
 /// Who is written to.
 pub fn reader(partner_id: &str) -> Statement {
-    Statement::new(
-        "SELECT p.email, w.name AS workspace, p.unmailed, p.erased_at, p.mode FROM partners p \
+    Statement::somewhere(
+        "SELECT p.email, w.id AS workspace_id, w.name AS workspace, p.unmailed, p.erased_at, p.mode FROM partners p \
          JOIN workspaces w ON w.id = p.workspace_id WHERE p.id = ?",
     )
     .bind(partner_id)
@@ -93,7 +95,7 @@ pub fn reader(partner_id: &str) -> Statement {
 
 /// What a partner is not told by mail yet, oldest first. (The plus keeps the planner from going through all notices by their ids.)
 pub fn unmailed(partner_id: &str, now: Instant, limit: i64) -> Statement {
-    Statement::new(COLUMNS)
+    Statement::somewhere(COLUMNS)
         .push("WHERE partner_id = ? AND mail_due_at <= ? ORDER BY +id LIMIT ?")
         .bind(partner_id)
         .bind(now)
@@ -104,6 +106,7 @@ pub fn unmailed(partner_id: &str, now: Instant, limit: i64) -> Statement {
 pub fn decode_reader(row: &Row) -> Result<Reader, DbError> {
     Ok(Reader {
         email: row.text("email")?,
+        workspace_id: row.parsed("workspace_id", Id::parse, "a workspace id")?,
         workspace: row.text("workspace")?,
         unmailed: row.json("unmailed")?,
         is_erased: row.integer_opt("erased_at")?.is_some() || row.mode("mode")? != Mode::Live,

@@ -26,9 +26,9 @@ pub struct Due {
     pub lookup: Option<Instant>,
 }
 
-/// The oldest of each, in one row. Deliveries are gone through by hopping from endpoint to endpoint along their index.
+/// The oldest of each, in one row of each database. Deliveries are gone through by hopping from endpoint to endpoint along their index.
 pub fn due() -> Statement {
-    Statement::new(
+    Statement::each(
         "SELECT (SELECT min(due) FROM (WITH RECURSIVE hop (id) AS (\
          SELECT (SELECT endpoint_id FROM webhook_deliveries WHERE status = 'pending' ORDER BY endpoint_id LIMIT 1) UNION ALL \
          SELECT (SELECT d.endpoint_id FROM webhook_deliveries d WHERE d.status = 'pending' AND d.endpoint_id > hop.id \
@@ -43,14 +43,18 @@ pub fn due() -> Statement {
     .bind(ENDPOINTS_MAX)
 }
 
-/// Reads the row of [`due`].
-pub fn decode_due(row: &Row) -> Result<Due, DbError> {
+/// Reads the rows of [`due`], one of each database.
+pub fn decode_due(rows: &[Row]) -> Result<Due, DbError> {
+    let oldest = |name| {
+        let all = rows.iter().map(|row| row.instant_opt(name)).collect::<Result<Vec<_>, _>>()?;
+        Ok::<_, DbError>(all.into_iter().flatten().min())
+    };
     Ok(Due {
-        delivery: row.instant_opt("delivery")?,
-        mail: row.instant_opt("mail")?,
-        stripe_event: row.instant_opt("stripe_event")?,
-        sale: row.instant_opt("sale")?,
-        lookup: row.instant_opt("lookup")?,
+        delivery: oldest("delivery")?,
+        mail: oldest("mail")?,
+        stripe_event: oldest("stripe_event")?,
+        sale: oldest("sale")?,
+        lookup: oldest("lookup")?,
     })
 }
 
@@ -67,7 +71,7 @@ pub struct Amiss {
     pub failed_mails: i64,
 }
 
-/// What is amiss, in one row.
+/// What is amiss, in one row of each database.
 pub fn amiss() -> Statement {
     let counted = [
         ("failed_events", "stripe_events WHERE outcome = 'failed'"),
@@ -75,7 +79,7 @@ pub fn amiss() -> Statement {
         ("dead_letters", "webhook_deliveries WHERE status = 'dead_letter'"),
         ("failed_mails", "mails WHERE next_attempt_at IS NULL AND error IS NOT NULL"),
     ];
-    let mut statement = Statement::new("SELECT ");
+    let mut statement = Statement::each("SELECT ");
     for (place, (name, which)) in counted.into_iter().enumerate() {
         statement = statement.push(if place == 0 { "" } else { ", " }).push("(SELECT count(*) FROM (SELECT 1 FROM ");
         statement = statement.push(which).push(" LIMIT ?)) AS ").bind(AMISS_MAX).push(name);
@@ -83,13 +87,17 @@ pub fn amiss() -> Statement {
     statement
 }
 
-/// Reads the row of [`amiss`].
-pub fn decode_amiss(row: &Row) -> Result<Amiss, DbError> {
+/// Reads the rows of [`amiss`].
+pub fn decode_amiss(rows: &[Row]) -> Result<Amiss, DbError> {
+    let counted = |name| {
+        let all = rows.iter().map(|row| row.integer(name)).collect::<Result<Vec<_>, _>>()?;
+        Ok::<_, DbError>(all.into_iter().sum::<i64>().min(AMISS_MAX))
+    };
     Ok(Amiss {
-        failed_events: row.integer("failed_events")?,
-        parked_events: row.integer("parked_events")?,
-        dead_letters: row.integer("dead_letters")?,
-        failed_mails: row.integer("failed_mails")?,
+        failed_events: counted("failed_events")?,
+        parked_events: counted("parked_events")?,
+        dead_letters: counted("dead_letters")?,
+        failed_mails: counted("failed_mails")?,
     })
 }
 
@@ -108,12 +116,12 @@ pub struct Sweep {
 
 /// The last one.
 pub fn last_sweep() -> Statement {
-    Statement::new("SELECT began_at, ended_at, found, failed FROM sweeps")
+    Statement::directory("SELECT began_at, ended_at, found, failed FROM sweeps")
 }
 
 /// Notes a run in the place of the one before.
 pub fn note_sweep(sweep: &Sweep) -> Result<Statement, DbError> {
-    Ok(Statement::new(
+    Ok(Statement::directory(
         "INSERT INTO sweeps (id, began_at, ended_at, found, failed) VALUES (1, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET \
          began_at = excluded.began_at, ended_at = excluded.ended_at, found = excluded.found, failed = excluded.failed",
     )

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::ids::WorkspaceId;
 use domain::time::{HOUR_MS, Instant};
 use url::Url;
 
@@ -40,7 +41,7 @@ fn packed(record: &ClickRecord) -> Result<String, DbError> {
 
 /// What one statement brings.
 struct Parcel<'a> {
-    workspace_id: &'a str,
+    workspace_id: WorkspaceId,
     mode: &'a str,
     hour: i64,
     first_at: Instant,
@@ -100,7 +101,7 @@ pub fn insert_all(records: &[ClickRecord]) -> Result<Vec<Statement>, DbError> {
     for parcel in parcels(records)? {
         let bound = |sql: &'static str| {
             Statement::new(sql)
-                .bind(parcel.workspace_id)
+                .bind_workspace(&parcel.workspace_id)
                 .bind(parcel.mode)
                 .bind(parcel.hour)
                 .bind(format!("{}]", parcel.records))
@@ -141,7 +142,7 @@ pub fn insert_all(records: &[ClickRecord]) -> Result<Vec<Statement>, DbError> {
                  ON CONFLICT (workspace_id, mode) DO UPDATE SET since_hour = excluded.since_hour \
                  WHERE excluded.since_hour < click_sums.since_hour",
             )
-            .bind(parcel.workspace_id)
+            .bind_workspace(&parcel.workspace_id)
             .bind(parcel.mode)
             .bind(parcel.hour),
         );
@@ -151,7 +152,7 @@ pub fn insert_all(records: &[ClickRecord]) -> Result<Vec<Statement>, DbError> {
                  AND workspace_id = ? AND mode = ?",
             )
             .bind(to_json(&parcel.click_ids)?)
-            .bind(parcel.workspace_id)
+            .bind_workspace(&parcel.workspace_id)
             .bind(parcel.mode),
         );
     }
@@ -168,6 +169,8 @@ fn parcels(records: &[ClickRecord]) -> Result<Vec<Parcel<'_>>, DbError> {
     }
     let mut parcels: Vec<Parcel<'_>> = Vec::new();
     for ((workspace_id, mode, hour), mut together) in apart {
+        let wrong = DbError::Row { column: "workspace_id", expected: "a workspace id" };
+        let workspace_id = WorkspaceId::parse(workspace_id).ok_or(wrong)?;
         together.sort_by_key(|record| record.clicked_at);
         let mut open: Option<Parcel<'_>> = None;
         for record in together {
@@ -183,7 +186,7 @@ fn parcels(records: &[ClickRecord]) -> Result<Vec<Parcel<'_>>, DbError> {
                     parcel.click_ids.push(&record.click_id);
                 }
                 None => parcels.extend(open.replace(Parcel {
-                    workspace_id,
+                    workspace_id: workspace_id.clone(),
                     mode,
                     hour,
                     first_at: at,
@@ -214,7 +217,7 @@ const SUMMED_MAX: i64 = 1_000;
 /// What is to be summed.
 #[derive(Clone, Debug)]
 pub struct Due {
-    workspace_id: String,
+    workspace_id: WorkspaceId,
     mode: String,
     /// The mark as it is.
     from: i64,
@@ -224,7 +227,7 @@ pub struct Due {
 
 /// Workspaces and modes whose packs are to be summed by now: of each, some. At most `limit`, those with the oldest clicks first.
 pub fn due(now: Instant, least: Least, limit: i64) -> Statement {
-    Statement::new(
+    Statement::somewhere(
         "SELECT s.workspace_id, s.mode, s.summed_until, (SELECT max(id) FROM (SELECT p.id FROM click_packs p \
          WHERE p.workspace_id = s.workspace_id AND p.mode = s.mode AND p.hour >= s.since_hour AND p.id > s.summed_until \
          ORDER BY p.id LIMIT ?)) AS until, min(p.hour) AS since FROM click_sums s CROSS JOIN click_packs p \
@@ -242,7 +245,7 @@ pub fn due(now: Instant, least: Least, limit: i64) -> Statement {
 /// Reads a row of [`due`].
 pub fn decode_due(row: &Row) -> Result<Due, DbError> {
     Ok(Due {
-        workspace_id: row.text("workspace_id")?,
+        workspace_id: row.parsed("workspace_id", WorkspaceId::parse, "a workspace id")?,
         mode: row.text("mode")?,
         from: row.integer("summed_until")?,
         until: row.integer("until")?,
@@ -277,7 +280,7 @@ macro_rules! grouped {
 /// clicks are told apart: whoever invents them makes no more rows.
 pub fn sum(due: &Due) -> Vec<Statement> {
     let bound =
-        |sql: &'static str| Statement::new(sql).bind(&due.workspace_id).bind(&due.mode).bind(due.from).bind(due.until);
+        |sql| Statement::new(sql).bind_workspace(&due.workspace_id).bind(&due.mode).bind(due.from).bind(due.until);
     vec![
         bound(concat!(
             "INSERT INTO click_totals (workspace_id, mode, kind, name, day, humans, machines) \

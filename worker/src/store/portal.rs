@@ -52,7 +52,7 @@ pub struct Membership {
 
 /// Every place of an address, oldest first.
 pub fn places(email: &str) -> Statement {
-    Statement::new(
+    Statement::each(
         "SELECT p.id AS partner_id, p.name AS partner_name, p.workspace_id, p.mode, w.name AS workspace_name, \
          m.id AS participant_id, m.status, m.created_at, m.program_id, g.name AS program_name, g.status AS program_status, \
          g.minimum_payout_cents FROM partners p JOIN workspaces w ON w.id = p.workspace_id \
@@ -118,7 +118,7 @@ pub fn sums(places: &[Place]) -> Result<Statement, DbError> {
             Some(json!([place.scope.workspace_id, place.scope.mode, id]))
         })
         .collect();
-    Ok(Statement::new(
+    Ok(Statement::each(
         "SELECT b.participant_id, b.currency, b.pending_cents AS pending, b.due_cents AS due, b.disputed_cents AS disputed, \
          b.drafted_cents AS drafted, b.paid_cents AS paid FROM json_each(?) j CROSS JOIN balances b ON b.workspace_id = j.value ->> 0 \
          AND b.mode = j.value ->> 1 AND b.participant_id = j.value ->> 2 ORDER BY b.participant_id, b.currency",
@@ -202,7 +202,7 @@ impl Door {
 
 /// The program with this slug, of whatever workspace and mode.
 pub fn door(slug: &str) -> Statement {
-    Statement::new(
+    Statement::somewhere(
         "SELECT g.workspace_id, g.mode, w.name AS workspace_name, g.id, g.name, g.slug, g.status, g.applications, g.terms, \
          g.minimum_payout_cents FROM programs g JOIN workspaces w ON w.id = g.workspace_id WHERE g.slug = ?",
     )
@@ -236,17 +236,17 @@ impl Place {
 
 /// Whose a link is.
 pub fn owner_of_link(id: &str) -> Statement {
-    Statement::new("SELECT participant_id FROM links WHERE id = ?").bind(id)
+    Statement::somewhere("SELECT participant_id FROM links WHERE id = ?").bind(id)
 }
 
 /// Whose a commission is.
 pub fn owner_of_commission(id: &str) -> Statement {
-    Statement::new("SELECT participant_id FROM commissions WHERE id = ?").bind(id)
+    Statement::somewhere("SELECT participant_id FROM commissions WHERE id = ?").bind(id)
 }
 
 /// To whom a payout goes.
 pub fn owner_of_payout(id: &str) -> Statement {
-    Statement::new("SELECT participant_id FROM payouts WHERE id = ?").bind(id)
+    Statement::somewhere("SELECT participant_id FROM payouts WHERE id = ?").bind(id)
 }
 
 /// A conversion that is credited to a participant, or that they have a commission of: its id, if it is.

@@ -7,17 +7,17 @@ use super::{DbError, Row, Scope, Statement};
 
 /// The workspace after another, or the first one.
 pub fn workspace_after(id: &str) -> Statement {
-    Statement::new("SELECT id FROM workspaces WHERE id > ? ORDER BY id LIMIT 1").bind(id)
+    Statement::directory("SELECT id FROM workspaces WHERE id > ? ORDER BY id LIMIT 1").bind(id)
 }
 
 /// One workspace, if it is there.
 pub fn workspace(id: &WorkspaceId) -> Statement {
-    Statement::new("SELECT id FROM workspaces WHERE id = ?").bind(id.as_str())
+    Statement::directory("SELECT id FROM workspaces WHERE id = ?").bind(id.as_str())
 }
 
 /// Workspace and mode of a program.
 pub fn scope_of_program(id: &str) -> Statement {
-    Statement::new("SELECT workspace_id, mode FROM programs WHERE id = ?").bind(id)
+    Statement::somewhere("SELECT workspace_id, mode FROM programs WHERE id = ?").bind(id)
 }
 
 /// Participants of a program after one of them.

@@ -4,12 +4,12 @@ use super::Statement;
 
 /// Fails until the newest migration has run: it names a column of it. A new migration changes this, or a test fails.
 pub fn is_migrated() -> Statement {
-    Statement::new("SELECT count(archived_from) AS known FROM (SELECT archived_from FROM links LIMIT 1)")
+    Statement::each("SELECT count(slug) AS known FROM (SELECT slug FROM claimed_slugs LIMIT 1)")
 }
 
 /// What makes a database one that is not migrated.
 #[cfg(test)]
-pub const UNDONE: &str = "ALTER TABLE links RENAME COLUMN archived_from TO archived_from_gone";
+pub const UNDONE: &str = "ALTER TABLE claimed_slugs RENAME TO claimed_slugs_gone";
 
 #[cfg(test)]
 mod tests {

@@ -23,7 +23,7 @@ pub struct Session {
 
 /// The session with this digest.
 pub fn by_digest(digest: &str) -> Statement {
-    Statement::new(
+    Statement::directory(
         "SELECT s.person_id, p.name, p.email_hash, p.email, s.created_at, s.seen_at FROM sessions s \
          JOIN people p ON p.id = s.person_id WHERE s.digest = ?",
     )
@@ -43,15 +43,15 @@ pub fn decode(row: &Row) -> Result<Session, DbError> {
 
 /// Notes that somebody came.
 pub fn seen(digest: &str, now: Instant) -> Statement {
-    Statement::new("UPDATE sessions SET seen_at = ? WHERE digest = ?").bind(now).bind(digest)
+    Statement::directory("UPDATE sessions SET seen_at = ? WHERE digest = ?").bind(now).bind(digest)
 }
 
 /// Ends a session.
 pub fn end(digest: &str) -> Statement {
-    Statement::new("DELETE FROM sessions WHERE digest = ?").bind(digest)
+    Statement::directory("DELETE FROM sessions WHERE digest = ?").bind(digest)
 }
 
 /// Forgets sessions that ended before then.
 pub fn purge(ended: Instant) -> Statement {
-    Statement::new("DELETE FROM sessions WHERE expires_at < ?").bind(ended)
+    Statement::directory("DELETE FROM sessions WHERE expires_at < ?").bind(ended)
 }

@@ -44,7 +44,7 @@ const CONNECTION_COLUMNS: &str = "SELECT id, workspace_id, mode, signing_secret,
 
 /// The connection that a URL names, whosever it is.
 pub fn connection(id: &str) -> Statement {
-    Statement::new(CONNECTION_COLUMNS).push("WHERE id = ?").bind(id)
+    Statement::somewhere(CONNECTION_COLUMNS).push("WHERE id = ?").bind(id)
 }
 
 /// A workspace's connection.
@@ -175,7 +175,7 @@ pub fn take_up_parked(connection: &ConnectionId, now: Instant) -> Statement {
 
 /// An event that is to be processed, with its sealed body.
 pub fn to_process(id: &str) -> Statement {
-    Statement::new(
+    Statement::somewhere(
         "SELECT e.id, e.workspace_id, e.mode, e.outcome, e.attempts, e.request_id, b.sealed FROM stripe_events e \
          LEFT JOIN stripe_bodies b ON b.stripe_event_id = e.id WHERE e.id = ?",
     )
@@ -216,12 +216,12 @@ pub fn decode_to_process(row: &Row) -> Result<ToProcess, DbError> {
 
 /// Gives a row if nothing has become of the event yet.
 pub fn waits(id: &StripeEventId) -> Statement {
-    Statement::new("SELECT id FROM stripe_events WHERE id = ? AND outcome = 'pending'").bind(id.as_str())
+    Statement::somewhere("SELECT id FROM stripe_events WHERE id = ? AND outcome = 'pending'").bind(id.as_str())
 }
 
 /// Settles the fate of an event that waits. One that was settled meanwhile stays as it is.
 pub fn conclude(id: &StripeEventId, outcome: StripeOutcome, reason: Option<&str>) -> Statement {
-    Statement::new(
+    Statement::somewhere(
         "UPDATE stripe_events SET outcome = ?, reason = ?, next_attempt_at = NULL WHERE id = ? AND outcome = 'pending'",
     )
     .bind(outcome.as_str())
@@ -252,7 +252,7 @@ pub fn replay(scope: &Scope, id: &str, now: Instant) -> Statement {
 
 /// Deletes bodies of events that came before this. Ids sort by when they were made, so the primary key finds them.
 pub fn purge_bodies(before: Instant, limit: i64) -> Statement {
-    Statement::new(
+    Statement::each(
         "DELETE FROM stripe_bodies WHERE stripe_event_id IN (SELECT stripe_event_id FROM stripe_bodies \
          WHERE stripe_event_id < ? ORDER BY stripe_event_id LIMIT ?)",
     )
@@ -262,7 +262,7 @@ pub fn purge_bodies(before: Instant, limit: i64) -> Statement {
 
 /// Puts an event that waits off until later: one whose write landed unreported is settled, and not to be taken up again.
 pub fn put_off(id: &StripeEventId, until: Instant) -> Statement {
-    Statement::new(
+    Statement::somewhere(
         "UPDATE stripe_events SET attempts = attempts + 1, next_attempt_at = ? WHERE id = ? AND outcome = 'pending'",
     )
     .bind(until)
@@ -271,7 +271,7 @@ pub fn put_off(id: &StripeEventId, until: Instant) -> Statement {
 
 /// Events whose message was lost, or that were put off.
 pub fn due(now: Instant, limit: i64) -> Statement {
-    Statement::new("SELECT id FROM stripe_events WHERE next_attempt_at <= ? ORDER BY next_attempt_at LIMIT ?")
+    Statement::somewhere("SELECT id FROM stripe_events WHERE next_attempt_at <= ? ORDER BY next_attempt_at LIMIT ?")
         .bind(now)
         .bind(limit)
 }

@@ -91,7 +91,7 @@ pub fn begin_reconcile(scope: &Scope, connection: &ConnectionId, id: &StripeLook
 
 /// Takes a lookup that is due, for so long; gives it where nobody else has it. Who dies with it leaves it to the sweep.
 pub fn claim(id: &str, now: Instant, until: Instant) -> Statement {
-    Statement::new(
+    Statement::somewhere(
         "UPDATE stripe_lookups SET attempts = attempts + 1, next_attempt_at = ?1 \
          WHERE id = ?2 AND state = 'pending' AND next_attempt_at <= ?3 RETURNING *",
     )
@@ -102,7 +102,7 @@ pub fn claim(id: &str, now: Instant, until: Instant) -> Statement {
 
 /// The connection that a lookup is asked with.
 pub fn connection_of(id: &str) -> Statement {
-    Statement::new(
+    Statement::somewhere(
         "SELECT * FROM stripe_connections WHERE id = (SELECT connection_id FROM stripe_lookups WHERE id = ?)",
     )
     .bind(id)
@@ -110,7 +110,7 @@ pub fn connection_of(id: &str) -> Statement {
 
 /// It is answered.
 pub fn done(id: &StripeLookupId, found: i64, now: Instant) -> Statement {
-    Statement::new(
+    Statement::somewhere(
         "UPDATE stripe_lookups SET state = 'done', found = ?, next_attempt_at = NULL, last_error = NULL, finished_at = ? \
          WHERE id = ? AND state = 'pending'",
     )
@@ -121,7 +121,7 @@ pub fn done(id: &StripeLookupId, found: i64, now: Instant) -> Statement {
 
 /// It is given up, for a reason.
 pub fn give_up(id: &StripeLookupId, why: &str, now: Instant) -> Statement {
-    Statement::new(
+    Statement::somewhere(
         "UPDATE stripe_lookups SET state = 'failed', next_attempt_at = NULL, last_error = ?, finished_at = ? \
          WHERE id = ? AND state = 'pending'",
     )
@@ -132,10 +132,12 @@ pub fn give_up(id: &StripeLookupId, why: &str, now: Instant) -> Statement {
 
 /// It is to be tried again later, for a reason.
 pub fn put_off(id: &StripeLookupId, why: &str, until: Instant) -> Statement {
-    Statement::new("UPDATE stripe_lookups SET next_attempt_at = ?, last_error = ? WHERE id = ? AND state = 'pending'")
-        .bind(until)
-        .bind(why)
-        .bind(id.as_str())
+    Statement::somewhere(
+        "UPDATE stripe_lookups SET next_attempt_at = ?, last_error = ? WHERE id = ? AND state = 'pending'",
+    )
+    .bind(until)
+    .bind(why)
+    .bind(id.as_str())
 }
 
 /// A page of a list was taken: it goes on from there at once, or is over.
@@ -156,7 +158,7 @@ pub fn advance(lookup: &Lookup, found: i64, new: i64, next: Option<&String>, now
 
 /// A list of which a part was taken may go on at once.
 pub fn release(id: &StripeLookupId, now: Instant) -> Statement {
-    Statement::new("UPDATE stripe_lookups SET next_attempt_at = ? WHERE id = ? AND state = 'pending'")
+    Statement::somewhere("UPDATE stripe_lookups SET next_attempt_at = ? WHERE id = ? AND state = 'pending'")
         .bind(now)
         .bind(id.as_str())
 }
@@ -173,7 +175,7 @@ pub fn revive(connection: &ConnectionId, now: Instant) -> Statement {
 
 /// Lookups whose message was lost, or that were put off.
 pub fn due(now: Instant, limit: i64) -> Statement {
-    Statement::new("SELECT id FROM stripe_lookups WHERE next_attempt_at <= ? ORDER BY next_attempt_at LIMIT ?")
+    Statement::somewhere("SELECT id FROM stripe_lookups WHERE next_attempt_at <= ? ORDER BY next_attempt_at LIMIT ?")
         .bind(now)
         .bind(limit)
 }

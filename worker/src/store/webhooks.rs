@@ -45,7 +45,7 @@ pub fn insert(endpoint: &Endpoint) -> Result<Statement, DbError> {
          WHERE workspace_id = ?2 AND mode = ?3 AND deleted_at IS NULL) < ?8 RETURNING id",
     )
     .bind(endpoint.id.as_str())
-    .bind_workspace(&workspace_id)
+    .bind_workspace(workspace_id)
     .bind(*mode)
     .bind(&endpoint.url)
     .bind(super::to_json(&endpoint.events)?)
@@ -145,7 +145,7 @@ pub fn due_endpoints_of(scope: &Scope, now: Instant) -> Statement {
 /// keep the others from being found. It hops from endpoint to endpoint along the index of what is pending, however much one of
 /// them is owed. For the sweep.
 pub fn due_endpoints(now: Instant, limit: i64) -> Statement {
-    Statement::new(
+    Statement::somewhere(
         "SELECT id FROM (WITH RECURSIVE hop (id) AS (\
          SELECT (SELECT endpoint_id FROM webhook_deliveries WHERE status = 'pending' ORDER BY endpoint_id LIMIT 1) UNION ALL \
          SELECT (SELECT d.endpoint_id FROM webhook_deliveries d WHERE d.status = 'pending' AND d.endpoint_id > hop.id \
@@ -159,7 +159,7 @@ pub fn due_endpoints(now: Instant, limit: i64) -> Statement {
 
 /// One endpoint, whosever and even if it was removed: for its lane.
 pub fn of_lane(id: &str) -> Statement {
-    Statement::new("SELECT * FROM webhook_endpoints WHERE id = ?").bind(id)
+    Statement::somewhere("SELECT * FROM webhook_endpoints WHERE id = ?").bind(id)
 }
 
 /// What a lane is to send.
@@ -177,7 +177,7 @@ pub struct Owed {
 
 /// What an endpoint is owed and due, oldest first.
 pub fn due(endpoint: &str, now: Instant, limit: i64) -> Statement {
-    Statement::new(
+    Statement::somewhere(
         "SELECT d.id AS delivery_id, d.attempts, d.run_attempts, e.id, e.type, e.subject, e.sequence, e.data, e.created_at \
          FROM webhook_deliveries d JOIN events e ON e.id = d.event_id WHERE d.endpoint_id = CAST(? AS TEXT) \
          AND d.status = 'pending' AND d.next_attempt_at <= ? ORDER BY d.next_attempt_at, d.id LIMIT CAST(? AS INTEGER)",
@@ -199,7 +199,7 @@ pub fn decode_owed(row: &Row) -> Result<Owed, DbError> {
 
 /// When an endpoint is owed the next thing; no row where it is owed nothing.
 pub fn next_due(endpoint: &str) -> Statement {
-    Statement::new(
+    Statement::somewhere(
         "SELECT next_attempt_at FROM webhook_deliveries WHERE endpoint_id = CAST(? AS TEXT) AND status = 'pending' \
          ORDER BY next_attempt_at LIMIT 1",
     )
@@ -489,13 +489,13 @@ pub fn purge(before: &DeliveryId, limit: i64) -> Vec<Statement> {
             .push(" AND status <> 'pending' ORDER BY id LIMIT ?)")
             .bind(limit)
     };
-    let removed = Statement::new(
+    let removed = Statement::each(
         "DELETE FROM webhook_endpoints WHERE id IN (SELECT id FROM webhook_endpoints e WHERE e.deleted_at IS NOT NULL \
          AND NOT EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.endpoint_id = e.id) LIMIT ?)",
     );
     vec![
-        old(Statement::new("DELETE FROM webhook_attempts WHERE delivery_id IN ")),
-        old(Statement::new("DELETE FROM webhook_deliveries WHERE id IN ")),
+        old(Statement::each("DELETE FROM webhook_attempts WHERE delivery_id IN ")),
+        old(Statement::each("DELETE FROM webhook_deliveries WHERE id IN ")),
         removed.bind(limit),
     ]
 }

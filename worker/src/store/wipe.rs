@@ -235,6 +235,7 @@ pub const KEPT: &[(&str, &str)] = &[
     ("sign_in_links", "are of no mode"),
     ("sessions", "are of no mode"),
     ("mails", "are of no mode"),
+    ("claimed_slugs", "set-up"),
     ("dev_mailbox", "is empty but on a local server"),
     ("hosts", "set-up"),
     ("programs", "set-up"),
@@ -253,6 +254,10 @@ pub const KEPT: &[(&str, &str)] = &[
     ("click_sums", "tells how far clicks are summed, and counts nothing"),
     ("milestones", "that something was done once stays known; what it was is wiped"),
     ("sweeps", "are of no workspace"),
+    (
+        "idempotency_keys",
+        "hold answers, sealed, and are gone within a day; what is repeated meanwhile must still be known",
+    ),
     ("payouts", "of live mode only"),
     ("payout_entries", "of live mode only"),
 ];
@@ -281,14 +286,14 @@ impl Target<'_> {
         match self.program_id {
             None => statement
                 .push("SELECT DISTINCT family_id AS id FROM family_keys WHERE workspace_id = ? AND mode = 'test'")
-                .bind_workspace(&self.workspace_id),
+                .bind_workspace(self.workspace_id),
             // A family whose sales are credited to two programs goes whole with either.
             Some(program) => statement
                 .push(
                     "SELECT DISTINCT COALESCE(f.merged_into, f.id) AS id FROM conversions c JOIN families f \
                      ON f.id = c.family_id WHERE c.workspace_id = ?",
                 )
-                .bind_workspace(&self.workspace_id)
+                .bind_workspace(self.workspace_id)
                 .push(
                     " AND c.mode = 'test' AND (c.program_id = ? OR EXISTS (SELECT 1 FROM commissions m \
                      WHERE m.conversion_id = c.id AND m.program_id = ?))",
@@ -349,7 +354,7 @@ impl Target<'_> {
              SELECT ?, ?, 'test', 'workspace.wipe_test_data', ?, ?, ?, ?, '{' || ",
         )
         .bind(act.as_str())
-        .bind_workspace(&self.workspace_id)
+        .bind_workspace(self.workspace_id)
         .bind(self.key())
         .bind(request_id)
         .bind(person.map(PersonId::as_str))

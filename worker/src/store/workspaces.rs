@@ -24,13 +24,13 @@ impl Default for Limits {
     }
 }
 
-/// A new workspace.
+/// A new workspace. What lies in another database than the first has a copy of its row there.
 pub fn insert(id: &WorkspaceId, name: &str, limits: Limits, now: Instant) -> Statement {
     Statement::new(
         "INSERT INTO workspaces (id, name, clicks_per_minute, conversions_per_minute, other_per_minute, created_at) \
          VALUES (?, ?, ?, ?, ?, ?)",
     )
-    .bind(id.as_str())
+    .bind_workspace(id)
     .bind(name)
     .bind(limits.clicks)
     .bind(limits.conversions)
@@ -40,7 +40,7 @@ pub fn insert(id: &WorkspaceId, name: &str, limits: Limits, now: Instant) -> Sta
 
 /// The oldest workspace of this name.
 pub fn oldest_named(name: &str) -> Statement {
-    Statement::new("SELECT id FROM workspaces WHERE name = ? ORDER BY id LIMIT 1").bind(name)
+    Statement::directory("SELECT id FROM workspaces WHERE name = ? ORDER BY id LIMIT 1").bind(name)
 }
 
 /// Reads the id of a row.
@@ -50,7 +50,7 @@ pub fn decode_id(row: &Row) -> Result<WorkspaceId, DbError> {
 
 /// One workspace.
 pub fn by_id(id: &str) -> Statement {
-    Statement::new(COLUMNS).push(" WHERE id = ?").bind(id)
+    Statement::directory(COLUMNS).push(" WHERE id = ?").bind(id)
 }
 
 const COLUMNS: &str = "SELECT id, name, clicks_per_minute, conversions_per_minute, other_per_minute, clicks_kept_days, created_at \
@@ -58,12 +58,12 @@ const COLUMNS: &str = "SELECT id, name, clicks_per_minute, conversions_per_minut
 
 /// A page of all workspaces: of every customer of this deployment, for its operator.
 pub fn list(page: &Page) -> Statement {
-    page.bound(Statement::new(COLUMNS).push(" WHERE true"))
+    page.bound(Statement::directory(COLUMNS).push(" WHERE true"))
 }
 
-/// Changes what is given of a workspace; the time for which clicks are kept from the next purge on, which is soon.
+/// Changes what is given of a workspace and of its copy in the directory; the time for which clicks are kept from the next purge on, which is soon.
 pub fn change(id: &WorkspaceId, name: Option<&str>, clicks_kept_days: Option<i64>) -> Statement {
-    Statement::new(
+    Statement::each(
         "UPDATE workspaces SET name = COALESCE(?, name), clicks_kept_days = COALESCE(?, clicks_kept_days), \
          clicks_purge_at = 0 WHERE id = ?",
     )

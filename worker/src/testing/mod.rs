@@ -37,6 +37,7 @@ use crate::jobs::{self, Message};
 use crate::known;
 use crate::openapi;
 use crate::secrets::Secrets;
+use crate::store::databases::Databases;
 use crate::store::owing::{Noticing, Owed};
 use crate::store::webhooks;
 use crate::webhooks::lane;
@@ -91,6 +92,9 @@ pub struct World {
 /// What every isolate of the deployment reaches.
 #[derive(Clone)]
 pub struct Shared {
+    /// The first database, which is the directory.
+    pub directory: Arc<Sqlite>,
+    /// The second database, in which the workspaces lie.
     pub db: Arc<Sqlite>,
     pub clock: Arc<Hand>,
     pub limiter: Arc<TableLimiter>,
@@ -98,6 +102,13 @@ pub struct Shared {
     pub stripe_api: Arc<ScriptedStripe>,
     pub receivers: Arc<ScriptedReceivers>,
     pub mail: Arc<ScriptedMail>,
+}
+
+impl Shared {
+    /// Round trips to the databases since this was last asked.
+    pub fn round_trips(&self) -> u32 {
+        self.directory.round_trips() + self.db.round_trips()
+    }
 }
 
 impl Deref for World {
@@ -116,6 +127,13 @@ pub struct Keys {
     pub sk_live: String,
 }
 
+impl Keys {
+    fn of(made: &Answer) -> Self {
+        let key = |name: &str| made.text(&format!("/keys/{name}"));
+        Self { pk_test: key("pk_test"), sk_test: key("sk_test"), pk_live: key("pk_live"), sk_live: key("sk_live") }
+    }
+}
+
 impl World {
     pub fn new() -> Self {
         Self::with_dev(false)
@@ -127,14 +145,15 @@ impl World {
     }
 
     fn with_dev(dev: bool) -> Self {
-        let db = Arc::new(Sqlite::migrated());
+        let (directory, db) = (Arc::new(Sqlite::migrated()), Arc::new(Sqlite::migrated()));
         let limiter = Arc::new(TableLimiter::default());
-        let _ = limiter.db.set(db.clone());
+        let _ = limiter.db.set(Arc::new(Databases::new(directory.clone(), vec![db.clone()])));
         let none = String::new;
         let mut world = Self::isolate(
             dev,
             7,
             Shared {
+                directory,
                 db,
                 clock: Arc::new(Hand::at("2026-06-01T12:00:00Z")),
                 limiter,
@@ -158,7 +177,10 @@ impl World {
         let secret = |byte: u8| hex::encode([byte; 32]);
         let owed = Owed::default();
         let app = Arc::new(App {
-            db: Arc::new(Noticing::new(shared.db.clone(), owed.clone())),
+            db: Arc::new(Databases::new(
+                Arc::new(Noticing::new(shared.directory.clone(), owed.clone())),
+                vec![Arc::new(Noticing::new(shared.db.clone(), owed.clone()))],
+            )),
             clock: shared.clock.clone(),
             random: Arc::new(Seeded::new(seed)),
             limiter: shared.limiter.clone(),
@@ -189,18 +211,18 @@ impl World {
 
     /// Makes another workspace.
     pub fn workspace(&self, name: &str) -> Keys {
+        self.workspace_in(1, name).1
+    }
+
+    /// Makes one in a database; gives its id too.
+    pub fn workspace_in(&self, database: u8, name: &str) -> (String, Keys) {
         let made = self.send(
             "POST /operator/v1/workspaces",
             &[("authorization", &format!("Bearer {OPERATOR_TOKEN}"))],
-            json!({"name": name}),
+            json!({"name": name, "database": database}),
         );
         assert_eq!(made.status, 201, "{}", made.body);
-        Keys {
-            pk_test: made.text("/keys/pk_test"),
-            sk_test: made.text("/keys/sk_test"),
-            pk_live: made.text("/keys/pk_live"),
-            sk_live: made.text("/keys/sk_live"),
-        }
+        (made.text("/id"), Keys::of(&made))
     }
 
     /// Sends a JSON body (none for GET).
@@ -346,7 +368,7 @@ impl World {
 
     /// Runs the cron sweep.
     pub fn sweep(&self) {
-        let messages = pollster::block_on(jobs::sweep(&self.app)).unwrap();
+        let messages = pollster::block_on(jobs::sweep(&self.app));
         self.queue.lock().unwrap().extend(messages);
         self.deliver();
     }

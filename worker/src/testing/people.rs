@@ -98,7 +98,7 @@ impl World {
         let made = self.send(
             "POST /operator/v1/workspaces",
             &[("authorization", &format!("Bearer {OPERATOR_TOKEN}"))],
-            json!({"name": name, "owner_email": email}),
+            json!({"name": name, "owner_email": email, "database": 1}),
         );
         assert_eq!(made.status, 201, "{}", made.body);
         let url = made.text("/set_up_url");

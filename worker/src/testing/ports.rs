@@ -16,7 +16,7 @@ use crate::lending::Lender;
 use crate::limiter::{Ask, Bucket, Limiter, Said, Unreachable};
 use crate::mail::{Letter, Mail, Unsent};
 use crate::shelf::Shelf;
-use crate::store::Database;
+use crate::store::databases::Databases;
 
 /// A clock moved by hand.
 pub struct Hand(AtomicI64);
@@ -81,7 +81,7 @@ impl Mail for ScriptedMail {
 pub struct TableLimiter {
     lenders: Mutex<HashMap<Bucket, Arc<Lender>>>,
     /// Where whether a key is valid is asked.
-    pub db: OnceLock<Arc<dyn Database>>,
+    pub db: OnceLock<Arc<Databases>>,
     /// How often it was asked.
     pub asked: AtomicU64,
     pub unreachable: AtomicBool,
@@ -160,7 +160,8 @@ impl Shelf for TableShelf {
     }
 }
 
-/// `selgeo.js` in its three forms, `trac.js` and its fallback in one, each under its two names, and a style.
+/// `selgeo.js` in its three forms, `trac.js` and its fallback in one, each under its two names, a style, and
+/// two guides.
 pub struct FilesInMemory;
 
 impl Assets for FilesInMemory {
@@ -181,6 +182,8 @@ impl Assets for FilesInMemory {
             "/llms.txt" => ("text/plain", "# Selgeo"),
             "/docs/api" => ("text/html", "the reference"),
             "/static/selgeo.css" => ("text/css", "body {}"),
+            "/docs/" | "/docs/index" => ("text/html", "all guides"),
+            "/docs/quick-start" => ("text/html", "a guide"),
             _ => return Box::pin(std::future::ready(None)),
         };
         let response = Response::builder()

@@ -86,7 +86,11 @@ pub async fn run(app: &App, endpoint_id: &str) -> Result<Option<Instant>, ApiErr
         };
         let Some(endpoint) = round.endpoint else { return Ok(None) };
         if endpoint.status == EndpointStatus::Disabled {
-            let given_up = app.db.rows(table::give_up(&endpoint.id, round.now, GIVEN_UP_AT_ONCE)).await?;
+            let given_up = app
+                .db
+                .of(&endpoint.scope.workspace_id)
+                .rows(table::give_up(&endpoint.id, round.now, GIVEN_UP_AT_ONCE))
+                .await?;
             if given_up.is_empty() {
                 return Ok(None);
             }
@@ -163,11 +167,14 @@ async fn note(
     batch.push(if has_succeeded { table::succeeded(&endpoint.id) } else { table::failed(&endpoint.id, now) });
     if is_last {
         batch.extend(Read::statements(endpoint.id.as_str(), now));
-        return Read::of(app.db.batch(batch).await?, now).map(Some);
+    } else {
+        // Whoever has switched, disabled or moved it meanwhile wants that to count from now on.
+        batch.push(table::of_lane(endpoint.id.as_str()));
     }
-    // Whoever has switched, disabled or moved it meanwhile wants that to count from now on.
-    batch.push(table::of_lane(endpoint.id.as_str()));
-    let rows = app.db.batch(batch).await?;
+    let rows = app.db.of(&endpoint.scope.workspace_id).batch(batch).await?;
+    if is_last {
+        return Read::of(rows, now).map(Some);
+    }
     let seen = rows.last().and_then(|rows| rows.first()).map(table::decode).transpose()?;
     let is_same = seen.is_some_and(|seen| Endpoint { failing_since: endpoint.failing_since, ..seen } == *endpoint);
     is_changed.set(!is_same);

@@ -143,7 +143,9 @@ impl Writer<'_> {
             .clicks
             .iter()
             .filter(|click| matches!(click.sighting, Sighting::Here(_)))
-            .filter_map(|click| open(self.app, &click.click_id).map(|opened| (click, opened)))
+            .filter_map(|click| {
+                open(self.app, &self.booking.scope.workspace_id, &click.click_id).map(|opened| (click, opened))
+            })
             .map(|(click, opened)| ClickRecord {
                 click_id: click.click_id.clone(),
                 workspace_id: scope.workspace_id.to_string(),

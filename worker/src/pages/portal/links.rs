@@ -24,6 +24,7 @@ use crate::store::DbError;
 use crate::store::links::{self as table, Link};
 use crate::store::page::Page;
 use crate::store::portal;
+use crate::store::slugs::{self, Slugged};
 
 /// Hosts that are named to somebody who makes a link.
 const HOSTS_SHOWN_MAX: i64 = 20;
@@ -159,6 +160,9 @@ async fn make(app: &App, call: &Call, portal: &Portal, given: &Given) -> Result<
         clicks: 0,
         created_at: call.now,
     };
+    if !slugs::claim(&app.db, &place.scope.workspace_id, Slugged::Link, &link.slug).await? {
+        return refuse("That did not work. Try once more.");
+    }
     match app.db.batch(vec![table::insert_own(&place.scope, &link, OWN_LINKS_MAX)]).await {
         Ok(rows) if rows.iter().all(Vec::is_empty) => {
             Ok(Err(format!("You have {OWN_LINKS_MAX} links already. Archive one that you do not use.")))

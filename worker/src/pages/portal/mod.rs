@@ -135,7 +135,9 @@ async fn find(app: &App, call: &Call, asked: &Asked, at: At) -> Result<Entry, Ap
     let is_by_owner = reads.len() > 1;
     let mut found = app.db.batch(reads).await?.into_iter();
     let rows = found.next().unwrap_or_default();
-    let places = rows.iter().map(table::decode_place).collect::<Result<Vec<_>, _>>()?;
+    let mut places = rows.iter().map(table::decode_place).collect::<Result<Vec<_>, _>>()?;
+    // Each database gave its own in this order.
+    places.sort_by_key(|place| (place.scope.mode.as_str(), place.partner_id.clone()));
     if places.is_empty() {
         return super::here::no_partner(&person).map(Entry::Out);
     }

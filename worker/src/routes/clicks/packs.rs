@@ -26,7 +26,7 @@ fn world(links: u32) -> (World, Program) {
 
 /// A record as the hot path makes it.
 fn record(world: &World, at: Instant, link: u32, nonce: u32) -> ClickRecord {
-    let click = Click { at, link: LinkNumber { database: 0, number: link }, nonce };
+    let click = Click { at, link: LinkNumber { database: 1, number: link }, nonce };
     ClickRecord {
         click_id: world.app.secrets.clicks.seal(click).unwrap().to_string(),
         workspace_id: world.db.text("SELECT id FROM workspaces"),

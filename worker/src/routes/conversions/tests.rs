@@ -496,7 +496,7 @@ fn two_sweeps_at_once_approve_once() {
     world.pass_ms(DAY_MS);
     let app = world.app.clone();
     world.db.before_next_write(move || {
-        pollster::block_on(crate::jobs::sweep(&app)).unwrap();
+        pollster::block_on(crate::jobs::sweep(&app));
     });
     world.sweep();
     assert_eq!(world.db.count("SELECT count(*) FROM commissions WHERE state = 'approved'"), 1);

@@ -130,6 +130,39 @@ fn the_description_and_what_is_made_of_it_are_served_and_revalidated() {
     let description = check("/openapi.json", "application/json", "{}");
     assert_eq!(description.header("access-control-allow-origin"), "*");
     check("/llms.txt", "text/plain; charset=utf-8", "# Selgeo");
-    let reference = check("/docs/api", "text/html; charset=utf-8", "the reference");
-    assert_eq!(reference.header("content-security-policy"), super::REFERENCE_POLICY);
+    check("/docs/api", "text/html; charset=utf-8", "the reference");
+}
+
+#[test]
+fn guides_are_pages_that_run_nothing() {
+    let world = World::new();
+    let check = |path: &str, body: &str| {
+        let answer = get(&world, &format!("GET {path}"), &[]);
+        assert_eq!((answer.status.as_u16(), answer.raw.as_str()), (200, body), "{path}");
+        assert_eq!(answer.header("content-type"), "text/html; charset=utf-8", "{path}");
+        assert_eq!(answer.header("content-security-policy"), super::GUIDES_POLICY, "{path}");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        let again = get(&world, &format!("GET {path}"), &[("if-none-match", answer.header("etag"))]);
+        assert_eq!((again.status.as_u16(), again.raw.as_str()), (304, ""), "{path}");
+    };
+    check("/docs", "all guides");
+    check("/docs/", "all guides");
+    check("/docs/quick-start", "a guide");
+}
+
+#[test]
+fn a_guide_that_is_not_there_is_told_as_a_page() {
+    let world = World::new();
+    for path in [
+        "/docs/none",
+        "/docs/index",
+        "/docs/quick-start.html",
+        "/docs/..%2Fstatic%2Fselgeo.css",
+        "/docs/quick-start/more",
+    ] {
+        let answer = get(&world, &format!("GET {path}"), &[]);
+        assert_eq!(answer.status, 404, "{path}");
+        assert_eq!(answer.header("content-type"), "text/html; charset=utf-8", "{path}");
+        assert!(answer.raw.contains("There is no such page"), "{path}: {}", answer.raw);
+    }
 }

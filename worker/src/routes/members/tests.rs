@@ -77,7 +77,7 @@ fn bad_invitations_are_refused() {
     }
     check(&owner.api(&workspace, "PATCH /api/v1/members/mem_x", json!({"role": "admin"})), "404 NOT_FOUND");
     check(&owner.api(&workspace, "DELETE /api/v1/members/mem_x", NOTHING), "404 NOT_FOUND");
-    assert_eq!(world.db.count("SELECT count(*) FROM members"), 1);
+    assert_eq!(world.directory.count("SELECT count(*) FROM members"), 1);
 }
 
 #[test]

@@ -18,6 +18,7 @@ use super::ATTEMPTS_MAX;
 use crate::app::App;
 use crate::call::{self, Call};
 use crate::error::ApiError;
+use crate::idempotency;
 use crate::routes::management;
 use crate::shapes;
 use crate::store::events::{self, Event};
@@ -78,9 +79,11 @@ async fn one(
         let Some(standing) = standings.iter().find(|standing| standing.currency == currency) else {
             return Err(ApiError::Conflict(format!("There is nothing unsettled in {currency}.")));
         };
-        let (payout, batch) = draft(app, call, scope, standing)?;
+        let (payout, mut batch) = draft(app, call, scope, standing)?;
+        let shown = shapes::payouts::payout(&payout, scope.mode);
+        batch.extend(idempotency::with_deed(app, call, StatusCode::CREATED, &shown)?);
         match app.db.batch(batch).await {
-            Ok(_) => return Ok(call::json(StatusCode::CREATED, &shapes::payouts::payout(&payout, scope.mode))),
+            Ok(_) => return Ok(call::json(StatusCode::CREATED, &shown)),
             // Another draft, or another entry, was faster: looked at again.
             Err(DbError::Constraint(_)) => {}
             Err(error) => return Err(error.into()),

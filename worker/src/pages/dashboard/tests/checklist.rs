@@ -151,9 +151,9 @@ fn the_checklist_costs_two_round_trips_however_much_there_is() {
     let shop = Shop::new();
     set_up(&shop);
     let owner = shop.owner();
-    shop.world.db.round_trips();
+    shop.world.round_trips();
     assert_eq!(owner.get(&shop.at("checklist")).status, 200);
-    assert_eq!(shop.world.db.round_trips(), 2);
+    assert_eq!(shop.world.round_trips(), 2);
     for statement in crate::store::checklist::reads(&domain::ids::Id::parse(&shop.workspace).unwrap()) {
         let plan = shop.world.db.plan(statement.sql());
         let scans = plan.lines().filter(|line| line.starts_with("SCAN ") && !line.contains("CONSTANT ROW"));

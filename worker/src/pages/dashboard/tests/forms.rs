@@ -446,9 +446,9 @@ fn pay(desk: &mut Desk<'_>) {
     let one = desk.owner.get(&desk.at(&format!("payouts/{payout}/csv")));
     assert!(one.status == 200 && one.raw.starts_with("payout_id,") && one.raw.lines().count() == 2, "{}", one.raw);
     desk.goes(&format!("payouts/{payout}/pay"), "payouts/pay", "reason=SEPA+1");
-    world.db.round_trips();
+    world.round_trips();
     let page = desk.owner.get(&desk.at(&format!("payouts/{payout}"))).raw;
-    assert!(world.db.round_trips() <= 5);
+    assert!(world.round_trips() <= 5);
     for shown in ["Payout of 20.00 EUR to Anna", "lena@partner.test", "+20.00 EUR", "SEPA 1", super::OWNER] {
         assert!(page.contains(shown), "{shown}: {page}");
     }

@@ -125,10 +125,10 @@ fn the_overview_costs_three_round_trips_and_reads_no_rows_that_a_workspace_has_m
     }
     shop.world.deliver();
     let owner = shop.owner();
-    shop.world.db.round_trips();
+    shop.world.round_trips();
     for path in ["", "?days=90", "live"] {
         assert_eq!(owner.get(&shop.at(path)).status, 200);
-        assert_eq!(shop.world.db.round_trips(), 3, "{path}");
+        assert_eq!(shop.world.round_trips(), 3, "{path}");
     }
     let scope = crate::store::Scope {
         workspace_id: domain::ids::Id::parse(&shop.workspace).unwrap(),

@@ -87,9 +87,9 @@ fn what_a_person_has_at_hand_leads_to_what_it_names() {
         ("' OR 1=1 --", vec![]),
     ] {
         let query: String = url::form_urlencoded::byte_serialize(sought.as_bytes()).collect();
-        world.db.round_trips();
+        world.round_trips();
         let page = owner.get(&shop.at(&format!("search?q={query}")));
-        assert!(page.status == 200 && world.db.round_trips() == 2, "{sought}");
+        assert!(page.status == 200 && world.round_trips() == 2, "{sought}");
         assert_eq!(found(&page.raw), expected, "{sought}: {}", page.raw);
     }
     // Each of them leads to a page.

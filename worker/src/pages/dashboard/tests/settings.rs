@@ -15,9 +15,9 @@ fn form(name: &str, days: &str) -> String {
 fn an_owner_names_the_workspace_and_says_for_how_long_clicks_are_kept() {
     let shop = Shop::new();
     let owner = shop.owner();
-    shop.world.db.round_trips();
+    shop.world.round_trips();
     let page = owner.get(&shop.at("settings"));
-    assert_eq!(shop.world.db.round_trips(), 2);
+    assert_eq!(shop.world.round_trips(), 2);
     for shown in [shop.workspace.as_str(), "value=\"396\"", ">1000<", ">120<", "operator@selgeo.test", "settings/wipe"]
     {
         assert!(page.raw.contains(shown), "{shown}: {}", page.raw);
@@ -77,10 +77,10 @@ fn test_data_is_wiped_step_by_step_and_live_data_never() {
     assert_eq!(owner.post(&format!("{live}/wipe"), "").status, 403);
     assert!(owner.get(&shop.at("settings/wipe")).raw.contains("cannot be undone"));
     assert_eq!(shop.world.db.count("SELECT count(*) FROM conversions"), 5);
-    shop.world.db.round_trips();
+    shop.world.round_trips();
     let mut steps = 1;
     let mut page = owner.post(&shop.at("settings/wipe"), "");
-    assert!(shop.world.db.round_trips() <= 5);
+    assert!(shop.world.round_trips() <= 5);
     while page.raw.contains("Go on") {
         assert!(page.raw.contains("Still there") && page.raw.contains("Deleted just now"), "{}", page.raw);
         steps += 1;

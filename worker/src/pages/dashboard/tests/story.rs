@@ -46,9 +46,9 @@ fn a_story_goes_from_the_click_to_the_webhook_and_costs_at_most_five_round_trips
     world.run_lanes();
 
     let conversion = shop.only("conversions");
-    world.db.round_trips();
+    world.round_trips();
     let page = owner.get(&shop.at(&format!("conversions/{conversion}")));
-    let trips = world.db.round_trips();
+    let trips = world.round_trips();
     assert_eq!(page.status, 200, "{}", page.raw);
     assert_eq!(trips, 4, "the session, the story, clicks, names");
     let titles = titles(&page.raw);

@@ -7,7 +7,7 @@ use domain::webhook::schedule::TIMEOUT_MS;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::store::Statement;
+use crate::store::{Home, Statement};
 use crate::testing::{Does, World};
 
 #[test]
@@ -60,7 +60,7 @@ fn one_that_moved_while_its_old_place_said_gone_stays_enabled() {
     let app = world.app.clone();
     world.receivers.meanwhile(move || {
         let moved = Statement::new("UPDATE webhook_endpoints SET url = ?").bind(to);
-        pollster::block_on(app.db.rows(moved)).unwrap();
+        pollster::block_on(app.db.rows(moved.at(Home::Each))).unwrap();
     });
     world.run_lanes();
     assert_eq!(shown(&world, &made)["status"], "enabled");
@@ -143,7 +143,7 @@ fn what_was_delivered_or_is_waiting_is_sent_again_with_the_same_id_from_the_sche
     let app = world.app.clone();
     world.receivers.meanwhile(move || {
         let again = "UPDATE webhook_deliveries SET run_attempts = 0, status = 'pending', next_attempt_at = 0";
-        pollster::block_on(app.db.rows(Statement::new(again))).unwrap();
+        pollster::block_on(app.db.rows(Statement::new(again).at(Home::Each))).unwrap();
     });
     world.run_lanes();
     assert_eq!(world.db.count("SELECT run_attempts FROM webhook_deliveries"), 1);
@@ -204,7 +204,7 @@ fn one_that_is_disabled_while_it_is_slow_gets_no_more_than_what_was_under_way() 
     let (app, clock) = (world.app.clone(), world.clock.clone());
     world.receivers.meanwhile(move || {
         let disabled = "UPDATE webhook_endpoints SET status = 'disabled', disabled_reason = 'by_hand'";
-        pollster::block_on(app.db.rows(Statement::new(disabled))).unwrap();
+        pollster::block_on(app.db.rows(Statement::new(disabled).at(Home::Each))).unwrap();
         clock.pass_ms(TIMEOUT_MS);
     });
     assert_eq!(world.run_lane(&made.id), Ok(None));

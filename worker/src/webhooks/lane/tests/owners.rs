@@ -129,7 +129,8 @@ fn nobody_is_told_of_what_a_person_did() {
     // While a receiver says that it is gone, its merchant says so too.
     world.receivers.meanwhile(move || {
         let by_hand = "UPDATE webhook_endpoints SET status = 'disabled', disabled_reason = 'by_hand' WHERE id = ?";
-        pollster::block_on(app.db.rows(crate::store::Statement::new(by_hand).bind(id))).unwrap();
+        pollster::block_on(app.db.rows(crate::store::Statement::new(by_hand).bind(id).at(crate::store::Home::Each)))
+            .unwrap();
     });
     world.run_lane(&made.id).unwrap();
     assert_eq!(shown(&world, &made)["disabled_reason"], "by_hand");
@@ -237,7 +238,7 @@ fn an_owner_whose_address_does_not_open_keeps_no_other_from_being_told() {
     let (world, _) = disabled();
     let first =
         "UPDATE people SET email = 'x' WHERE id = (SELECT person_id FROM members WHERE role = 'owner' ORDER BY id)";
-    world.db.execute(first).unwrap();
+    world.directory.execute(first).unwrap();
     world.sweep();
     let told: Vec<String> = letters(&world).into_iter().map(|letter| letter.to).collect();
     assert_eq!(told, [OWNERS[1]]);
