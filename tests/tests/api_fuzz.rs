@@ -25,7 +25,8 @@ fn what_is_sent_to_the_api_is_answered_as_the_description_says(server: &mut Serv
     };
     let folder = TempDir::new()?;
     let users = folder.path().join("users.json");
-    fs::write(&users, users_of(server)?.to_string())?;
+    let (told, pk) = users_of(server)?;
+    fs::write(&users, told.to_string())?;
     let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join("schemathesis.toml");
     let url = server.url();
     let output = Command::new(python)
@@ -35,6 +36,7 @@ fn what_is_sent_to_the_api_is_answered_as_the_description_says(server: &mut Serv
         // What a schema allows may still be refused: a cursor of another list, a landing page on a host that is not registered.
         .args(["--exclude-checks", "positive_data_acceptance"])
         .env("SELGEO_FUZZ_USERS", &users)
+        .env("SELGEO_FUZZ_PK", pk)
         // Nothing of it is to be kept.
         .current_dir(folder.path())
         .output()
@@ -45,23 +47,25 @@ fn what_is_sent_to_the_api_is_answered_as_the_description_says(server: &mut Serv
     Ok(())
 }
 
-/// Two who must never see each other's objects, each with the key of a workspace of their own. The first one has some to begin with.
-fn users_of(server: &Server) -> Result<Value> {
+/// Two who must never see each other's objects, each with the key of a workspace of their own. The first one has some to begin with,
+/// and a public key.
+fn users_of(server: &Server) -> Result<(Value, String)> {
     let operator = Client::new(server.url()).with_key(server.operator_token());
     let limits = json!({"clicks_per_minute": LIMIT, "conversions_per_minute": LIMIT, "other_per_minute": LIMIT});
-    let mut users = Vec::new();
+    let (mut users, mut public) = (Vec::new(), String::new());
     for name in ["one", "other"] {
         let body = json!({"name": name, "limits": limits});
         let made = operator.post("/operator/v1/workspaces", &body)?.expect(201)?;
         let text = |pointer| made.pointer(pointer).and_then(Value::as_str).context("a workspace has no such key");
         let key = text("/keys/sk_test")?;
         if users.is_empty() {
-            furnish(&Client::new(server.url()).with_key(key), text("/keys/pk_test")?)?;
+            public = text("/keys/pk_test")?.to_owned();
+            furnish(&Client::new(server.url()).with_key(key), &public)?;
         }
         let header = json!({"name": "Authorization", "value": format!("Bearer {key}")});
         users.push(json!({"name": name, "fixedHeaders": [header]}));
     }
-    Ok(json!({"auth": users}))
+    Ok((json!({"auth": users}), public))
 }
 
 /// One of most kinds of objects.
