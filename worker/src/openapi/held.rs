@@ -106,6 +106,10 @@ pub fn complaints(name: &str, schema: &Json, value: &Json) -> Vec<String> {
         KNOWN.lock().unwrap().insert(name.to_owned(), made.clone());
         made
     });
+    // Nearly all are right, which is seen faster.
+    if validator.is_valid(value) {
+        return Vec::new();
+    }
     validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect()
 }
 
@@ -147,7 +151,7 @@ fn of_request(operation: &Operation, asked: &Request) -> Vec<String> {
             }
         };
         let required = required || (operation.id, name.as_str()) == REQUIRED_IF_THERE;
-        wrong.extend(unlike(&schema, required, all).map(|why| format!("the body's {name}: {why}")));
+        wrong.extend(unlike(schema, required, all).map(|why| format!("the body's {name}: {why}")));
     }
     for (name, all) in &asked.query {
         match query(operation, name) {
@@ -164,14 +168,14 @@ fn query(operation: &Operation, name: &str) -> Option<Json> {
 }
 
 /// The schema of `rewards[].trigger`, and whether it must be there.
-fn property(body: &Json, name: &str) -> Option<(Json, bool)> {
-    let (mut schema, mut required) = (body.clone(), false);
+fn property<'a>(body: &'a Json, name: &str) -> Option<(&'a Json, bool)> {
+    let (mut schema, mut required) = (body, false);
     for part in name.split('.') {
         let (part, is_list) = part.strip_suffix("[]").map_or((part, false), |part| (part, true));
         required = schema["required"].as_array().is_some_and(|names| names.iter().any(|name| name == part));
-        schema = schema.get("properties")?.get(part)?.clone();
+        schema = schema.get("properties")?.get(part)?;
         if is_list {
-            schema = schema.get("items")?.clone();
+            schema = schema.get("items")?;
         }
     }
     Some((schema, required))
@@ -200,10 +204,9 @@ fn names(schema: &Json, prefix: &str, all: &mut BTreeSet<String>) {
 
 /// How a schema differs from what a handler takes.
 fn unlike(schema: &Json, required: bool, all: &[Asked]) -> Option<String> {
-    let of = |name: &str| schema.get(name).cloned().unwrap_or_default();
-    let words = |of: Json| -> Vec<String> {
-        let words = of.as_array().cloned().unwrap_or_default();
-        words.iter().filter_map(Json::as_str).map(str::to_owned).collect()
+    let of = |name: &str| &schema[name];
+    let words = |of: &Json| -> Vec<String> {
+        of.as_array().into_iter().flatten().filter_map(Json::as_str).map(str::to_owned).collect()
     };
     let is_of =
         |kind: &str| of("type") == kind || of("type").as_array().is_some_and(|all| all.iter().any(|one| one == kind));
@@ -219,12 +222,12 @@ fn unlike(schema: &Json, required: bool, all: &[Asked]) -> Option<String> {
             Asked::Integer(min, max) => is_of("integer") && of("minimum") == *min && of("maximum") == *max,
             Asked::Boolean => is_of("boolean"),
             Asked::Word(given) => words(of("enum")) == *given,
-            Asked::Id(prefix) => of("pattern") == schema::id_pattern(prefix),
+            Asked::Id(prefix) => *of("pattern") == *schema::id_pattern(prefix),
             Asked::Time => of("format") == "date-time",
-            Asked::Currency => of("pattern") == schema::currency_sent()["pattern"],
+            Asked::Currency => *of("pattern") == schema::currency_sent()["pattern"],
             Asked::Required => required,
             Asked::Objects(max) => is_of("array") && of("maxItems") == *max,
-            Asked::Clear(names) => words(of("items")["enum"].clone()) == *names,
+            Asked::Clear(names) => words(&of("items")["enum"]) == *names,
         };
         if !is_right {
             return Some(format!("the handler takes {asked:?}; it is described as {schema}, required: {required}"));
