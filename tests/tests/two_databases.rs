@@ -42,7 +42,7 @@ fn shop(server: &Server, database: u8) -> Result<Shop> {
     let participant =
         make("participants", json!({"program_id": program["id"], "partner_id": partner["id"], "status": "approved"}))?;
     make("links", json!({"participant_id": participant["id"], "ref": "anna", "landing_url": "https://shop.example/"}))?;
-    let secret = format!("whsec_of{database}");
+    let secret = format!("whsec_{:032}", database);
     let connection = make("stripe-connections", json!({"signing_secret": secret}))?;
     let connection = json!({"url": connection["url"], "secret": secret});
     Ok(Shop { api, pk: key("pk_test")?, connection })

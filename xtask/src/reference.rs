@@ -79,7 +79,7 @@ fn page(document: &Value) -> Page {
     let tags = document.get("tags").and_then(Value::as_array).into_iter().flatten();
     let groups = tags.map(|tag| group(document, tag)).filter(|group| !group.operations.is_empty()).collect();
     let responses = document.pointer("/components/responses").and_then(Value::as_object).into_iter().flatten();
-    let codes = responses.map(|(name, response)| Answer {
+    let codes = responses.filter(|(name, _)| name.starts_with("Error")).map(|(name, response)| Answer {
         status: name.trim_start_matches("Error").to_owned(),
         about: prose(text(response, "/description")),
         kind: String::new(),
@@ -105,7 +105,7 @@ fn group(document: &Value, tag: &Value) -> Group {
 
 /// Where a tag is on the page.
 pub fn anchor(tag: &str) -> String {
-    tag.to_lowercase().replace(' ', "-")
+    tag.to_lowercase().replace(' ', "-").replace('\'', "")
 }
 
 fn operation(document: &Value, method: &str, path: &str, one: &Value) -> Operation {

@@ -45,31 +45,43 @@ pub fn schema() -> Json {
     object([("error", error)])
 }
 
+/// The same on Traaaction's surface.
+pub fn tracked_schema() -> Json {
+    let told = schema();
+    let of = |name: &str| told["properties"]["error"]["properties"][name].clone();
+    object([
+        ("success", json!({ "const": false })),
+        ("error", of("message")),
+        ("code", of("code")),
+        ("request_id", of("request_id")),
+        ("details?", of("details")),
+        ("conversion_id?", of("conversion_id")),
+    ])
+}
+
 /// The statuses of refusals, each with its answer, as components.
 pub fn responses() -> Vec<(String, Json)> {
     let mut statuses: Vec<u16> = CODES.iter().map(|(_, status, _)| *status).collect();
     statuses.dedup();
-    statuses.into_iter().map(|status| (name(status), response(status))).collect()
+    let both = statuses.into_iter().flat_map(|status| [(status, "Error"), (status, "TrackError")]);
+    both.map(|(status, shape)| (format!("{shape}{status}"), response(status, shape))).collect()
 }
 
-/// The component's name of a status.
-pub fn name(status: u16) -> String {
-    format!("Error{status}")
-}
-
-fn response(status: u16) -> Json {
+fn response(status: u16, shape: &str) -> Json {
     let told: Vec<String> = codes_of(status).map(|(code, when)| format!("`{code}`: {when}.")).collect();
     let code = codes_of(status).next().map_or("", |(code, _)| code);
     let mut headers = json!({ "X-Request-Id": { "$ref": "#/components/headers/X-Request-Id" } });
     if matches!(status, 429 | 503) {
         headers["Retry-After"] = json!({ "$ref": "#/components/headers/Retry-After" });
     }
+    let request_id = "req_0123456789abcdef0123456789abcdef";
+    let example = match shape {
+        "Error" => json!({ "error": { "code": code, "message": "…", "request_id": request_id } }),
+        _ => json!({ "success": false, "error": "…", "code": code, "request_id": request_id }),
+    };
     json!({
         "description": told.join(" "),
         "headers": headers,
-        "content": { "application/json": {
-            "schema": named("Error"),
-            "example": { "error": { "code": code, "message": "…", "request_id": "req_0123456789abcdef0123456789abcdef" } },
-        } },
+        "content": { "application/json": { "schema": named(shape), "example": example } },
     })
 }

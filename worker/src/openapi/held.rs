@@ -78,7 +78,7 @@ fn of_answer(operation: &Operation, answer: &Answer) -> Vec<String> {
         wrong.push(format!("{status} is not described"));
         return wrong;
     }
-    let content = said.map_or(Content::Json(schema::named("Error")), |said| said.content.clone());
+    let content = said.map_or(Content::Json(schema::named(operation.error())), |said| said.content.clone());
     let media = answer.header("content-type").split(';').next().unwrap_or("").to_owned();
     match content {
         Content::Nothing if answer.raw.is_empty() => {}
@@ -87,12 +87,13 @@ fn of_answer(operation: &Operation, answer: &Answer) -> Vec<String> {
         Content::Media(said) => wrong.push(format!("it is {media}, not {said}")),
         Content::Json(_) if media != "application/json" => wrong.push(format!("it is {media}, not JSON")),
         Content::Json(schema) => {
-            let name = said.map_or("a refusal".to_owned(), |_| format!("{} {status}", operation.id));
+            let name = said.map_or(operation.error().to_owned(), |_| format!("{} {status}", operation.id));
             wrong.extend(complaints(&name, &schema, &answer.body));
         }
     }
-    if said.is_none() && !errors::codes_of(status).any(|(code, _)| answer.body["error"]["code"] == code) {
-        wrong.push(format!("{} is no code of {status}", answer.body["error"]["code"]));
+    let code = answer.body.pointer("/error/code").or(answer.body.get("code")).unwrap_or(&Json::Null);
+    if said.is_none() && !errors::codes_of(status).any(|(known, _)| code == known) {
+        wrong.push(format!("{code} is no code of {status}"));
     }
     wrong
 }

@@ -4,8 +4,8 @@ use domain::ids::Kind;
 use domain::key::Need;
 use serde_json::{Map, Value as Json, json};
 
+use super::operations;
 use super::schema::{self, Property};
-use super::{errors, operations};
 
 /// Who may call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum Caller {
     Member,
     /// Stripe, by its signature.
     Stripe,
+    /// A client of Traaaction: a key, a workspace's id where it suffices, or a page on a registered host.
+    Tracker,
 }
 
 /// What an answer's body is.
@@ -175,6 +177,11 @@ impl Operation {
         self
     }
 
+    /// The shape of its refusals.
+    pub fn error(&self) -> &'static str {
+        if self.caller == Caller::Tracker { "TrackError" } else { "Error" }
+    }
+
     pub fn line(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
@@ -281,6 +288,10 @@ fn security(caller: Caller) -> Json {
         // The key may stand in the body, and a page of a registered host needs none.
         Caller::Page => json!([{ "publicKey": [] }, {}]),
         Caller::Key(need) => json!(keys(need)),
+        Caller::Tracker => {
+            let public = ["publicKey", "publishableKey", "workspaceId"].map(|name| json!({ name: [] }));
+            json!(keys(Need::Report).into_iter().chain(public).chain([json!({})]).collect::<Vec<_>>())
+        }
         Caller::KeyOrMember(need) => json!(keys(need).into_iter().chain([session]).collect::<Vec<_>>()),
         Caller::Member => json!([session]),
     }
@@ -294,7 +305,7 @@ fn said_of(caller: Caller) -> String {
     match caller {
         Caller::Key(need) | Caller::KeyOrMember(need) => format!(" Scope of the key: {}.", scopes(need)),
         Caller::Member => " For signed-in members only; no key may do this.".to_owned(),
-        Caller::Anybody | Caller::Page | Caller::Stripe => String::new(),
+        Caller::Anybody | Caller::Page | Caller::Stripe | Caller::Tracker => String::new(),
     }
 }
 
@@ -358,7 +369,8 @@ fn responses(operation: &Operation, example: Option<&Example>) -> Json {
     let mut refusals = operation.refusals.clone();
     refusals.sort_unstable();
     for status in refusals {
-        let named = format!("#/components/responses/{}", errors::name(status));
+        let shape = operation.error();
+        let named = format!("#/components/responses/{shape}{status}");
         all.insert(status.to_string(), json!({ "$ref": named }));
     }
     Json::Object(all)

@@ -25,7 +25,8 @@ use super::schema::*;
 
 /// Every shape that has a name.
 pub fn all() -> Vec<(&'static str, Json)> {
-    let mut all = vec![("Error", errors::schema())];
+    let mut all = vec![("Error", errors::schema()), ("TrackError", errors::tracked_schema())];
+    all.extend(tracked());
     all.extend(sales());
     all.extend(programs());
     all.extend(money());
@@ -217,6 +218,49 @@ fn sales() -> Vec<(&'static str, Json)> {
         ("Refund", refund),
         ("FraudAlert", alert),
     ]
+}
+
+/// In Traaaction's spelling. Whoever is nobody in particular is told of the rest only what they said themselves.
+fn tracked() -> Vec<(&'static str, Json)> {
+    let attribution = object([
+        ("status", words(&["attributed", "unattributed"])),
+        ("reason", words(Reason::WORDS)),
+        ("programId", nullable(id::<ids::Program>())),
+        ("participantId", nullable(id::<ids::Participant>())),
+    ]);
+    let conversion = object([
+        ("id", id::<ids::Conversion>()),
+        ("mode", mode()),
+        ("eventName?", any_text()),
+        ("customerExternalId?", nullable(any_text())),
+        ("clickId?", nullable(any_text())),
+        ("amount?", amount()),
+        ("currency?", nullable(currency())),
+        ("externalTransactionId?", nullable(any_text())),
+        ("createdAt?", time()),
+        ("attribution?", attribution),
+        ("commissionId?", nullable(id::<ids::Commission>())),
+    ]);
+    let customer = object([
+        ("externalId", any_text()),
+        ("email?", any_text()),
+        ("name?", any_text()),
+        ("id?", id::<ids::Customer>()),
+    ]);
+    let duplicate = || said(json!({ "const": true }), "It came before; this is the first one.");
+    let lead = object([
+        ("success", json!({ "const": true })),
+        ("customer", customer),
+        ("lead?", named("TrackedConversion")),
+        ("deferred?", json!({ "const": true })),
+        ("duplicate?", duplicate()),
+    ]);
+    let sale = object([
+        ("success", json!({ "const": true })),
+        ("conversion", named("TrackedConversion")),
+        ("duplicate?", duplicate()),
+    ]);
+    vec![("TrackedConversion", conversion), ("TrackedLead", lead), ("TrackedSale", sale)]
 }
 
 fn programs() -> Vec<(&'static str, Json)> {
@@ -561,6 +605,10 @@ fn workspace() -> Vec<(&'static str, Json)> {
         ("name", any_text()),
         ("limits", limits),
         ("clicks_kept_days", integer(CLICKS_KEPT_DAYS_MIN, CLICKS_KEPT_DAYS_MAX)),
+        (
+            "track_by_workspace_id",
+            said(boolean(), "Whether the workspace's id alone suffices to report leads and sales at `/api/track/…`."),
+        ),
         ("role", said(nullable(words(Role::WORDS)), "Of whoever is signed in; null for a key.")),
         ("created_at", time()),
     ]);

@@ -14,7 +14,7 @@ use crate::app::matrix::routes;
 
 /// What is no outside client's to call: pages and their parts, files that pages name, the operator's own paths, and what a browser
 /// asks by itself.
-const UNDESCRIBED: [&str; 14] = [
+const UNDESCRIBED: [&str; 13] = [
     "/",
     "/app",
     "/demo",
@@ -28,8 +28,6 @@ const UNDESCRIBED: [&str; 14] = [
     "/docs",
     "/llms.txt",
     "OPTIONS ",
-    // Described once their routes are there.
-    "/api/track/",
 ];
 
 fn is_undescribed(method: &str, path: &str) -> bool {

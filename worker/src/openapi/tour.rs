@@ -68,7 +68,7 @@ impl Tour {
         let operation = held::operation_named(id);
         let key = format!("Bearer {}", self.key);
         let headers = match operation.caller {
-            Caller::Key(_) | Caller::KeyOrMember(_) => vec![("authorization", key)],
+            Caller::Key(_) | Caller::KeyOrMember(_) | Caller::Tracker => vec![("authorization", key)],
             Caller::Member => vec![
                 ("cookie", self.cookie.clone()),
                 ("origin", ORIGIN.to_owned()),
@@ -281,6 +281,13 @@ impl Tour {
         let nobodys = self.run("reportConversion", &[], "", nobodys);
         let by_hand = json!({"participant_id": participant, "reason": "She told us by phone."});
         self.run("attributeConversion", &[text(&nobodys, "/id")], "", by_hand);
+        let click = self.world.click(&self.world.keys.pk_test, "anna");
+        let lead = json!({"eventName": "signup", "customerExternalId": "customer-19", "clickId": click,
+            "customerEmail": "mia@buyer.example", "customerName": "Mia"});
+        self.run("trackLead", &[], "", lead);
+        let sale = json!({"customerExternalId": "customer-19", "amount": 2_900, "currency": "EUR",
+            "externalTransactionId": "order-1003"});
+        self.run("trackConversion", &[], "", sale);
         self.look("listConversions", "getConversion", "source=api");
         self.run("listDecisions", &[], "limit=2&reason=attributed_click", Json::Null);
         self.run("getDecision", &[&conversion], "", Json::Null);

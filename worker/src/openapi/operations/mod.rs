@@ -27,9 +27,10 @@ pub fn all() -> Vec<Operation> {
 }
 
 /// The tags, with a sentence about each.
-pub const TAGS: [(&str, &str); 22] = [
+pub const TAGS: [(&str, &str); 23] = [
     ("Clicks", "A visitor comes by a partner's link."),
     ("Conversions", "What a merchant's server reports, and what became of it."),
+    ("Traaaction's surface", "Leads and sales as clients of Traaaction report them."),
     ("Attribution", "Every decision, with what it looked at and why."),
     ("Refunds", "Refunds and disputes, of the Conversion API and of Stripe."),
     ("Customers", "Who bought, and which participant won them."),

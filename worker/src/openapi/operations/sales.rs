@@ -12,7 +12,7 @@ use crate::openapi::operation::{Caller, Content, Operation, operation};
 use crate::openapi::schema::*;
 
 pub fn all() -> Vec<Operation> {
-    [clicks(), conversions(), beside()].concat()
+    [clicks(), conversions(), tracked(), beside()].concat()
 }
 
 fn clicks() -> Vec<Operation> {
@@ -88,6 +88,47 @@ fn conversions() -> Vec<Operation> {
             .answers(200, "It was recorded before.", Content::Json(named("ReportedRefund")))
             .makes("ReportedRefund")
             .refused(409),
+    ]
+}
+
+fn tracked() -> Vec<Operation> {
+    let reports = |line, id, summary| {
+        operation(line, id, "Traaaction's surface", summary)
+            .about(
+                "Any origin may call. With a secret key it counts at once; with what anybody can know (a public key, a workspace's id, a \
+                 page on a registered host) it waits for a person, and nothing is told of a customer that was not sent.",
+            )
+            .caller(Caller::Tracker)
+            .refused(401)
+            .refused(422)
+    };
+    let metadata = json!({ "type": "object", "maxProperties": 50, "additionalProperties": true,
+        "description": "At most 16 KiB of JSON." });
+    vec![
+        reports("POST /api/track/lead", "trackLead", "Report a lead")
+            .body([
+                ("eventName", text(100)),
+                ("customerExternalId", text(255)),
+                ("clickId?", text_or_empty(255)),
+                ("customerEmail?", text_or_empty(254)),
+                ("customerName?", text_or_empty(255)),
+                ("metadata?", metadata),
+                ("mode?", said(words(&["deferred"]), "Binds the customer; the lead is to come.")),
+            ])
+            .shows("TrackedLead"),
+        reports("POST /api/track/conversion", "trackConversion", "Report a sale")
+            .body([
+                ("customerExternalId", text(255)),
+                ("amount", said(amount(), "In the currency's minor unit.")),
+                ("currency?", or(currency_sent(), "EUR")),
+                ("eventName?", text_or_empty(100)),
+                ("clickId?", text_or_empty(255)),
+                (
+                    "externalTransactionId?",
+                    said(text_or_empty(255), "Without one, the same body within 10 minutes is the same sale."),
+                ),
+            ])
+            .shows("TrackedSale"),
     ]
 }
 

@@ -22,6 +22,13 @@ pub fn all() -> Vec<Operation> {
                     "clicks_kept_days?",
                     said(integer(CLICKS_KEPT_DAYS_MIN, CLICKS_KEPT_DAYS_MAX), "For how long single clicks are kept."),
                 ),
+                (
+                    "track_by_workspace_id?",
+                    said(
+                        boolean(),
+                        "Whether the workspace's id alone suffices to report leads and sales at `/api/track/…`.",
+                    ),
+                ),
             ])
             .shows("Workspace"),
         operation(
