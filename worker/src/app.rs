@@ -122,7 +122,7 @@ impl Config {
 }
 
 /// The paths that a visitor's browser uses; these work under a mount too.
-const BROWSER_PATHS: [&str; 5] = ["/v1/", "/trac.js", "/trac-fallback.js", "/r/", TRACK];
+pub const BROWSER_PATHS: [&str; 5] = ["/v1/", "/trac.js", "/trac-fallback.js", "/r/", TRACK];
 
 /// Traaaction's surface, whose refusals have a shape of their own.
 const TRACK: &str = "/api/track/";
@@ -216,6 +216,8 @@ pub fn router(app: Arc<App>) -> Router {
     let demo = if app.config.dev { pages::demo::router().merge(pages::dev::router()) } else { Router::new() };
     Router::new()
         .route("/healthz", get(r::health::check))
+        .route("/openapi.json", get(r::files::description))
+        .route("/llms.txt", get(r::files::index))
         .route("/v1/{file}", get(r::files::script))
         .route("/trac.js", get(r::files::trac))
         .route("/trac-fallback.js", get(r::files::trac_fallback))
@@ -388,7 +390,7 @@ fn rendered(mut response: Response, call: &Call, reader: Reader) -> Response {
 }
 
 #[cfg(test)]
-mod matrix;
+pub(crate) mod matrix;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -13,7 +13,9 @@ mod docs;
 mod fuzz;
 mod http;
 mod listen;
+mod openapi;
 mod process;
+mod reference;
 mod replay;
 mod seed;
 mod server;
@@ -40,6 +42,8 @@ enum Command {
     Test,
     /// Build the snippet, the assets and the Worker into build/
     Build,
+    /// Write the API's description, www/openapi.json, anew from the code
+    Openapi,
     /// Build the sites of tests/sites, each with its own framework, into build/sites/
     Sites,
     /// Send a correctly signed Stripe event to the running `cargo xtask dev`
@@ -67,6 +71,7 @@ fn main() -> ExitCode {
         Command::Dev(options) => dev::run(&root, &options),
         Command::Test => return test::run(&root),
         Command::Build => setup::prepare(&root).and_then(|tools| build::run(&root, &tools)),
+        Command::Openapi => openapi::write(&root),
         Command::Sites => setup::prepare(&root).and_then(|tools| sites::build(&root, &tools)),
         Command::Stripe(options) => stripe_event::run(&root, &options),
         Command::Listen(options) => listen::run(&root, &options),
