@@ -160,7 +160,7 @@ impl Tour {
         self.run("changeWorkspace", &[], "", json!({"name": "Mug shop", "clicks_kept_days": 400}));
         self.run("createHost", &[], "", json!({"host": "shop.example"}));
         let other = self.run("createHost", &[], "", json!({"host": "old.shop.example"}));
-        self.run("listHosts", &[], "limit=2", Json::Null);
+        self.look("listHosts", "getHost", "");
         self.run("deleteHost", &[text(&other, "/id")], "", Json::Null);
     }
 
@@ -355,7 +355,7 @@ impl Tour {
         self.run("addBonus", &[&commission], "", bonus);
         self.run("rejectCommission", &[&commission], "", json!({"reason": "The order was a test."}));
         self.run("approveCommission", &[&commission], "", json!({"reason": "It was not."}));
-        self.run("listEvents", &[], "limit=2&type=commission.approved", Json::Null);
+        self.look("listEvents", "getEvent", "type=commission.approved");
     }
 
     fn webhooks(&mut self) {
@@ -411,7 +411,7 @@ impl Tour {
         self.run("deleteMember", &[&member], "", Json::Null);
         let key = json!({"kind": "secret", "scopes": ["conversions"]});
         let key = self.run("createApiKey", &[], "", key);
-        self.run("listApiKeys", &[], "limit=2", Json::Null);
+        self.look("listApiKeys", "getApiKey", "");
         self.run("revokeApiKey", &[text(&key, "/id")], "", Json::Null);
     }
 

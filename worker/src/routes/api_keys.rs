@@ -37,6 +37,18 @@ pub async fn list(
         .await
 }
 
+/// One key.
+pub async fn read(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let scope = management::enter(&app, &call, request.headers()).await?;
+    let key = listing::one(&app, table::by_id(&scope, &id), table::decode_listed, "key").await?;
+    Ok(call::json(StatusCode::OK, &shape(&key, scope.mode)))
+}
+
 /// Makes a key. Of a secret one, this answer alone holds it; `scopes` say what it is for, by default everything.
 pub async fn create(
     State(app): State<Arc<App>>,

@@ -1,16 +1,17 @@
-//! `GET /api/v1/events`: the outbox.
+//! `/api/v1/events`: the outbox.
 
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use domain::ids;
+use http::StatusCode;
 
 use super::listing::{self, Query};
 use super::management;
 use crate::app::App;
-use crate::call::Call;
+use crate::call::{self, Call};
 use crate::error::ApiError;
 use crate::shapes;
 use crate::store::events as table;
@@ -32,4 +33,16 @@ pub async fn list(
         shown.push((event.id.clone(), shapes::event(&event, &scope)));
     }
     Ok(listing::answer(shown, page.limit))
+}
+
+/// One event.
+pub async fn read(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let scope = management::enter(&app, &call, request.headers()).await?;
+    let event = listing::one(&app, table::by_id(&scope, &id), table::decode, "event").await?;
+    Ok(call::json(StatusCode::OK, &shapes::event(&event, &scope)))
 }

@@ -94,6 +94,19 @@ pub async fn list(
     listing::page(&app, table::list_hosts(&scope, &page), &page, show).await
 }
 
+/// One host.
+pub async fn read(
+    State(app): State<Arc<App>>,
+    Extension(call): Extension<Call>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let scope = management::enter(&app, &call, request.headers()).await?;
+    let show = |row: &Row| Ok(shape(&scope, &row.text("id")?, &row.text("host")?, row.instant("created_at")?));
+    let shown = listing::one(&app, table::host_by_id(&scope, &id), show, "host").await?;
+    Ok(call::json(StatusCode::OK, &shown))
+}
+
 /// Takes a host away.
 pub async fn delete(
     State(app): State<Arc<App>>,

@@ -105,6 +105,12 @@ pub struct Listed {
     pub created_at: Instant,
 }
 
+/// One event.
+pub fn by_id(scope: &Scope, id: &str) -> Statement {
+    let statement = Statement::new("SELECT id, mode, type, subject, sequence, data, created_at FROM events ");
+    scope.bound(statement).push(" AND id = ?").bind(id)
+}
+
 /// Reads an event.
 pub fn decode(row: &Row) -> Result<Listed, DbError> {
     Ok(Listed {

@@ -152,6 +152,12 @@ pub fn list(scope: &Scope, page: &Page) -> Statement {
     page.bound(scope.bound(Statement::new("SELECT id, kind, scopes, shown, created_at, revoked_at FROM api_keys ")))
 }
 
+/// One key, revoked or not.
+pub fn by_id(scope: &Scope, id: &str) -> Statement {
+    let statement = Statement::new("SELECT id, kind, scopes, shown, created_at, revoked_at FROM api_keys ");
+    scope.bound(statement).push(" AND id = ?").bind(id)
+}
+
 /// Reads a row of [`list`].
 pub fn decode_listed(row: &Row) -> Result<Listed, DbError> {
     Ok(Listed {

@@ -247,6 +247,11 @@ pub fn list_hosts(scope: &Scope, page: &Page) -> Statement {
     page.bound(scope.bound(Statement::new("SELECT id, host, created_at FROM hosts ")))
 }
 
+/// One host.
+pub fn host_by_id(scope: &Scope, id: &str) -> Statement {
+    scope.bound(Statement::new("SELECT id, host, created_at FROM hosts ")).push(" AND id = ?").bind(id)
+}
+
 /// Whether this host is registered.
 pub fn host_exists(scope: &Scope, host: &str) -> Statement {
     scope.bound(Statement::new("SELECT id FROM hosts ")).push(" AND host = ?").bind(host)

@@ -212,6 +212,7 @@ fn hosts() -> Vec<Operation> {
             .body([("host", said(text(255), "A name, with a port where it has one: `shop.example`."))])
             .makes("Host")
             .refused(409),
+        operation("GET /api/v1/hosts/{id}", "getHost", "Hosts", "Read a host").of::<ids::Host>().shows("Host"),
         operation("DELETE /api/v1/hosts/{id}", "deleteHost", "Hosts", "Take a host away").of::<ids::Host>().removes(),
     ]
 }

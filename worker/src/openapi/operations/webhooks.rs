@@ -68,6 +68,7 @@ pub fn all() -> Vec<Operation> {
             .filter("type")
             .filter("subject")
             .lists("Event"),
+        operation("GET /api/v1/events/{id}", "getEvent", "Events", "Read an event").of::<ids::Event>().shows("Event"),
     ]
 }
 

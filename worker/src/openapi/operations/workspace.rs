@@ -83,6 +83,7 @@ pub fn all() -> Vec<Operation> {
                 ),
             ])
             .makes("ApiKey"),
+        operation("GET /api/v1/api-keys/{id}", "getApiKey", "Workspace", "Read a key").of::<ids::Key>().shows("ApiKey"),
         operation("DELETE /api/v1/api-keys/{id}", "revokeApiKey", "Workspace", "Revoke a key")
             .about("Within a minute, everywhere.")
             .caller(Caller::Member)
