@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod build;
+mod deploy;
 mod dev;
 mod disposable;
 mod docs;
@@ -40,6 +41,8 @@ enum Command {
     Test,
     /// Build the snippet, the assets and the Worker into build/
     Build,
+    /// Create what is missing on Cloudflare, migrate, deploy, and wait until it answers; can be run again at any time
+    Deploy(deploy::Options),
     /// Build the sites of tests/sites, each with its own framework, into build/sites/
     Sites,
     /// Send a correctly signed Stripe event to the running `cargo xtask dev`
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Command::Dev(options) => dev::run(&root, &options),
         Command::Test => return test::run(&root),
         Command::Build => setup::prepare(&root).and_then(|tools| build::run(&root, &tools)),
+        Command::Deploy(options) => deploy::run(&root, &options),
         Command::Sites => setup::prepare(&root).and_then(|tools| sites::build(&root, &tools)),
         Command::Stripe(options) => stripe_event::run(&root, &options),
         Command::Listen(options) => listen::run(&root, &options),
