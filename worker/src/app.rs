@@ -225,7 +225,11 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/webhooks/stripe/{connection_id}", post(r::stripe_ingress::receive))
         .route("/api/webhooks/{connection_id}", post(r::stripe_ingress::receive))
         .route("/operator/v1/replay", post(r::operator::replay))
-        .route("/operator/v1/workspaces", post(r::operator::create_workspace))
+        .route("/operator/v1/workspaces", post(r::operator::create_workspace).get(r::operator::workspaces::list))
+        .route(
+            "/operator/v1/workspaces/{id}",
+            get(r::operator::workspaces::read).patch(r::operator::workspaces::change),
+        )
         .route("/operator/v1/workspaces/{id}/owners", post(r::operator::add_owner))
         .route("/", get(pages::sign_in::home))
         .route("/sign-in", get(pages::sign_in::ask).post(pages::sign_in::send))

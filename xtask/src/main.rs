@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod admin;
 mod bench;
 mod build;
 mod deploy;
@@ -14,6 +15,7 @@ mod docs;
 mod fuzz;
 mod http;
 mod listen;
+mod operator;
 mod process;
 mod replay;
 mod seed;
@@ -43,6 +45,8 @@ enum Command {
     Build,
     /// Create what is missing on Cloudflare, migrate, deploy, and wait until it answers; can be run again at any time
     Deploy(deploy::Options),
+    /// List, make, limit, suspend and resume workspaces, and add owners
+    Admin(admin::Options),
     /// Build the sites of tests/sites, each with its own framework, into build/sites/
     Sites,
     /// Send a correctly signed Stripe event to the running `cargo xtask dev`
@@ -70,6 +74,7 @@ fn main() -> ExitCode {
         Command::Dev(options) => dev::run(&root, &options),
         Command::Test => return test::run(&root),
         Command::Build => setup::prepare(&root).and_then(|tools| build::run(&root, &tools)),
+        Command::Admin(options) => admin::run(&root, &options),
         Command::Deploy(options) => deploy::run(&root, &options),
         Command::Sites => setup::prepare(&root).and_then(|tools| sites::build(&root, &tools)),
         Command::Stripe(options) => stripe_event::run(&root, &options),

@@ -112,6 +112,9 @@ pub async fn member(app: &App, call: &Call, headers: &HeaderMap) -> Result<(Pers
     if call.inside.is_none() {
         count(app, call, &membership).await?;
     }
+    if membership.is_suspended {
+        return Err(ApiError::Forbidden(super::SUSPENDED.to_owned()));
+    }
     allow(membership.role, permission)?;
     let scope = Scope { workspace_id: membership.workspace_id.clone(), mode };
     if permission != Permission::Read && scope.workspace_id.database() != 0 {

@@ -14,6 +14,8 @@ use domain::mode::Mode;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, json};
 
+pub mod workspaces;
+
 use super::api_keys::new_key;
 use super::{listing, management};
 use crate::app::App;
@@ -24,10 +26,8 @@ use crate::fields::Fields;
 use crate::replay::{self, Cursor, Wanted};
 use crate::store::accounts::Address;
 use crate::store::workspaces::Limits;
-use crate::store::{Home, Statement, accounts, keys, workspaces};
+use crate::store::{Home, Statement, accounts, keys, workspaces as table};
 
-/// A limit may be this high: the bench workspace is never refused.
-const LIMIT_MAX: i64 = 1_000_000_000;
 /// A replay's cursor is about half as long.
 const CURSOR_CHARS_MAX: usize = 1_000;
 
@@ -53,7 +53,7 @@ pub async fn create_workspace(
         None => app.db.roomiest().await?,
     };
     let id = app.fresh_workspace(database, call.now);
-    let own = workspaces::insert(&id, &name, limits, call.now);
+    let own = table::insert(&id, &name, limits, call.now);
     // Its own database first: what the directory lists is there.
     let mut listed = match database {
         0 => Vec::new(),
@@ -100,7 +100,7 @@ pub async fn add_owner(
         fields.error("owner_email", "is required");
     }
     fields.finish()?;
-    let workspace: WorkspaceId = listing::one(&app, workspaces::by_id(&id), workspaces::decode_id, "workspace").await?;
+    let workspace: WorkspaceId = listing::one(&app, table::by_id(&id), table::decode_id, "workspace").await?;
     let mut batch = Vec::new();
     let set_up_url = owner.map(|owner| set_up(&app, &call, &workspace, &owner, &mut batch));
     app.db.batch(batch).await?;
@@ -166,21 +166,13 @@ async fn enter(app: &App, call: &Call, headers: &HeaderMap) -> Result<(), ApiErr
 }
 
 fn limits(fields: &mut Fields) -> Limits {
-    let default = Limits::default();
-    let Some(object) = fields.raw("limits").cloned() else {
-        return default;
-    };
-    let Some(object) = object.as_object() else {
-        fields.error("limits", "must be an object");
-        return default;
-    };
-    let mut nested = Fields::of(object.clone());
-    let mut read = |name: &str, default: i64| nested.integer(name, 1, LIMIT_MAX).unwrap_or(default);
-    let limits = Limits {
-        clicks: read("clicks_per_minute", default.clicks),
-        conversions: read("conversions_per_minute", default.conversions),
-        other: read("other_per_minute", default.other),
-    };
-    fields.absorb("limits", nested);
-    limits
+    let (default, given) = (Limits::default(), workspaces::limits_given(fields));
+    Limits {
+        clicks: given.clicks.unwrap_or(default.clicks),
+        conversions: given.conversions.unwrap_or(default.conversions),
+        other: given.other.unwrap_or(default.other),
+    }
 }
+
+#[cfg(test)]
+mod tests;

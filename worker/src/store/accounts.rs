@@ -57,12 +57,14 @@ pub struct Membership {
     pub role: Role,
     /// The workspace's limit of management requests.
     pub other_per_minute: u32,
+    /// The workspace is suspended.
+    pub is_suspended: bool,
 }
 
 /// The memberships of whoever has this session, by the workspaces' age.
 pub fn memberships(session_digest: &str) -> Statement {
     Statement::directory(
-        "SELECT m.workspace_id, w.name, m.role, w.other_per_minute FROM sessions s JOIN members m ON m.person_id = s.person_id \
+        "SELECT m.workspace_id, w.name, m.role, w.other_per_minute, w.suspended_at IS NOT NULL AS is_suspended FROM sessions s JOIN members m ON m.person_id = s.person_id \
          JOIN workspaces w ON w.id = m.workspace_id WHERE s.digest = ? ORDER BY w.id",
     )
     .bind(session_digest)
@@ -75,6 +77,7 @@ pub fn decode_membership(row: &Row) -> Result<Membership, DbError> {
         workspace_name: row.text("name")?,
         role: row.parsed("role", Role::parse, "a role")?,
         other_per_minute: u32::try_from(row.integer("other_per_minute")?).unwrap_or(u32::MAX),
+        is_suspended: row.flag("is_suspended")?,
     })
 }
 

@@ -53,8 +53,8 @@ pub fn by_id(id: &str) -> Statement {
     Statement::directory(COLUMNS).push(" WHERE id = ?").bind(id)
 }
 
-const COLUMNS: &str = "SELECT id, name, clicks_per_minute, conversions_per_minute, other_per_minute, clicks_kept_days, created_at \
-     FROM workspaces";
+const COLUMNS: &str = "SELECT id, name, clicks_per_minute, conversions_per_minute, other_per_minute, clicks_kept_days, \
+     suspended_at, created_at FROM workspaces";
 
 /// A page of all workspaces: of every customer of this deployment, for its operator.
 pub fn list(page: &Page) -> Statement {
@@ -72,6 +72,35 @@ pub fn change(id: &WorkspaceId, name: Option<&str>, clicks_kept_days: Option<i64
     .bind(id.as_str())
 }
 
+/// What the operator changes of a workspace and of its copy in the directory, each only where it is given. One that is suspended
+/// already stays so since then.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ordered {
+    /// See [`Limits::clicks`].
+    pub clicks: Option<i64>,
+    /// See [`Limits::conversions`].
+    pub conversions: Option<i64>,
+    /// See [`Limits::other`].
+    pub other: Option<i64>,
+    /// Whether it is to be suspended from now on.
+    pub suspended: Option<bool>,
+}
+
+/// Changes that. Each is written alone, so that of two changes at once neither undoes the other.
+pub fn order(id: &WorkspaceId, ordered: Ordered, now: Instant) -> Statement {
+    Statement::each(
+        "UPDATE workspaces SET clicks_per_minute = COALESCE(?, clicks_per_minute), \
+         conversions_per_minute = COALESCE(?, conversions_per_minute), other_per_minute = COALESCE(?, other_per_minute), \
+         suspended_at = CASE ? WHEN 1 THEN COALESCE(suspended_at, ?) WHEN 0 THEN NULL ELSE suspended_at END WHERE id = ?",
+    )
+    .bind(ordered.clicks)
+    .bind(ordered.conversions)
+    .bind(ordered.other)
+    .bind(ordered.suspended)
+    .bind(now)
+    .bind(id.as_str())
+}
+
 /// A workspace, as it is shown.
 #[derive(Clone, Debug)]
 pub struct Workspace {
@@ -83,6 +112,8 @@ pub struct Workspace {
     pub limits: Limits,
     /// For how many days raw clicks are kept.
     pub clicks_kept_days: i64,
+    /// Since when the operator has it suspended, if they have.
+    pub suspended_at: Option<Instant>,
     /// When it was made.
     pub created_at: Instant,
 }
@@ -98,6 +129,7 @@ pub fn decode(row: &Row) -> Result<Workspace, DbError> {
             other: row.integer("other_per_minute")?,
         },
         clicks_kept_days: row.integer("clicks_kept_days")?,
+        suspended_at: row.instant_opt("suspended_at")?,
         created_at: row.instant("created_at")?,
     })
 }
