@@ -112,6 +112,10 @@ pub struct Config {
     pub loopback_webhooks: bool,
     /// Who sees the operator's page: addresses, lower case.
     pub operator_emails: Vec<String>,
+    /// Bindings that the Worker uses and that are not there.
+    pub unbound: Vec<&'static str>,
+    /// Mail leaves, or is kept where a local server shows it.
+    pub sends_mail: bool,
 }
 
 impl Config {
@@ -225,6 +229,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/webhooks/stripe/{connection_id}", post(r::stripe_ingress::receive))
         .route("/api/webhooks/{connection_id}", post(r::stripe_ingress::receive))
         .route("/operator/v1/replay", post(r::operator::replay))
+        .route("/operator/v1/health", get(r::operator::health::show))
         .route("/operator/v1/workspaces", post(r::operator::create_workspace).get(r::operator::workspaces::list))
         .route(
             "/operator/v1/workspaces/{id}",

@@ -24,6 +24,8 @@ pub struct Secrets {
     pub visitors: Vec<Secret>,
     encryption: Vec<Secret>,
     hash: Secret,
+    /// How many keys of each there are.
+    counts: [(&'static str, usize); 4],
     operator_digest: [u8; 32],
 }
 
@@ -37,16 +39,28 @@ impl Secrets {
         let visitors = list(clicks).ok_or(BadSecret("CLICK_SECRETS"))?;
         let clicks = ClickCipher::new(&visitors).map_err(|_| BadSecret("CLICK_SECRETS"))?;
         let encryption = list(encryption).ok_or(BadSecret("ENCRYPTION_SECRETS"))?;
-        let hash = *list(hash).and_then(|all| all.first().copied()).as_ref().ok_or(BadSecret("HASH_SECRETS"))?;
+        let hashes = list(hash).ok_or(BadSecret("HASH_SECRETS"))?;
+        let hash = *hashes.first().ok_or(BadSecret("HASH_SECRETS"))?;
         if operator_token.len() < 16 {
             return Err(BadSecret("OPERATOR_TOKEN"));
         }
-        Ok(Self { clicks, visitors, encryption, hash, operator_digest: Sha256::digest(operator_token).into() })
+        let counts = [
+            ("CLICK_SECRETS", visitors.len()),
+            ("ENCRYPTION_SECRETS", encryption.len()),
+            ("HASH_SECRETS", hashes.len()),
+            ("OPERATOR_TOKEN", 1),
+        ];
+        Ok(Self { clicks, visitors, encryption, hash, counts, operator_digest: Sha256::digest(operator_token).into() })
     }
 
     /// When the click with this id was, if it is one of ours: its record lies in a pack of then.
     pub fn clicked_at(&self, click_id: &str) -> Option<Instant> {
         self.clicks.open(ClickId::parse(click_id)?).map(|click| click.at)
+    }
+
+    /// How many keys of each secret there are, by its name.
+    pub fn counts(&self) -> [(&'static str, usize); 4] {
+        self.counts
     }
 
     /// Whether this is the operator's token; in constant time.

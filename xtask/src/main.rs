@@ -12,6 +12,7 @@ mod deploy;
 mod dev;
 mod disposable;
 mod docs;
+mod doctor;
 mod fuzz;
 mod http;
 mod listen;
@@ -47,6 +48,8 @@ enum Command {
     Deploy(deploy::Options),
     /// List, make, limit, suspend and resume workspaces, and add owners
     Admin(admin::Options),
+    /// Look whether a deployment does its work, and say what to mend; something wrong is exit code 1
+    Doctor(doctor::Options),
     /// Build the sites of tests/sites, each with its own framework, into build/sites/
     Sites,
     /// Send a correctly signed Stripe event to the running `cargo xtask dev`
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Command::Test => return test::run(&root),
         Command::Build => setup::prepare(&root).and_then(|tools| build::run(&root, &tools)),
         Command::Admin(options) => admin::run(&root, &options),
+        Command::Doctor(options) => doctor::run(&root, &options),
         Command::Deploy(options) => deploy::run(&root, &options),
         Command::Sites => setup::prepare(&root).and_then(|tools| sites::build(&root, &tools)),
         Command::Stripe(options) => stripe_event::run(&root, &options),

@@ -14,6 +14,7 @@ use domain::mode::Mode;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, json};
 
+pub mod health;
 pub mod workspaces;
 
 use super::api_keys::new_key;

@@ -200,6 +200,8 @@ impl World {
                 public_url: Some(ORIGIN.to_owned()),
                 loopback_webhooks: dev,
                 operator_emails: vec![OPERATOR_EMAIL.to_owned()],
+                unbound: Vec::new(),
+                sends_mail: true,
             },
         });
         let router = app::router(app.clone());

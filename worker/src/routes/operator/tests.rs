@@ -148,3 +148,41 @@ fn members_of_a_suspended_workspace_are_told_and_others_of_theirs_go_on() {
     let operator = Visitor::signed_in(&world, OPERATOR_EMAIL);
     assert_eq!(operator.get("/app/operator").raw.matches(">suspended<").count(), 1);
 }
+
+#[test]
+fn the_worker_tells_the_operator_how_it_is_and_no_secret() {
+    let world = World::new();
+    let health = |world: &World| operator(world, "GET /operator/v1/health", json!(null));
+    let refused = world.send("GET /operator/v1/health", &[("authorization", "Bearer x")], json!(null));
+    assert_eq!(refused.summary(), "401 INVALID_API_KEY");
+    let told = health(&world);
+    assert_eq!(told.status, 200);
+    assert_eq!(told.body["sweep"], json!(null));
+    assert_eq!(told.body["databases"].as_array().unwrap().len(), 2);
+    assert_eq!(told.text("/secrets/CLICK_SECRETS"), "1 key");
+    assert!(!told.raw.contains(OPERATOR_TOKEN) && !told.raw.contains(&"01".repeat(32)), "{}", told.raw);
+    world.sweep();
+    let told = health(&world).body;
+    assert_eq!((&told["sweep"]["is_late"], &told["due"]["sales"]), (&json!(false), &json!(null)));
+    let amiss = json!({"counted_up_to": 100, "stripe_events_failed": 0, "stripe_events_parked": 0, "dead_letters": 0, "mails_failed": 0});
+    assert_eq!(told["amiss"], amiss);
+    world.program(&world.keys.sk_test, "anna");
+    let connection = world.stripe_connection(&world.keys.sk_test);
+    world.stripe(&connection, &session_completed("1", world.now().seconds(), json!({})));
+    world.lose_queue();
+    world.pass_ms(20 * MINUTE_MS);
+    let told = health(&world).body;
+    assert_eq!(told["sweep"]["is_late"], json!(true));
+    assert_eq!(told["due"]["stripe_events"]["is_late"], json!(true));
+}
+
+#[test]
+fn a_database_that_is_not_migrated_or_down_is_told_of_and_not_silent() {
+    let world = World::new();
+    world.db.execute(crate::store::schema::UNDONE).unwrap();
+    let told = operator(&world, "GET /operator/v1/health", json!(null));
+    assert_eq!(told.status, 200);
+    let migrated = |index: usize| told.body["databases"][index]["is_migrated"].clone();
+    assert_eq!((migrated(0), migrated(1)), (json!(true), json!(false)));
+    assert!(told.text("/databases/1/error").contains("suspended_at"), "{}", told.raw);
+}
