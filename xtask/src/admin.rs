@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 
 use crate::http::Client;
-use crate::operator::{self, Operator};
+use crate::operator::{self, Operator, Whose};
 
 /// Workspaces that one question is answered with.
 const PAGE: usize = 100;
@@ -15,7 +15,7 @@ const PAGE: usize = 100;
 #[derive(clap::Args)]
 pub struct Options {
     #[command(flatten)]
-    whose: operator::Options,
+    whose: Whose,
     #[command(subcommand)]
     what: What,
 }
@@ -35,7 +35,7 @@ enum What {
         #[arg(long, value_name = "INDEX")]
         database: Option<u8>,
         #[command(flatten)]
-        limits: Limits,
+        limits: PerMinute,
     },
     /// Make somebody one more owner, and print the link by which they sign in
     AddOwner {
@@ -49,7 +49,7 @@ enum What {
         /// The workspace's id
         id: String,
         #[command(flatten)]
-        limits: Limits,
+        limits: PerMinute,
     },
     /// Refuse its keys, count no click, and shut its members out, within a minute; nothing is deleted
     Suspend {
@@ -64,7 +64,7 @@ enum What {
 }
 
 #[derive(clap::Args)]
-struct Limits {
+struct PerMinute {
     /// Clicks a minute, for each public key
     #[arg(long, value_name = "N")]
     clicks: Option<u64>,
@@ -76,7 +76,7 @@ struct Limits {
     other: Option<u64>,
 }
 
-impl Limits {
+impl PerMinute {
     fn given(&self) -> Value {
         let all = [
             ("clicks_per_minute", self.clicks),

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::http::Client;
-use crate::operator::{self, Operator, TOKEN};
+use crate::operator::{self, Operator, TOKEN, Whose};
 use crate::process::Timer;
 use crate::stripe_event;
 
@@ -41,7 +41,7 @@ With --url, the environment says what is tried: OPERATOR_TOKEN (what the Worker 
 connection of its test mode). What is not given is unknown, and no fault.")]
 pub struct Options {
     #[command(flatten)]
-    whose: operator::Options,
+    whose: Whose,
 }
 
 /// What a line says.
@@ -179,7 +179,7 @@ fn asked(client: &Client, operator: &Operator, report: &mut Report) {
 
 fn told(health: &Value, is_local: bool, report: &mut Report) {
     for (name, keys) in health["secrets"].as_object().into_iter().flatten() {
-        report.ok(name, format!("{keys} set"));
+        report.ok(name, format!("{} set", keys.as_str().unwrap_or("-")));
     }
     let unbound: Vec<&str> = health["unbound"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     report.judge(
@@ -191,17 +191,17 @@ fn told(health: &Value, is_local: bool, report: &mut Report) {
     for database in health["databases"].as_array().into_iter().flatten() {
         one_database(database, report);
     }
+    let at = |sweep: &Value| sweep["began_at"].as_str().unwrap_or("-").to_owned();
     match (&health["sweep"], health["sweep"]["is_late"].as_bool()) {
         (Value::Null, _) => report.wrong("cron", "no sweep has run, or none can be read: is crons in wrangler.toml?"),
         (sweep, Some(true)) => {
-            report
-                .wrong("cron", format!("the last sweep began {}: look at the Worker's cron events", sweep["began_at"]));
+            report.wrong("cron", format!("the last sweep began {}: look at the Worker's cron events", at(sweep)));
         }
         (sweep, _) => {
             let failed: Vec<&str> =
                 sweep["failed"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
             let mend = format!("{} failed in the last sweep: `wrangler tail` shows why", failed.join(", "));
-            report.judge("cron", failed.is_empty(), format!("last sweep {}", sweep["began_at"]), mend);
+            report.judge("cron", failed.is_empty(), format!("last sweep {}", at(sweep)), mend);
         }
     }
     match health["due"].as_object() {
@@ -267,6 +267,9 @@ fn names(client: &Client, operator: &Operator, patient: &Patient, report: &mut R
             Err(error) => report.wrong("secret key", format!("{error:#}")),
         }
     }
+    // One may be registered in both modes, or be the deployment's own.
+    hosts.sort();
+    hosts.dedup();
     for host in hosts {
         let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
         match (name, 443).to_socket_addrs().map(|mut all| all.next()) {

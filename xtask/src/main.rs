@@ -104,3 +104,13 @@ fn project_root() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     own.parent().unwrap_or(own).to_path_buf()
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_commands_options_fit_together() {
+        super::Line::command().debug_assert();
+    }
+}

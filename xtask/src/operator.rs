@@ -16,7 +16,7 @@ pub const TOKEN: &str = "OPERATOR_TOKEN";
 
 /// Whom a command of the operator's is for.
 #[derive(clap::Args)]
-pub struct Options {
+pub struct Whose {
     /// A deployment, whose operator's token is in OPERATOR_TOKEN; the running `cargo xtask dev` without
     #[arg(long)]
     pub url: Option<String>,
@@ -36,7 +36,7 @@ pub struct Operator {
 }
 
 /// Finds both, and a client that reaches it.
-pub fn of(root: &Path, options: &Options) -> Result<(Operator, Client)> {
+pub fn of(root: &Path, options: &Whose) -> Result<(Operator, Client)> {
     let Some(url) = &options.url else {
         let operator = local(&dev::absolute(root, &options.state)?)?;
         return Ok((operator, Client::new()));
