@@ -371,6 +371,8 @@ fn rendered(mut response: Response, call: &Call, is_page: bool) -> Response {
 #[cfg(test)]
 mod matrix;
 #[cfg(test)]
+mod rotation;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod two_databases;

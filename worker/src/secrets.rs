@@ -24,6 +24,8 @@ pub struct Secrets {
     pub visitors: Vec<Secret>,
     encryption: Vec<Secret>,
     hash: Secret,
+    /// The hash secrets of before.
+    older_hashes: Vec<Secret>,
     /// How many keys of each there are.
     counts: [(&'static str, usize); 4],
     operator_digest: [u8; 32],
@@ -50,7 +52,16 @@ impl Secrets {
             ("HASH_SECRETS", hashes.len()),
             ("OPERATOR_TOKEN", 1),
         ];
-        Ok(Self { clicks, visitors, encryption, hash, counts, operator_digest: Sha256::digest(operator_token).into() })
+        let older_hashes = hashes.into_iter().skip(1).collect();
+        Ok(Self {
+            clicks,
+            visitors,
+            encryption,
+            hash,
+            older_hashes,
+            counts,
+            operator_digest: Sha256::digest(operator_token).into(),
+        })
     }
 
     /// When the click with this id was, if it is one of ours: its record lies in a pack of then.
@@ -98,6 +109,12 @@ impl Secrets {
     /// The key of a workspace's e-mail hashes, so that two workspaces' hashes of one address have nothing in common.
     pub fn email_key(&self, workspace: &str) -> Secret {
         self.derived(&["email", workspace])
+    }
+
+    /// The keys of the hashes by which people are kept who sign in, the current one first. Every workspace's key is named by its id, which
+    /// begins with ws_.
+    pub fn people_keys(&self) -> impl Iterator<Item = Secret> {
+        std::iter::once(&self.hash).chain(&self.older_hashes).map(|secret| mac(secret, &["email", "people"]))
     }
 
     /// What is kept of an address and a user agent: a hash under a salt of the day.

@@ -43,7 +43,7 @@ pub async fn create_workspace(
     let mut fields = management::json_body(request).await?;
     let name = fields.required_text("name", 100);
     let limits = limits(&mut fields);
-    let owner = owner(&app, &mut fields)?;
+    let owner = owner(&app, &mut fields).await?;
     let database = fields.integer("database", 0, i64::from(u8::MAX)).and_then(|index| u8::try_from(index).ok());
     if database.is_some_and(|index| !app.db.has(index)) {
         fields.error("database", "must be the index of a database of this deployment, from 0");
@@ -96,7 +96,7 @@ pub async fn add_owner(
 ) -> Result<Response, ApiError> {
     enter(&app, &call, request.headers()).await?;
     let mut fields = management::json_body(request).await?;
-    let owner = owner(&app, &mut fields)?;
+    let owner = owner(&app, &mut fields).await?;
     if fields.raw("owner_email").is_none() {
         fields.error("owner_email", "is required");
     }
@@ -108,9 +108,9 @@ pub async fn add_owner(
     Ok(call::json(StatusCode::CREATED, &json!({ "workspace_id": workspace, "set_up_url": set_up_url })))
 }
 
-fn owner(app: &App, fields: &mut Fields) -> Result<Option<Address>, ApiError> {
+async fn owner(app: &App, fields: &mut Fields) -> Result<Option<Address>, ApiError> {
     let Some(email) = fields.text("owner_email", 254) else { return Ok(None) };
-    let address = people::address(app, &people::normal(&email))?;
+    let address = people::kept_address(app, &people::normal(&email)).await?;
     if address.is_none() {
         fields.error("owner_email", "must be an e-mail address");
     }

@@ -61,6 +61,17 @@ pub struct Membership {
     pub is_suspended: bool,
 }
 
+/// Under which of these hashes somebody is kept: all of one address.
+pub fn kept_under(hashes: &[String]) -> Statement {
+    let first = Statement::directory("SELECT email_hash FROM people WHERE email_hash IN (NULL");
+    hashes.iter().fold(first, |statement, hash| statement.push(", ?").bind(hash)).push(") ORDER BY id LIMIT 1")
+}
+
+/// Reads a row of [`kept_under`].
+pub fn decode_kept_under(row: &Row) -> Result<String, DbError> {
+    row.text("email_hash")
+}
+
 /// The memberships of whoever has this session, by the workspaces' age.
 pub fn memberships(session_digest: &str) -> Statement {
     Statement::directory(
