@@ -37,10 +37,17 @@ pub async fn follow(
         return Err(ApiError::NotFound("link"));
     }
     let found = known::short_link(&app, call.now, &slug).await?.ok_or(ApiError::NotFound("link"))?;
-    let mut link = found.what;
+    let (mut link, mut at) = (found.what, found.at);
+    // Nothing is lent for a suspended one that would tell of its being resumed.
+    if link.is_suspended
+        && call.now.since_ms(at) >= known::FRESH_MS
+        && let Ok(anew) = known::short_link_anew(&app, call.now, &slug).await
+    {
+        (link, at) = (anew.ok_or(ApiError::NotFound("link"))?, call.now);
+    }
     let follows = request.method() != Method::HEAD && !only_looks(request.headers());
     let access = if follows && !link.is_suspended { admit(&app, &call, &link).await? } else { None };
-    if app.leases.holds(&Caller::without_key(link.owner.clone()), found.at) {
+    if app.leases.holds(&Caller::without_key(link.owner.clone()), at) {
         call.leave(found.chore);
     } else {
         match known::short_link_anew(&app, call.now, &slug).await {

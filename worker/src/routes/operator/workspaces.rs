@@ -6,6 +6,7 @@ use axum::Extension;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use domain::ids::WorkspaceId;
+use domain::mode::Mode;
 use http::StatusCode;
 use serde_json::{Value as Json, json};
 
@@ -14,8 +15,10 @@ use crate::app::App;
 use crate::call::{self, Call};
 use crate::error::ApiError;
 use crate::fields::Fields;
+use crate::known;
 use crate::routes::listing::{self, Query};
 use crate::routes::management;
+use crate::store::Scope;
 use crate::store::workspaces::{self as table, Ordered, Workspace};
 
 /// A limit may be this high: the bench workspace is never refused.
@@ -60,6 +63,11 @@ pub async fn change(
     fields.finish()?;
     let workspace: WorkspaceId = listing::one(&app, table::by_id(&id), table::decode_id, "workspace").await?;
     app.db.batch(vec![table::order(&workspace, ordered, call.now)]).await?;
+    if ordered.suspended.is_some() {
+        for mode in [Mode::Test, Mode::Live] {
+            known::links_changed(&app, call.now, &Scope { workspace_id: workspace.clone(), mode }).await;
+        }
+    }
     shown(&app, &id).await
 }
 
