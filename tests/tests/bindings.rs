@@ -20,6 +20,7 @@ e2e::suite! {
     the_worker_is_healthy_on_the_platform,
     clicks_travel_by_the_queue_to_the_database,
     a_warm_click_asks_nobody_and_a_conversion_the_database_twice,
+    a_conversion_reads_and_writes_few_rows_however_busy_its_participant_is,
     the_snippet_is_served_to_any_page_and_revalidated,
     the_hashed_snippet_is_immutable,
     scripts_come_byte_for_byte_in_the_form_that_the_caller_likes_best,
@@ -100,6 +101,37 @@ fn a_warm_click_asks_nobody_and_a_conversion_the_database_twice(server: &mut Ser
     }
     assert_eq!(clicks.iter().min(), Some(&[0, 0, 0]), "{clicks:?}");
     assert_eq!(conversions.iter().min(), Some(&[2, 0, 1]), "{conversions:?}");
+    Ok(())
+}
+
+/// Sales that are there already: more than a refund rate is taken of.
+const SALES: usize = 60;
+/// Fifty of them are read for that rate, and at most a pack of clicks of one address.
+const ROWS_READ_MAX: u64 = 320;
+/// Ten of them since a sale so soon after its click is flagged: the alert, and what is told of it.
+const ROWS_WRITTEN_MAX: u64 = 62;
+
+fn a_conversion_reads_and_writes_few_rows_however_busy_its_participant_is(server: &mut Server) -> Result<()> {
+    let client = Client::new(server.url());
+    let secret = Client::new(server.url()).with_key(server.text("/bench/keys/sk_test")?);
+    let click = client.click(server.text("/bench/keys/pk_test")?, "bench1")?;
+    let mut told = Vec::new();
+    for number in 0..SALES + 10 {
+        let sale = json!({"click_id": click, "external_transaction_id": format!("busy-{number}"), "event_type": "purchase",
+            "amount_cents": 100, "currency": "EUR"});
+        let answer = secret.post("/api/v1/conversions", &sale)?;
+        told.push(answer.header("server-timing").to_owned());
+        answer.expect(201)?;
+    }
+    // What other requests ask meanwhile is counted with these: the least of several is what one asks.
+    let least = |unit: &str| {
+        let numbers = told[SALES..].iter().filter_map(|told| {
+            told.split(unit).next()?.rsplit(|letter: char| !letter.is_ascii_digit()).next()?.parse::<u64>().ok()
+        });
+        numbers.min().with_context(|| format!("{told:?}"))
+    };
+    let (read, written) = (least(" rows read")?, least(" rows written")?);
+    ensure!(read <= ROWS_READ_MAX && written <= ROWS_WRITTEN_MAX, "{read} rows read, {written} written: {told:?}");
     Ok(())
 }
 

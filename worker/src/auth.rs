@@ -3,6 +3,7 @@
 
 pub mod clicks;
 pub mod people;
+pub mod track;
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -23,6 +24,7 @@ use crate::limiter::{Bucket, Unreachable};
 use crate::memory::Memory;
 use crate::store::keys::{self, KeyRow};
 use crate::store::links::{self, Owner};
+use crate::store::workspaces::Tracking;
 
 /// How long an isolate believes a key, or a host's owner, without asking again. Revocation must hold everywhere within 60 s.
 const KEY_BELIEVED_MS: i64 = 30 * SECOND_MS;
@@ -66,13 +68,20 @@ pub struct KeyMemory {
     known: Mutex<Remembered<KeyRow>>,
     /// By host.
     owners: Mutex<Remembered<Owner>>,
+    /// By host, or by their own id: workspaces that leads and sales come to without a key.
+    tracking: Mutex<Remembered<Tracking>>,
     /// By address: until when it is refused what nobody remembers.
     strangers: Memory<String, Instant>,
 }
 
 impl Default for KeyMemory {
     fn default() -> Self {
-        Self { known: Mutex::default(), owners: Mutex::default(), strangers: Memory::of(STRANGERS_MAX) }
+        Self {
+            known: Mutex::default(),
+            owners: Mutex::default(),
+            tracking: Mutex::default(),
+            strangers: Memory::of(STRANGERS_MAX),
+        }
     }
 }
 
@@ -91,9 +100,7 @@ pub async fn secret(app: &App, call: &Call, headers: &HeaderMap, zone: Zone, nee
     let row = known_secret(app, call, token).await?;
     let (is_met, is_suspended) = (need.is_met_by(&row.scopes), row.is_suspended);
     let access = admit(app, call, row, zone).await?;
-    if is_suspended {
-        return Err(ApiError::Forbidden(SUSPENDED.to_owned()));
-    }
+    not_suspended(is_suspended)?;
     match is_met {
         true => Ok(access),
         false => {
@@ -101,6 +108,11 @@ pub async fn secret(app: &App, call: &Call, headers: &HeaderMap, zone: Zone, nee
             Err(ApiError::Forbidden(format!("This key lacks the scope: this takes {}.", any_of.join(" or "))))
         }
     }
+}
+
+/// 403 where the workspace is suspended.
+fn not_suspended(is_suspended: bool) -> Result<(), ApiError> {
+    if is_suspended { Err(ApiError::Forbidden(SUSPENDED.to_owned())) } else { Ok(()) }
 }
 
 /// Whose a public key is, or 401. A flood of keys that nobody knows ends at the isolate.
@@ -165,6 +177,11 @@ async fn lookup(app: &App, now: Instant, key: &ApiKey) -> Result<Option<KeyRow>,
     Ok(Some(row))
 }
 
+/// Whether something is remembered under this name, so that nobody need be asked.
+fn remembers<T>(memory: &Mutex<Remembered<T>>, name: &str) -> bool {
+    memory.lock().is_ok_and(|known| known.contains_key(name))
+}
+
 /// Remembers for as long as a key is believed.
 fn remember<T>(memory: &Mutex<Remembered<T>>, name: String, what: T, now: Instant) {
     if let Ok(mut known) = memory.lock() {
@@ -193,16 +210,21 @@ async fn admit(app: &App, call: &Call, row: KeyRow, zone: Zone) -> Result<Access
     let key_id = row.id.to_string();
     let (bucket, limit) = match zone {
         Zone::Conversions => (Bucket::Conversions { key_id }, row.conversions_per_minute),
-        Zone::Other => {
-            let workspace_id = row.workspace_id.to_string();
-            (Bucket::Other { workspace_id, address: network(&call.peer.address) }, row.other_per_minute)
-        }
+        Zone::Other => (other(call, &row.workspace_id), row.other_per_minute),
     };
-    let admission = take(app, call, &bucket, limit).await.map_err(|why| ApiError::Unavailable(why.0))?;
-    if !admission.admitted {
-        return Err(ApiError::RateLimitExceeded { retry_after_s: admission.reset_s });
-    }
+    count(app, call, &bucket, limit).await?;
     Ok(Access { workspace_id: row.workspace_id, mode: row.mode, unmetered: false })
+}
+
+/// Who counts together on every path but those of clicks and conversions.
+fn other(call: &Call, workspace_id: &WorkspaceId) -> Bucket {
+    Bucket::Other { workspace_id: workspace_id.to_string(), address: network(&call.peer.address) }
+}
+
+/// Counts one call, or refuses it.
+async fn count(app: &App, call: &Call, bucket: &Bucket, limit: u32) -> Result<(), ApiError> {
+    let admission = take(app, call, bucket, limit).await.map_err(|why| ApiError::Unavailable(why.0))?;
+    if admission.admitted { Ok(()) } else { Err(ApiError::RateLimitExceeded { retry_after_s: admission.reset_s }) }
 }
 
 /// Whose a page is that sends no key: the owner of its host, or 401.

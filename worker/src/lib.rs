@@ -41,6 +41,8 @@ mod entry;
 mod objects;
 
 #[cfg(test)]
+mod openapi;
+#[cfg(test)]
 mod simulation;
 #[cfg(test)]
 mod testing;

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::disposable;
 use crate::docs;
+use crate::openapi;
 use crate::process::{self, Timer, ask, say};
 use crate::setup::{Tools, WASM};
 use crate::snippet;
@@ -24,6 +25,7 @@ pub fn run(root: &Path, tools: &Tools) -> Result<()> {
     docs::build(root)?;
     library(root)?;
     disposable::build(root)?;
+    openapi::build(root, tools)?;
     script(root, tools)?;
     worker(root, tools)?;
     say(&format!("Built ({})", timer.words()));

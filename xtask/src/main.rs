@@ -16,8 +16,10 @@ mod doctor;
 mod fuzz;
 mod http;
 mod listen;
+mod openapi;
 mod operator;
 mod process;
+mod reference;
 mod replay;
 mod seed;
 mod server;
@@ -50,6 +52,8 @@ enum Command {
     Admin(admin::Options),
     /// Look whether a deployment does its work, and say what to mend; something wrong is exit code 1
     Doctor(doctor::Options),
+    /// Write the API's description, www/openapi.json, anew from the code
+    Openapi,
     /// Build the sites of tests/sites, each with its own framework, into build/sites/
     Sites,
     /// Send a correctly signed Stripe event to the running `cargo xtask dev`
@@ -80,6 +84,7 @@ fn main() -> ExitCode {
         Command::Admin(options) => admin::run(&root, &options),
         Command::Doctor(options) => doctor::run(&root, &options),
         Command::Deploy(options) => deploy::run(&root, &options),
+        Command::Openapi => openapi::write(&root),
         Command::Sites => setup::prepare(&root).and_then(|tools| sites::build(&root, &tools)),
         Command::Stripe(options) => stripe_event::run(&root, &options),
         Command::Listen(options) => listen::run(&root, &options),

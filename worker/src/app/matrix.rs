@@ -52,6 +52,8 @@ const OPEN: &[(&str, u16)] = &[
     ("GET /docs/{name}", 404),
     ("GET /healthz", 200),
     ("GET /join/{slug}", 404),
+    ("GET /llms.txt", 200),
+    ("GET /openapi.json", 200),
     ("GET /r/{slug}", 404),
     ("GET /sign-in", 200),
     ("GET /sign-in/{token}", 410),
@@ -59,7 +61,11 @@ const OPEN: &[(&str, u16)] = &[
     ("GET /trac-fallback.js", 200),
     ("GET /trac.js", 200),
     ("GET /v1/{file}", 404),
+    ("OPTIONS /api/track/conversion", 204),
+    ("OPTIONS /api/track/lead", 204),
     ("OPTIONS /v1/clicks", 204),
+    ("POST /api/track/conversion", 401),
+    ("POST /api/track/lead", 401),
     ("POST /api/webhooks/{connection_id}", 404),
     ("POST /join/{slug}", 403),
     ("POST /sign-in", 403),
@@ -180,9 +186,9 @@ const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A route, as the source has it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Route {
-    method: &'static str,
-    path: String,
+pub(crate) struct Route {
+    pub(crate) method: &'static str,
+    pub(crate) path: String,
 }
 
 impl Route {
@@ -198,7 +204,7 @@ impl Route {
 }
 
 /// Every route of every file. What changes is called last, and what deletes after that.
-fn routes() -> Vec<Route> {
+pub(crate) fn routes() -> Vec<Route> {
     let mut routes = BTreeSet::new();
     read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut routes);
     let mut routes: Vec<Route> = routes.into_iter().collect();

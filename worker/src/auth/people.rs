@@ -112,9 +112,7 @@ pub async fn member(app: &App, call: &Call, headers: &HeaderMap) -> Result<(Pers
     if call.inside.is_none() {
         count(app, call, &membership).await?;
     }
-    if membership.is_suspended {
-        return Err(ApiError::Forbidden(super::SUSPENDED.to_owned()));
-    }
+    super::not_suspended(membership.is_suspended)?;
     allow(membership.role, permission)?;
     let scope = Scope { workspace_id: membership.workspace_id.clone(), mode };
     if permission != Permission::Read && scope.workspace_id.database() != 0 {

@@ -10,6 +10,7 @@ use domain::mode::Mode;
 
 use super::people::People;
 use crate::app::App;
+use crate::store::bookings::Parts;
 use crate::store::customers::{self, Known};
 use crate::store::{DbError, Row, Scope, links};
 
@@ -48,23 +49,11 @@ pub struct Directory {
     pub people: People,
 }
 
-/// The rows of a directory, in the order in which they are read.
-pub struct Rows<'a> {
-    /// Links.
-    pub links: &'a [Row],
-    /// Promo codes.
-    pub codes: &'a [Row],
-    /// Discounts.
-    pub discounts: &'a [Row],
-    /// Customers.
-    pub customers: &'a [Row],
-}
-
 impl Directory {
     /// Reads a directory.
-    pub fn read(scope: &Scope, rows: &Rows<'_>, people: People) -> Result<Self, DbError> {
+    pub fn read(scope: &Scope, parts: &Parts, people: People) -> Result<Self, DbError> {
         let mut links = HashMap::new();
-        for row in rows.links {
+        for row in &parts.links {
             let number = u32::try_from(row.integer("number")?).unwrap_or(u32::MAX);
             let link = Link {
                 id: row.parsed("link_id", LinkId::parse, "a link id")?,
@@ -74,21 +63,16 @@ impl Directory {
             };
             links.insert(number, link);
         }
-        let mut codes = Vec::new();
-        for row in rows.codes {
-            codes.push(Code {
-                folded: row.text("code_folded")?,
-                stripe_id: row.text_opt("stripe_promotion_code_id")?,
-                mode: row.mode("mode")?,
-                participant: row.parsed("participant_id", Id::parse, "a participant id")?,
-            });
-        }
+        let mut codes = parts.codes.iter().map(code).collect::<Result<Vec<_>, _>>()?;
         let mut discounts = HashMap::new();
-        for row in rows.discounts {
+        for row in &parts.discounts {
             discounts.insert(row.text("discount")?, row.text("promotion_code")?);
+            if row.text_opt("participant_id")?.is_some() {
+                codes.push(code(row)?);
+            }
         }
         let mut customers = Vec::new();
-        for row in rows.customers {
+        for row in &parts.customers {
             customers.push((row.text("key")?, customers::decode_known(row)?));
         }
         Ok(Self { scope: scope.clone(), links, codes, discounts, customers, people })
@@ -139,8 +123,11 @@ impl Directory {
         let known = self.customers.iter().find(|(held, _)| *held == key).map(|(_, known)| known).filter(by_others);
         let bound = known.and_then(|known| known.participant_id.as_deref()).and_then(ParticipantId::parse);
         let person = bound.as_ref().and_then(|id| self.people.get(id));
+        let unauthenticated = known.is_some_and(|known| known.unauthenticated);
         let sighting = match person {
-            Some(person) => Sighting::Here(Bound { model: person.model, standing: person.standing.clone() }),
+            Some(person) => {
+                Sighting::Here(Bound { model: person.model, unauthenticated, standing: person.standing.clone() })
+            }
             None => Sighting::Unknown,
         };
         CustomerInput { key, sighting }
@@ -172,4 +159,13 @@ impl Directory {
             (None, None) => Sighting::Unknown,
         }
     }
+}
+
+fn code(row: &Row) -> Result<Code, DbError> {
+    Ok(Code {
+        folded: row.text("code_folded")?,
+        stripe_id: row.text_opt("stripe_promotion_code_id")?,
+        mode: row.mode("mode")?,
+        participant: row.parsed("participant_id", Id::parse, "a participant id")?,
+    })
 }

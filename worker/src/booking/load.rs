@@ -1,6 +1,6 @@
 //! Load: the rows of one booking, read into what the rules take.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use domain::attribution::{Burst, Inputs, Manual, Verdict};
 use domain::fact::StripeFact;
@@ -12,13 +12,13 @@ use domain::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::Booking;
-use super::directory::{Directory, Rows, open};
+use super::directory::{Directory, open};
 use super::people::People;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::store::conversions::Conversion;
 use crate::store::families::{Family, Mentions, StoredFact};
-use crate::store::{DbError, Row, commissions, conversions, families, links, stripe_events};
+use crate::store::{DbError, Row, bookings, commissions, conversions, families, links, stripe_events};
 
 /// Everything that is known of the family, new facts included.
 pub struct Loaded {
@@ -53,36 +53,31 @@ pub struct Loaded {
 /// Loads the family that any of the booking's keys names.
 pub async fn load(app: &App, booking: &Booking) -> Result<Loaded, ApiError> {
     let mentions = merged(booking.facts.iter().map(|fact| &fact.mentions));
-    let by_hand = booking.by_hand.iter().map(|by_hand| by_hand.manual.participant_id.as_str());
-    let people: Vec<&str> = by_hand.collect();
-    let mut reads = families::load(&booking.scope, &booking.keys, &mentions, &people)?;
+    let people: Vec<&ParticipantId> = booking.by_hand.iter().map(|by_hand| &by_hand.manual.participant_id).collect();
+    let mut reads = bookings::load(&booking.scope, &booking.keys, &mentions, &people)?.to_vec();
     reads.extend(booking.stripe_event.as_ref().map(stripe_events::waits));
     let mut results = app.db.of(&booking.scope.workspace_id).batch(reads).await?.into_iter();
     let mut next = || results.next().unwrap_or_default();
-    let families = next().iter().map(families::decode).collect::<Result<_, _>>()?;
-    let keys = next().iter().map(|row| row.text("key")).collect::<Result<_, _>>()?;
-    let (facts, events, repeated) = facts(&next(), booking)?;
-    let mut conversions = Vec::new();
-    for row in &next() {
-        conversions.push(conversions::decode(row)?.0);
-    }
+    let parts = bookings::decode(&next(), &next())?;
+    let settled = booking.stripe_event.is_some() && next().is_empty();
+    let families = parts.families.iter().map(families::decode).collect::<Result<_, _>>()?;
+    let keys = parts.keys.iter().map(|row| row.text("key")).collect::<Result<_, _>>()?;
+    let (facts, events, repeated) = facts(&parts.facts, booking)?;
+    let conversions = parts.conversions.iter().map(conversions::decode_alone).collect::<Result<_, _>>()?;
     let mut decisions = HashMap::new();
-    for row in &next() {
+    for row in &parts.decisions {
         decisions.insert(row.text("id")?, (row.json("inputs")?, row.json("verdict")?));
     }
-    let commissions = next().iter().map(commissions::decode_held).collect::<Result<_, _>>()?;
-    let by_hand = by_hand_of(&next(), booking)?;
-    let (links, codes, discounts, customers) = (next(), next(), next(), next());
-    let people = People::read(app, &booking.scope, &next())?;
-    let rows = Rows { links: &links, codes: &codes, discounts: &discounts, customers: &customers };
-    let directory = Directory::read(&booking.scope, &rows, people)?;
+    let commissions = parts.commissions.iter().map(commissions::decode_held).collect::<Result<_, _>>()?;
+    let by_hand = by_hand_of(&parts.acts, booking)?;
+    let people = People::read(app, &booking.scope, &parts.people)?;
+    let directory = Directory::read(&booking.scope, &parts, people)?;
     let mut bursts = Vec::new();
-    for row in &next() {
+    for row in &parts.bursts {
         let clicks = u32::try_from(row.integer("clicks")?).unwrap_or(u32::MAX);
         bursts.push(Burst { click_id: row.text("click_id")?, clicks });
     }
-    let rewards = next().iter().map(|row| row.json("body")).collect::<Result<_, _>>()?;
-    let settled = booking.stripe_event.is_some() && next().is_empty();
+    let rewards = rewards(&parts.people)?;
     Ok(Loaded {
         families,
         keys,
@@ -98,6 +93,16 @@ pub async fn load(app: &App, booking: &Booking) -> Result<Loaded, ApiError> {
         directory,
         rewards,
     })
+}
+
+/// The versions of all rewards that anybody could earn, in order. Two participants of one program have most of them in common.
+fn rewards(people: &[Row]) -> Result<Vec<RewardVersion>, DbError> {
+    let mut all = BTreeMap::new();
+    for row in people {
+        let versions: Vec<RewardVersion> = row.json("rewards")?;
+        all.extend(versions.into_iter().map(|version| ((version.reward_id.clone(), version.version), version)));
+    }
+    Ok(all.into_values().collect())
 }
 
 /// What an act of attribution says beside its reason.

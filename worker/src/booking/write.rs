@@ -28,7 +28,7 @@ use crate::store::{Statement, families, stripe_events};
 /// The batch, and the answer.
 pub fn write(app: &App, booking: &Booking, decided: Decided) -> Result<(Vec<Statement>, Booked), ApiError> {
     let repeated = matches!(&decided, Decided::Family(family) if family.loaded.repeated);
-    let writer = Writer { app, booking, repeated, customers: RefCell::default() };
+    let writer = Writer { app, booking, repeated, customers: RefCell::default(), events: RefCell::default() };
     match decided {
         Decided::Duplicate { conversion_id } => Ok((Vec::new(), Booked::Duplicate { conversion_id })),
         Decided::Repeated => Ok((Vec::new(), Booked::Repeated)),
@@ -48,6 +48,7 @@ pub fn write(app: &App, booking: &Booking, decided: Decided) -> Result<(Vec<Stat
             let insert = conversions::insert_decision(&booking.scope, &decision, booking.request_id.as_deref())?;
             Ok((vec![insert], Booked::Refused(refusal)))
         }
+        Decided::Family(family) if booking.deferred => writer.deferred(&family),
         Decided::Family(family) => writer.family(&family),
     }
 }
@@ -60,7 +61,11 @@ pub fn due_row(
     decided: &DecidedConversion,
     decision_id: DecisionId,
 ) -> Conversion {
-    Writer { app, booking, repeated: false, customers: RefCell::default() }.row(family, decided, decision_id)
+    Writer { app, booking, repeated: false, customers: RefCell::default(), events: RefCell::default() }.row(
+        family,
+        decided,
+        decision_id,
+    )
 }
 
 /// What every statement of a booking needs.
@@ -70,6 +75,8 @@ struct Writer<'a> {
     /// Every fact of the booking was stored before.
     repeated: bool,
     customers: RefCell<Customers>,
+    /// What is to be told, in order: one statement for all of it.
+    events: RefCell<Vec<Event>>,
 }
 
 impl Writer<'_> {
@@ -94,6 +101,7 @@ impl Writer<'_> {
                 reported = Some(converted);
             }
         }
+        batch.extend(events::insert_all(&self.booking.scope, &self.events.take(), self.booking.now)?);
         batch.extend(self.by_hand()?);
         batch.extend(self.booking.beside.iter().cloned());
         batch.extend(self.awaited(family, &id)?);
@@ -113,6 +121,36 @@ impl Writer<'_> {
             None => Booked::Recorded { lookups: Vec::new() },
         };
         Ok((batch, booked))
+    }
+
+    /// What is known of a customer before its lead comes: whom it is bound to, and the decision that says why.
+    fn deferred(&self, family: &Family) -> Result<(Vec<Statement>, Booked), ApiError> {
+        let Booking { scope, request_id, now, .. } = self.booking;
+        let mut batch = Vec::new();
+        let mut customer_id = None;
+        for decided in &family.conversions {
+            let to_come = self.row(family, decided, self.app.fresh(*now));
+            let keys = decided.state.customer.keys();
+            let (known, new_keys) = family.loaded.directory.customers(&keys);
+            customer_id.clone_from(&to_come.customer_id);
+            if new_keys.is_empty() && known.iter().all(|known| known.participant_id.is_some()) {
+                continue;
+            }
+            let decision = Decision {
+                id: to_come.decision_id.clone(),
+                conversion_id: None,
+                external_transaction_id: to_come.reported.external_transaction_id.clone(),
+                rule_version: attribution::RULE_VERSION,
+                inputs: decided.inputs.clone(),
+                verdict: decided.verdict.clone(),
+                refused: None,
+                created_at: *now,
+            };
+            batch.push(conversions::insert_decision(scope, &decision, request_id.as_deref())?);
+            batch.extend(self.recovered(decided)?);
+            batch.extend(self.customer(family, decided, &to_come)?);
+        }
+        Ok((batch, Booked::Deferred { customer_id }))
     }
 
     /// Whether the booking's own keys name a sale that nobody knows.
@@ -187,7 +225,7 @@ impl Writer<'_> {
             batch.extend(self.recovered(decided)?);
         }
         let (commission_id, ledger) = self.ledger(family, decided, &conversion.id)?;
-        self.tell(decided, &conversion, commission_id.as_deref(), batch)?;
+        self.tell(decided, &conversion, commission_id.as_deref());
         batch.extend(self.customer(family, decided, &conversion)?);
         self.alerts(family, decided, &conversion, batch)?;
         batch.extend(ledger);
@@ -209,7 +247,8 @@ impl Writer<'_> {
                 // What a merchant reported of a sale that Stripe told first stands on the conversion that stays.
                 let mut all = std::iter::once(row).chain(merged).map(|row| &row.reported);
                 let told = all.find(|reported| reported.external_transaction_id.is_some()).unwrap_or(&row.reported);
-                (row.id.clone(), row.anchor.clone(), row.created_at, told.clone())
+                // A report that is booked with a conversion there already takes the place of what stood on it.
+                (row.id.clone(), row.anchor.clone(), row.created_at, reported.unwrap_or(told).clone())
             }
             None => {
                 let anchor = keys.and_then(|keys| keys.first()).cloned().unwrap_or_default();
@@ -248,34 +287,26 @@ impl Writer<'_> {
     }
 
     /// What became of the conversion itself, for the outbox.
-    fn tell(
-        &self,
-        decided: &DecidedConversion,
-        conversion: &Conversion,
-        commission_id: Option<&str>,
-        batch: &mut Vec<Statement>,
-    ) -> Result<(), ApiError> {
+    fn tell(&self, decided: &DecidedConversion, conversion: &Conversion, commission_id: Option<&str>) {
         let data = || shapes::conversion(conversion, self.booking.scope.mode, commission_id);
         let id = conversion.id.as_str();
         let Some(before) = &decided.row else {
-            batch.push(self.event("conversion.created", id, data())?);
+            self.event("conversion.created", id, data());
             if conversion.refunded_cents > 0 {
-                batch.push(self.event("conversion.refunded", id, data())?);
+                self.event("conversion.refunded", id, data());
             }
-            return Ok(());
+            return;
         };
         if conversion.participant_id.is_some() && before.participant_id != conversion.participant_id {
-            batch.push(self.event("conversion.attributed", id, data())?);
+            self.event("conversion.attributed", id, data());
         }
         if before.refunded_cents != conversion.refunded_cents {
-            batch.push(self.event("conversion.refunded", id, data())?);
+            self.event("conversion.refunded", id, data());
         }
-        Ok(())
     }
 
-    fn event(&self, kind: &'static str, subject: &str, data: Json) -> Result<Statement, ApiError> {
+    fn event(&self, kind: &'static str, subject: &str, data: Json) {
         let id = self.app.fresh(self.booking.now);
-        let event = Event { id, kind, subject: subject.to_owned(), data };
-        Ok(events::insert(&self.booking.scope, &event, self.booking.now)?)
+        self.events.borrow_mut().push(Event { id, kind, subject: subject.to_owned(), data });
     }
 }

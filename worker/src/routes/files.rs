@@ -43,6 +43,20 @@ pub async fn trac_fallback(State(app): State<Arc<App>>, headers: HeaderMap) -> R
     send(&app, "trac-fallback.js", &headers).await
 }
 
+/// `GET /openapi.json`: the API's description, for any page.
+pub async fn description(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, ApiError> {
+    let mut response = get(&app, "/openapi.json").await?;
+    response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    Ok(unless_held(response, &headers))
+}
+
+/// `GET /llms.txt`: what there is to read.
+pub async fn index(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, ApiError> {
+    let mut response = get(&app, "/llms.txt").await?;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    Ok(unless_held(response, &headers))
+}
+
 async fn send(app: &App, file: &str, headers: &HeaderMap) -> Result<Response, ApiError> {
     let (stored, coding) = stored(app, &format!("/v1/{file}"), headers).await?;
     // Nothing of what the store says of the file but its ETag, of which each form has its own.

@@ -11,6 +11,8 @@ use serde_json::{Value as Json, json};
 use crate::app::App;
 use crate::call;
 use crate::error::{ApiError, FieldError};
+#[cfg(test)]
+use crate::openapi::asked::{Asked, of_query};
 use crate::store::page::Page;
 use crate::store::{DbError, Row, Statement};
 
@@ -40,6 +42,8 @@ impl Query {
 
     /// A text; empty equals absent.
     pub fn text(&mut self, name: &str) -> Option<String> {
+        #[cfg(test)]
+        of_query(name, Asked::Text(VALUE_CHARS_MAX, true));
         let value = self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())?;
         if value.chars().count() > VALUE_CHARS_MAX {
             self.error(name, format!("must have at most {VALUE_CHARS_MAX} characters"));
@@ -50,6 +54,8 @@ impl Query {
 
     /// An instant.
     pub fn instant(&mut self, name: &str) -> Option<Instant> {
+        #[cfg(test)]
+        of_query(name, Asked::Time);
         let text = self.text(name)?;
         match Instant::parse(&text) {
             Ok(instant) => Some(instant),
@@ -62,6 +68,8 @@ impl Query {
 
     /// `true` or `false`.
     pub fn boolean(&mut self, name: &str) -> Option<bool> {
+        #[cfg(test)]
+        of_query(name, Asked::Boolean);
         match self.text(name)?.as_str() {
             "true" | "1" => Some(true),
             "false" | "0" => Some(false),
@@ -74,6 +82,8 @@ impl Query {
 
     /// One of a few words.
     pub fn word(&mut self, name: &str, words: &[&str]) -> Option<String> {
+        #[cfg(test)]
+        of_query(name, Asked::Word(words.iter().map(|word| (*word).to_owned()).collect()));
         let text = self.text(name)?;
         if !words.contains(&text.as_str()) {
             self.error(name, format!("must be one of {}", words.join(", ")));
@@ -84,6 +94,8 @@ impl Query {
 
     /// How many rows.
     pub fn limit(&mut self) -> i64 {
+        #[cfg(test)]
+        of_query("limit", Asked::Integer(1, LIMIT_MAX));
         match self.text("limit").map(|text| text.parse::<i64>()) {
             None => LIMIT_DEFAULT,
             Some(Ok(limit)) if (1..=LIMIT_MAX).contains(&limit) => limit,

@@ -206,10 +206,15 @@ pub fn list(scope: &Scope, filter: &Filter, page: &Page) -> Statement {
 
 /// Reads a conversion, and its commission's id.
 pub fn decode(row: &Row) -> Result<(Conversion, Option<String>), DbError> {
+    Ok((decode_alone(row)?, row.text_opt("commission_id")?))
+}
+
+/// Reads a conversion.
+pub fn decode_alone(row: &Row) -> Result<Conversion, DbError> {
     let metadata = row.text_opt("metadata")?.and_then(|text| serde_json::from_str(&text).ok());
     let method = row.text_opt("attribution_method")?.as_deref().and_then(Method::parse);
     let currency = row.text_opt("currency")?.as_deref().and_then(|code| Currency::parse(code).ok());
-    let conversion = Conversion {
+    Ok(Conversion {
         id: row.parsed("id", Id::parse, "a conversion id")?,
         anchor: row.text("anchor")?,
         source: row.parsed("source", Source::parse, "a source")?,
@@ -236,8 +241,7 @@ pub fn decode(row: &Row) -> Result<(Conversion, Option<String>), DbError> {
         participant_id: row.text_opt("participant_id")?,
         customer_id: row.text_opt("customer_id")?,
         created_at: row.instant("created_at")?,
-    };
-    Ok((conversion, row.text_opt("commission_id")?))
+    })
 }
 
 /// The request that brought a conversion or a decision.

@@ -2,7 +2,7 @@
 
 use domain::ids::EventId;
 use domain::time::Instant;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use super::page::Page;
 use super::{DbError, Row, Scope, Statement};
@@ -36,29 +36,44 @@ pub fn insert(scope: &Scope, event: &Event, now: Instant) -> Result<Statement, D
     .owing(scope))
 }
 
-/// Events that one statement writes. D1 binds at most 2 MB.
+/// Events that one statement writes, and bytes after which it takes no more. D1 binds at most 2 MB.
 const PER_STATEMENT: usize = 200;
+const BYTES_PER_STATEMENT: usize = 900_000;
 
-/// Writes many events, each of another subject.
+/// Writes many events, in their order, each with the next sequence of its subject.
 pub fn insert_all(scope: &Scope, events: &[Event], now: Instant) -> Result<Vec<Statement>, DbError> {
-    let insert = |some: &[Event]| {
-        let rows: Vec<Json> = some
-            .iter()
-            .map(|event| json!({"id": event.id, "type": event.kind, "subject": event.subject, "data": event.data}))
-            .collect();
-        Ok(Statement::new(
-            "INSERT INTO events (id, workspace_id, mode, type, subject, sequence, data, created_at) \
-             SELECT value->>'id', ?1, ?2, value->>'type', value->>'subject', \
-             (SELECT COALESCE(MAX(e.sequence), 0) + 1 FROM events e WHERE e.subject = value->>'subject'), \
-             value->'data', ?3 FROM json_each(?4)",
-        )
-        .bind_workspace(&scope.workspace_id)
-        .bind(scope.mode)
-        .bind(now)
-        .bind(super::to_json(&rows)?)
-        .owing(scope))
-    };
-    events.chunks(PER_STATEMENT).map(insert).collect()
+    let mut statements = Vec::new();
+    let mut rows: Vec<(&str, String)> = Vec::new();
+    let mut bytes = 0;
+    for event in events {
+        if rows.len() == PER_STATEMENT || bytes > BYTES_PER_STATEMENT {
+            statements.push(insert_rows(scope, &std::mem::take(&mut rows), now));
+            bytes = 0;
+        }
+        let of_subject = rows.iter().filter(|(subject, _)| *subject == event.subject).count();
+        let row = super::to_json(&(event.id.as_str(), event.kind, &event.subject, 1 + of_subject, &event.data))?;
+        bytes += row.len();
+        rows.push((&event.subject, row));
+    }
+    if !rows.is_empty() {
+        statements.push(insert_rows(scope, &rows, now));
+    }
+    Ok(statements)
+}
+
+/// A row is a JSON list: id, type, subject, how many after the newest of its subject, and what is told.
+fn insert_rows(scope: &Scope, rows: &[(&str, String)], now: Instant) -> Statement {
+    let rows: Vec<&str> = rows.iter().map(|(_, row)| row.as_str()).collect();
+    Statement::new(
+        "INSERT INTO events (id, workspace_id, mode, type, subject, sequence, data, created_at) \
+         SELECT value ->> 0, ?1, ?2, value ->> 1, value ->> 2, (value ->> 3) + \
+         (SELECT COALESCE(MAX(e.sequence), 0) FROM events e WHERE e.subject = value ->> 2), value -> 4, ?3 FROM json_each(?4)",
+    )
+    .bind_workspace(&scope.workspace_id)
+    .bind(scope.mode)
+    .bind(now)
+    .bind(format!("[{}]", rows.join(",")))
+    .owing(scope)
 }
 
 /// A page of events.

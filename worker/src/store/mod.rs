@@ -11,6 +11,7 @@ use serde_json::{Map, Value as Json};
 
 pub mod accounts;
 pub mod acts;
+pub mod bookings;
 pub mod checklist;
 pub mod clicks;
 pub mod commissions;

@@ -35,6 +35,7 @@ use crate::call::{AfterAnswer, Chores, Peer};
 use crate::error::ApiError;
 use crate::jobs::{self, Message};
 use crate::known;
+use crate::openapi;
 use crate::secrets::Secrets;
 use crate::store::databases::Databases;
 use crate::store::owing::{Noticing, Owed};
@@ -58,12 +59,15 @@ pub struct Answer {
     pub body: Json,
     /// As it came.
     pub raw: String,
+    /// What the handler asked of the request.
+    pub asked: openapi::asked::Request,
 }
 
 impl Answer {
     /// `409 CONVERSION_DUPLICATE`, or the status alone.
     pub fn summary(&self) -> String {
-        match self.body["error"]["code"].as_str() {
+        let told = if self.body["success"] == false { &self.body } else { &self.body["error"] };
+        match told["code"].as_str() {
             Some(code) => format!("{} {code}", self.status.as_u16()),
             None => self.status.as_u16().to_string(),
         }
@@ -239,16 +243,20 @@ impl World {
     }
 
     /// Sends a JSON body (none for GET).
+    #[track_caller]
     pub fn send(&self, line: &str, headers: &[(&str, &str)], body: Json) -> Answer {
         let bytes = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
         self.send_bytes(line, headers, bytes)
     }
 
-    /// Sends bytes as they are. `line` is a method and a path.
+    /// Sends bytes as they are. `line` is a method and a path. Whatever is answered must be as the API's description says.
+    #[track_caller]
     pub fn send_bytes(&self, line: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
         let request = request(line, headers, body);
         let peer = Peer { address: self.address.lock().unwrap().clone(), country: Some("DE".to_owned()) };
+        openapi::asked::take();
         let mut response = pollster::block_on(app::answer(&self.app, &self.router, request, peer));
+        let asked = openapi::asked::take();
         if let Some(AfterAnswer(messages)) = response.extensions_mut().remove::<AfterAnswer>() {
             self.queue.lock().unwrap().extend(messages);
         }
@@ -258,7 +266,10 @@ impl World {
         let (parts, body) = response.into_parts();
         let bytes = pollster::block_on(body.collect()).unwrap().to_bytes();
         let body = serde_json::from_slice(&bytes).unwrap_or(Json::Null);
-        Answer { status: parts.status, headers: parts.headers, body, raw: String::from_utf8_lossy(&bytes).into_owned() }
+        let raw = String::from_utf8_lossy(&bytes).into_owned();
+        let answer = Answer { status: parts.status, headers: parts.headers, body, raw, asked };
+        openapi::held::hold(line, &answer);
+        answer
     }
 
     /// The address from which the next requests come.
@@ -275,10 +286,12 @@ impl World {
     pub fn before_next_write_as(&self, key: &str, line: &str, body: Json) {
         let (app, router, key, line) = (self.app.clone(), self.router.clone(), key.to_owned(), line.to_owned());
         self.db.before_next_write(move || {
+            let interrupted = openapi::asked::take();
             let bearer = format!("Bearer {key}");
             let request = request(&line, &[("authorization", &bearer)], body.to_string().into_bytes());
             let answer = pollster::block_on(app::answer(&app, &router, request, Peer::default()));
             assert!(answer.status().is_success(), "{}", answer.status());
+            openapi::asked::put_back(interrupted);
         });
     }
 
@@ -295,11 +308,13 @@ impl World {
     }
 
     /// Sends with the first workspace's test secret key.
+    #[track_caller]
     pub fn api(&self, line: &str, body: Json) -> Answer {
         self.api_as(&self.keys.sk_test, line, body)
     }
 
     /// Sends with a secret key.
+    #[track_caller]
     pub fn api_as(&self, key: &str, line: &str, body: Json) -> Answer {
         self.send(line, &[("authorization", &format!("Bearer {key}"))], body)
     }

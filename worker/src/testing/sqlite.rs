@@ -30,6 +30,7 @@ pub struct Sqlite {
     next_write: Mutex<NextWrite>,
     before_next_write: Mutex<Option<Meanwhile>>,
     round_trips: Mutex<u32>,
+    statements: Mutex<usize>,
     /// Whatever is asked fails.
     pub is_down: AtomicBool,
     longest_argument: Mutex<usize>,
@@ -66,6 +67,7 @@ impl Sqlite {
             next_write: Mutex::new(NextWrite::Works),
             before_next_write: Mutex::new(None),
             round_trips: Mutex::new(0),
+            statements: Mutex::new(0),
             is_down: AtomicBool::new(false),
             longest_argument: Mutex::new(0),
         }
@@ -90,6 +92,11 @@ impl Sqlite {
     /// Round trips since this was last asked.
     pub fn round_trips(&self) -> u32 {
         std::mem::take(&mut *self.round_trips.lock().unwrap())
+    }
+
+    /// Statements since this was last asked.
+    pub fn statements(&self) -> usize {
+        std::mem::take(&mut *self.statements.lock().unwrap())
     }
 
     /// Bytes of the longest text that was ever bound.
@@ -139,6 +146,7 @@ impl Sqlite {
 
     fn run(&self, statements: &[Statement]) -> Result<Vec<Vec<Row>>, DbError> {
         *self.round_trips.lock().unwrap() += 1;
+        *self.statements.lock().unwrap() += statements.len();
         if self.is_down.load(Ordering::SeqCst) {
             return Err(DbError::Failed("the database is down".to_owned()));
         }
@@ -148,7 +156,8 @@ impl Sqlite {
                 *longest = text.len().max(*longest);
             }
         }
-        let writes = statements.iter().any(|statement| !statement.sql().trim_start().starts_with("SELECT"));
+        let reads = |sql: &str| sql.starts_with("SELECT") || sql.starts_with("WITH");
+        let writes = statements.iter().any(|statement| !reads(statement.sql().trim_start()));
         let meanwhile = writes.then(|| self.before_next_write.lock().unwrap().take()).flatten();
         if let Some(meanwhile) = meanwhile {
             meanwhile();

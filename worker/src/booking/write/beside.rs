@@ -114,7 +114,7 @@ impl Writer<'_> {
                 "participant_id": one.participant_id, "rule": one.rule.as_str(), "response": one.response.as_str(),
             })).collect::<Vec<_>>(),
         });
-        batch.push(self.event("conversion.fraud_detected", conversion.id.as_str(), data)?);
+        self.event("conversion.fraud_detected", conversion.id.as_str(), data);
         Ok(())
     }
 

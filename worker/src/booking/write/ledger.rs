@@ -57,9 +57,9 @@ impl Writer<'_> {
                 "program_id": due.program_id, "amount_cents": due.amount_cents, "currency": due.currency,
                 "state": state.as_str(), "mode": scope.mode,
             });
-            batch.push(self.event("commission.created", id.as_str(), data.clone())?);
+            self.event("commission.created", id.as_str(), data.clone());
             if state == CommissionState::Approved {
-                batch.push(self.event("commission.approved", id.as_str(), data)?);
+                self.event("commission.approved", id.as_str(), data);
             }
             counts = Some(id.to_string());
         }
@@ -79,7 +79,7 @@ impl Writer<'_> {
                 "amount_cents": standing.amount_cents + standing.bonus_cents + amount_cents, "currency": standing.currency,
                 "state": state.as_str(), "reason": kind.reason(*amount_cents), "mode": self.booking.scope.mode,
             });
-            batch.push(self.event("commission.refunded", commission_id.as_str(), data)?);
+            self.event("commission.refunded", commission_id.as_str(), data);
         }
         Ok(())
     }
@@ -120,7 +120,7 @@ impl Writer<'_> {
                     batch.push(customers::count(&customer, -1));
                 }
                 let data = shapes::conversion(&merged, self.booking.scope.mode, None);
-                batch.push(self.event("conversion.merged", row.id.as_str(), data)?);
+                self.event("conversion.merged", row.id.as_str(), data);
             }
         }
         Ok(())

@@ -102,8 +102,8 @@ fn scripts_are_there_by_their_names_alone() {
     check("/v1/trac.0123456789abcdef.js", "200 /* trac */");
     check("/trac-fallback.js", "200 /* trac, translated */");
     check("/v1/trac-fallback.js", "200 /* trac, translated */");
+    check("/v1/selgeo-fallback.js", "200 /* selgeo, translated */");
     // Not built.
-    check("/v1/selgeo-fallback.js", "404 ");
     check("/v1/selgeo.ffff.js", "404 ");
     // Built, but no page's business: the stored forms, the manifest, what lies elsewhere.
     check("/v1/selgeo.js.br", "404 ");
@@ -114,6 +114,23 @@ fn scripts_are_there_by_their_names_alone() {
     check("/trac.json", "404 ");
     check("/trac.js/", "404 ");
     assert_eq!(get(&world, "POST /trac.js", &[]).summary(), "405 METHOD_NOT_ALLOWED");
+}
+
+#[test]
+fn the_description_and_what_is_made_of_it_are_served_and_revalidated() {
+    let world = World::new();
+    let check = |path: &str, media_type: &str, body: &str| {
+        let answer = get(&world, &format!("GET {path}"), &[]);
+        assert_eq!((answer.status.as_u16(), answer.raw.as_str()), (200, body), "{path}");
+        assert_eq!(answer.header("content-type"), media_type, "{path}");
+        let again = get(&world, &format!("GET {path}"), &[("if-none-match", answer.header("etag"))]);
+        assert_eq!((again.status.as_u16(), again.raw.as_str()), (304, ""), "{path}");
+        answer
+    };
+    let description = check("/openapi.json", "application/json", "{}");
+    assert_eq!(description.header("access-control-allow-origin"), "*");
+    check("/llms.txt", "text/plain; charset=utf-8", "# Selgeo");
+    check("/docs/api", "text/html; charset=utf-8", "the reference");
 }
 
 #[test]

@@ -89,6 +89,10 @@ fn a_suspended_workspaces_keys_are_refused_and_a_resumed_ones_work_again_within_
         assert_eq!(keyless(world), expected[1], "click without a key");
         assert_eq!(world.api("GET /api/v1/programs", json!(null)).summary(), expected[2], "list");
         assert_eq!(world.api("POST /api/v1/conversions", json!({})).summary(), expected[3], "conversion");
+        let track = |headers: &[(&str, &str)]| world.send("POST /api/track/lead", headers, json!({})).status.as_u16();
+        let told: u16 = if counted { 400 } else { 403 };
+        assert_eq!(track(&[("x-publishable-key", &world.keys.pk_test)]), told, "lead");
+        assert_eq!(track(&[("origin", "https://shop.test")]), told, "lead without a key");
         assert_eq!(follow(world), (302, counted), "short link");
     };
     let working = ["201", "201", "200", "400 VALIDATION_ERROR"];
