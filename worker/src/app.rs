@@ -112,6 +112,10 @@ pub struct Config {
     pub loopback_webhooks: bool,
     /// Who sees the operator's page: addresses, lower case.
     pub operator_emails: Vec<String>,
+    /// Bindings that the Worker uses and that are not there.
+    pub unbound: Vec<&'static str>,
+    /// Mail leaves, or is kept where a local server shows it.
+    pub sends_mail: bool,
 }
 
 impl Config {
@@ -233,7 +237,12 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/webhooks/stripe/{connection_id}", post(r::stripe_ingress::receive))
         .route("/api/webhooks/{connection_id}", post(r::stripe_ingress::receive))
         .route("/operator/v1/replay", post(r::operator::replay))
-        .route("/operator/v1/workspaces", post(r::operator::create_workspace))
+        .route("/operator/v1/health", get(r::operator::health::show))
+        .route("/operator/v1/workspaces", post(r::operator::create_workspace).get(r::operator::workspaces::list))
+        .route(
+            "/operator/v1/workspaces/{id}",
+            get(r::operator::workspaces::read).patch(r::operator::workspaces::change),
+        )
         .route("/operator/v1/workspaces/{id}/owners", post(r::operator::add_owner))
         .route("/", get(pages::sign_in::home))
         .route("/sign-in", get(pages::sign_in::ask).post(pages::sign_in::send))
@@ -392,6 +401,8 @@ fn rendered(mut response: Response, call: &Call, reader: Reader) -> Response {
 
 #[cfg(test)]
 pub(crate) mod matrix;
+#[cfg(test)]
+mod rotation;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -36,7 +36,9 @@ const STRANGERS_MAX: usize = 4_096;
 const STRANGER_MS: i64 = 5 * SECOND_MS;
 
 /// The refusal of a key that nobody knows, or nobody any more.
-const UNKNOWN_KEY: ApiError = ApiError::InvalidApiKey("The key is unknown or revoked.");
+const UNKNOWN_KEY: ApiError = ApiError::InvalidApiKey("The key is unknown or revoked, or its workspace is suspended.");
+/// The refusal of whoever is known, in a workspace that is suspended.
+const SUSPENDED: &str = "This workspace is suspended: whoever runs this deployment can say why.";
 
 /// A call that is let in.
 #[derive(Clone, Debug)]
@@ -90,14 +92,15 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Lets in the bearer of a secret key: 401, then 429, then 403 for one that is not for this.
+/// Lets in the bearer of a secret key: 401, then 429, then 403 for one that is not for this, or whose workspace is suspended.
 pub async fn secret(app: &App, call: &Call, headers: &HeaderMap, zone: Zone, need: Need) -> Result<Access, ApiError> {
     let Some(token) = bearer(headers) else {
         return Err(ApiError::InvalidApiKey("Send a secret key (sk_…) as Authorization: Bearer."));
     };
     let row = known_secret(app, call, token).await?;
-    let is_met = need.is_met_by(&row.scopes);
+    let (is_met, is_suspended) = (need.is_met_by(&row.scopes), row.is_suspended);
     let access = admit(app, call, row, zone).await?;
+    not_suspended(is_suspended)?;
     match is_met {
         true => Ok(access),
         false => {
@@ -105,6 +108,11 @@ pub async fn secret(app: &App, call: &Call, headers: &HeaderMap, zone: Zone, nee
             Err(ApiError::Forbidden(format!("This key lacks the scope: this takes {}.", any_of.join(" or "))))
         }
     }
+}
+
+/// 403 where the workspace is suspended.
+fn not_suspended(is_suspended: bool) -> Result<(), ApiError> {
+    if is_suspended { Err(ApiError::Forbidden(SUSPENDED.to_owned())) } else { Ok(()) }
 }
 
 /// Whose a public key is, or 401. A flood of keys that nobody knows ends at the isolate.
@@ -241,6 +249,9 @@ async fn owner(app: &App, now: Instant, host: &str) -> Result<Option<Owner>, Api
     }
     let rows = app.db.rows(links::owners_of_host(host)).await?;
     let [row] = rows.as_slice() else { return Ok(None) };
+    if links::is_suspended(row)? {
+        return Ok(None);
+    }
     let owner = links::decode_owner(row)?;
     remember(&app.keys.owners, host.to_owned(), owner.clone(), now);
     Ok(Some(owner))

@@ -52,6 +52,9 @@ const NUDGED_BY_SWEEP: i64 = 200;
 /// can name such a network.
 const LOOPBACK: &str = "LOOPBACK";
 
+/// What wrangler.toml binds, and the Worker uses. Further databases and `EMAIL` may be there.
+const BINDINGS: [&str; 8] = ["DB", "KV", "RATE_LIMITER", "WEBHOOK_LANES", "QUEUE", "CLICKS", "STRANGERS", "ASSETS"];
+
 struct PlatformClock;
 
 impl Clock for PlatformClock {
@@ -145,8 +148,10 @@ pub fn running(env: &Env) -> worker::Result<(Arc<App>, Router)> {
 fn databases(env: &Env, owed: &Owed) -> worker::Result<Databases> {
     let noticing = |d1| -> Arc<dyn Database> { Arc::new(Noticing::new(Arc::new(D1(d1)), owed.clone())) };
     let names = (1..DATABASES_MAX).map(|index| format!("DB_{index}"));
-    let bound = |name: &String| js_sys::Reflect::has(env.as_ref(), &name.as_str().into()).unwrap_or(false);
-    let others = names.take_while(bound).map(|name| env.d1(&name).map(noticing)).collect::<worker::Result<_>>()?;
+    let others = names
+        .take_while(|name| is_bound(env, name))
+        .map(|name| env.d1(&name).map(noticing))
+        .collect::<worker::Result<_>>()?;
     Ok(Databases::new(noticing(env.d1("DB")?), others))
 }
 
@@ -179,8 +184,7 @@ fn mail(env: &Env, db: &Arc<Databases>) -> Arc<dyn Mail> {
     if from.is_empty() {
         return Arc::new(NoMail);
     }
-    // A binding that is not there reads as undefined, which is asked for first.
-    if js_sys::Reflect::has(env.as_ref(), &"EMAIL".into()).unwrap_or(false)
+    if is_bound(env, "EMAIL")
         && let Ok(binding) = env.send_email("EMAIL")
     {
         return Arc::new(BoundMail { binding, from });
@@ -191,6 +195,11 @@ fn mail(env: &Env, db: &Arc<Databases>) -> Arc<dyn Mail> {
     }
     let token = env.secret("MAIL_HTTP_TOKEN").map(|value| value.to_string()).unwrap_or_default();
     Arc::new(HttpMail { url, token, from })
+}
+
+/// A binding that is not there reads as undefined.
+fn is_bound(env: &Env, name: &str) -> bool {
+    js_sys::Reflect::has(env.as_ref(), &name.into()).unwrap_or(false)
 }
 
 fn config(env: &Env) -> Config {
@@ -207,6 +216,10 @@ fn config(env: &Env) -> Config {
         public_url: Some(text("PUBLIC_URL").trim().trim_end_matches('/').to_owned()).filter(|url| !url.is_empty()),
         loopback_webhooks: dev && env.service(LOOPBACK).is_ok(),
         operator_emails: text("OPERATOR_EMAILS").split(',').map(people::normal).filter(|one| !one.is_empty()).collect(),
+        unbound: BINDINGS.into_iter().filter(|name| !is_bound(env, name)).collect(),
+        sends_mail: dev
+            || (!text("MAIL_FROM").trim().is_empty()
+                && (is_bound(env, "EMAIL") || !text("MAIL_HTTP_URL").trim().is_empty())),
     }
 }
 

@@ -21,7 +21,7 @@ use crate::store::{DbError, Scope, Statement, keys, links};
 const FACTS_MAX: usize = 8_192;
 const NOTHINGS_MAX: usize = 4_096;
 /// How long a link need not be asked for again.
-const FRESH_MS: i64 = 20 * SECOND_MS;
+pub const FRESH_MS: i64 = 20 * SECOND_MS;
 /// How long nobody else asks for what is being asked for.
 const ASKING_MS: i64 = 5 * SECOND_MS;
 /// How long a name of nothing is believed to be one.
@@ -204,6 +204,11 @@ pub async fn forget_link(app: &App, scope: &Scope, link: &Link) {
 /// Forgets a link that was changed, here at once, and has every isolate told with its next lease.
 pub async fn link_changed(app: &App, now: Instant, scope: &Scope, link: &Link) {
     forget_link(app, scope, link).await;
+    links_changed(app, now, scope).await;
+}
+
+/// Has every isolate told, with its next lease, that what it knows of the links of a workspace and mode does not hold any more.
+pub async fn links_changed(app: &App, now: Instant, scope: &Scope) {
     let keys = app.db.rows(keys::public_ids(scope, KEYS_TOLD_MAX)).await.unwrap_or_default();
     let ids = keys.iter().filter_map(|row| row.text("id").ok());
     // Where clicks come without a key and there is none, they are counted under this name.

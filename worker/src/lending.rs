@@ -10,8 +10,8 @@ use domain::time::{Instant, SECOND_MS};
 use crate::limiter::{Ask, Loan, Said};
 use crate::store::{Database, DbError, Row, keys};
 
-/// A proof that is older is asked for anew. With it and [`LEASE_MS`], whatever is revoked is refused everywhere within 45 s, though
-/// nobody told the object.
+/// A proof that is older is asked for anew, also that a key is not valid: a suspended workspace may be resumed. With it and [`LEASE_MS`],
+/// whatever is revoked is refused everywhere within 45 s, though nobody told the object.
 const PROVED_MS: i64 = 25 * SECOND_MS;
 /// How long a lease lasts at most, within its minute.
 const LEASE_MS: i64 = 20 * SECOND_MS;
@@ -72,7 +72,7 @@ impl Lender {
         }
     }
 
-    /// From now on the key is refused.
+    /// From now on the key is refused, until the database says otherwise.
     pub fn revoke(&self, now: Instant) {
         if let Ok(mut proof) = self.proof.lock() {
             *proof = Some(Proof { at: now, is_valid: false, limit: 0 });
@@ -82,12 +82,17 @@ impl Lender {
     /// The limit, and how long a lease may last; none where the key is revoked.
     async fn prove(&self, db: &dyn Database, ask: &Ask, now: Instant) -> Option<(u32, i64)> {
         let known = self.known(ask, now);
-        if let Some(proof) = known.filter(|proof| !proof.is_valid || now.since_ms(proof.at) < PROVED_MS) {
+        if let Some(proof) = known.filter(|proof| now.since_ms(proof.at) < PROVED_MS) {
             return proof.is_valid.then_some((proof.limit, LEASE_MS));
         }
+        // While it is not known better, what was valid is, and what was not is not.
+        let meanwhile = || {
+            let limit = known.map_or(Some(ask.limit), |proof| proof.is_valid.then_some(proof.limit))?;
+            Some((limit, UNPROVED_LEASE_MS))
+        };
         // One asks for all who come meanwhile.
         if !self.may_ask(now) {
-            return Some((known.map_or(ask.limit, |proof| proof.limit), UNPROVED_LEASE_MS));
+            return meanwhile();
         }
         let asked = match &ask.key {
             Some(key_id) => db.rows(keys::validity(key_id)).await,
@@ -100,14 +105,14 @@ impl Lender {
             Ok(fresh) => {
                 let mut proof = self.proof.lock().ok()?;
                 // Whoever revoked it meanwhile knew better.
-                if proof.is_none_or(|proof| proof.is_valid) {
+                if proof.is_none_or(|proof| proof.is_valid || proof.at < now) {
                     *proof = Some(fresh);
                 }
                 proof.filter(|proof| proof.is_valid).map(|proof| (proof.limit, LEASE_MS))
             }
             Err(error) => {
                 crate::log(&format!("limiter: whether a key is valid could not be asked: {error}"));
-                Some((known.map_or(ask.limit, |proof| proof.limit), UNPROVED_LEASE_MS))
+                meanwhile()
             }
         }
     }
@@ -122,7 +127,7 @@ impl Lender {
         !is_asked
     }
 
-    /// The newest that is known, here or by whoever asks. A key that is revoked stays so.
+    /// The newest that is known, here or by whoever asks. A key that is not valid stays so until the database says otherwise.
     fn known(&self, ask: &Ask, now: Instant) -> Option<Proof> {
         let mut held = self.proof.lock().ok()?;
         // An isolate whose clock is ahead proves nothing for the time to come.

@@ -24,6 +24,10 @@ pub struct Secrets {
     pub visitors: Vec<Secret>,
     encryption: Vec<Secret>,
     hash: Secret,
+    /// The hash secrets of before.
+    older_hashes: Vec<Secret>,
+    /// How many keys of each there are.
+    counts: [(&'static str, usize); 4],
     operator_digest: [u8; 32],
 }
 
@@ -37,16 +41,37 @@ impl Secrets {
         let visitors = list(clicks).ok_or(BadSecret("CLICK_SECRETS"))?;
         let clicks = ClickCipher::new(&visitors).map_err(|_| BadSecret("CLICK_SECRETS"))?;
         let encryption = list(encryption).ok_or(BadSecret("ENCRYPTION_SECRETS"))?;
-        let hash = *list(hash).and_then(|all| all.first().copied()).as_ref().ok_or(BadSecret("HASH_SECRETS"))?;
+        let hashes = list(hash).ok_or(BadSecret("HASH_SECRETS"))?;
+        let hash = *hashes.first().ok_or(BadSecret("HASH_SECRETS"))?;
         if operator_token.len() < 16 {
             return Err(BadSecret("OPERATOR_TOKEN"));
         }
-        Ok(Self { clicks, visitors, encryption, hash, operator_digest: Sha256::digest(operator_token).into() })
+        let counts = [
+            ("CLICK_SECRETS", visitors.len()),
+            ("ENCRYPTION_SECRETS", encryption.len()),
+            ("HASH_SECRETS", hashes.len()),
+            ("OPERATOR_TOKEN", 1),
+        ];
+        let older_hashes = hashes.into_iter().skip(1).collect();
+        Ok(Self {
+            clicks,
+            visitors,
+            encryption,
+            hash,
+            older_hashes,
+            counts,
+            operator_digest: Sha256::digest(operator_token).into(),
+        })
     }
 
     /// When the click with this id was, if it is one of ours: its record lies in a pack of then.
     pub fn clicked_at(&self, click_id: &str) -> Option<Instant> {
         self.clicks.open(ClickId::parse(click_id)?).map(|click| click.at)
+    }
+
+    /// How many keys of each secret there are, by its name.
+    pub fn counts(&self) -> [(&'static str, usize); 4] {
+        self.counts
     }
 
     /// Whether this is the operator's token; in constant time.
@@ -84,6 +109,12 @@ impl Secrets {
     /// The key of a workspace's e-mail hashes, so that two workspaces' hashes of one address have nothing in common.
     pub fn email_key(&self, workspace: &str) -> Secret {
         self.derived(&["email", workspace])
+    }
+
+    /// The keys of the hashes by which people are kept who sign in, the current one first. Every workspace's key is named by its id, which
+    /// begins with ws_.
+    pub fn people_keys(&self) -> impl Iterator<Item = Secret> {
+        std::iter::once(&self.hash).chain(&self.older_hashes).map(|secret| mac(secret, &["email", "people"]))
     }
 
     /// What is kept of an address and a user agent: a hash under a salt of the day.

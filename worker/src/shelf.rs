@@ -87,7 +87,11 @@ pub fn written(fact: &Fact, at: Instant) -> String {
         Fact::Owner(one) => json!({ "owner": owner(one) }),
         Fact::Number(number) => json!({ "number": number }),
         Fact::Short(link) => {
-            json!({ "short": { "owner": owner(&link.owner), "number": link.number, "ref": link.link_ref, "to": link.landing_url } })
+            let mut short = json!({ "owner": owner(&link.owner), "number": link.number, "ref": link.link_ref, "to": link.landing_url });
+            if link.is_suspended {
+                short["suspended"] = json!(true);
+            }
+            json!({ "short": short })
         }
     };
     json!([at.ms(), fact]).to_string()
@@ -116,6 +120,7 @@ pub fn read(text: &str) -> Option<(Fact, Instant)> {
             number: number(&short["number"])?,
             link_ref: text("ref")?,
             landing_url: text("to")?,
+            is_suspended: short["suspended"] == true,
         })
     };
     Some((fact, at))
@@ -134,6 +139,7 @@ mod tests {
             number: 8,
             link_ref: "anna \u{e4}\"".to_owned(),
             landing_url: "https://shop.test/".to_owned(),
+            is_suspended: false,
         };
         [Fact::Owner(owner), Fact::Number(7), Fact::Short(short)]
     }

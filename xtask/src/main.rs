@@ -5,15 +5,19 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod admin;
 mod bench;
 mod build;
+mod deploy;
 mod dev;
 mod disposable;
 mod docs;
+mod doctor;
 mod fuzz;
 mod http;
 mod listen;
 mod openapi;
+mod operator;
 mod process;
 mod reference;
 mod replay;
@@ -42,6 +46,12 @@ enum Command {
     Test,
     /// Build the snippet, the assets and the Worker into build/
     Build,
+    /// Create what is missing on Cloudflare, migrate, deploy, and wait until it answers; can be run again at any time
+    Deploy(deploy::Options),
+    /// List, make, limit, suspend and resume workspaces, and add owners
+    Admin(admin::Options),
+    /// Look whether a deployment does its work, and say what to mend; something wrong is exit code 1
+    Doctor(doctor::Options),
     /// Write the API's description, www/openapi.json, anew from the code
     Openapi,
     /// Build the sites of tests/sites, each with its own framework, into build/sites/
@@ -71,6 +81,9 @@ fn main() -> ExitCode {
         Command::Dev(options) => dev::run(&root, &options),
         Command::Test => return test::run(&root),
         Command::Build => setup::prepare(&root).and_then(|tools| build::run(&root, &tools)),
+        Command::Admin(options) => admin::run(&root, &options),
+        Command::Doctor(options) => doctor::run(&root, &options),
+        Command::Deploy(options) => deploy::run(&root, &options),
         Command::Openapi => openapi::write(&root),
         Command::Sites => setup::prepare(&root).and_then(|tools| sites::build(&root, &tools)),
         Command::Stripe(options) => stripe_event::run(&root, &options),
@@ -95,4 +108,14 @@ fn main() -> ExitCode {
 fn project_root() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     own.parent().unwrap_or(own).to_path_buf()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_commands_options_fit_together() {
+        super::Line::command().debug_assert();
+    }
 }

@@ -110,6 +110,34 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// A paid session of test mode that names a click, as Stripe would tell of it.
+pub fn paid_session(click: Option<&str>, amount: u64) -> Result<Value> {
+    let options = Options {
+        event: EventType::CheckoutSessionCompleted,
+        click: click.map(str::to_owned),
+        amount,
+        currency: "usd".to_owned(),
+        mode: Mode::Test,
+        email: "doctor@example.com".to_owned(),
+        id: None,
+        invoice: None,
+        subscription: None,
+        payment_intent: None,
+        session: None,
+        customer: None,
+        renewal: false,
+        old_shape: false,
+        dev: None,
+    };
+    let now = now()?;
+    Ok(event(&options, &Ids::new(now.as_nanos()), now.as_secs()))
+}
+
+/// The `Stripe-Signature` of a body that is sent now.
+pub fn signed(secret: &str, body: &str) -> Result<String> {
+    Ok(stripe::signature::sign(secret, i64::try_from(now()?.as_secs())?, body.as_bytes()))
+}
+
 fn name<'a>(event: &'a Value, pointer: &str) -> &'a str {
     event.pointer(pointer).and_then(Value::as_str).unwrap_or("")
 }

@@ -293,6 +293,10 @@ impl Surroundings {
                 *person = Person { own_address, ..known.clone() };
             }
         }
+        // Whose click or code does not lead to them any more was judged by it all the same.
+        let told = |person: &Person| self.people.iter().any(|held| held.participant_id == person.participant_id);
+        let judged: Vec<Person> = before.people.iter().filter(|person| !told(person)).cloned().collect();
+        self.people.extend(judged);
         for burst in &mut self.bursts {
             if let Some(known) = before.bursts.iter().find(|known| known.click_id == burst.click_id) {
                 *burst = known.clone();

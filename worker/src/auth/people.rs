@@ -112,6 +112,7 @@ pub async fn member(app: &App, call: &Call, headers: &HeaderMap) -> Result<(Pers
     if call.inside.is_none() {
         count(app, call, &membership).await?;
     }
+    super::not_suspended(membership.is_suspended)?;
     allow(membership.role, permission)?;
     let scope = Scope { workspace_id: membership.workspace_id.clone(), mode };
     if permission != Permission::Read && scope.workspace_id.database() != 0 {
@@ -203,12 +204,36 @@ pub fn normal(email: &str) -> String {
     email.trim().to_lowercase()
 }
 
-/// An address in its normal form, as it is kept; `None` when it is none.
+/// An address in its normal form, as it is kept of somebody new; `None` when it is none.
 pub fn address(app: &App, email: &str) -> Result<Option<Address>, ApiError> {
-    // Every workspace's key is named by its id, which begins with ws_.
-    let Some(hashes) = hash_email(&app.secrets.email_key("people"), email) else { return Ok(None) };
-    let sealed = app.secrets.seal(&*app.random, &purpose(&hashes.exact), email.as_bytes())?;
-    Ok(Some(Address { hash: hashes.exact, sealed }))
+    match hashes(app, email).into_iter().next() {
+        Some(hash) => sealed(app, email, hash).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The same as it is kept of whoever has it: under an older key of HASH_SECRETS, where they were first seen under that.
+pub async fn kept_address(app: &App, email: &str) -> Result<Option<Address>, ApiError> {
+    let mut hashes = hashes(app, email);
+    if hashes.len() > 1
+        && let Some(row) = app.db.rows(accounts::kept_under(&hashes)).await?.first()
+    {
+        hashes = vec![accounts::decode_kept_under(row)?];
+    }
+    match hashes.into_iter().next() {
+        Some(hash) => sealed(app, email, hash).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The hashes of an address under every key, the current one first; none of what is no address.
+fn hashes(app: &App, email: &str) -> Vec<String> {
+    app.secrets.people_keys().filter_map(|key| hash_email(&key, email)).map(|hashes| hashes.exact).collect()
+}
+
+fn sealed(app: &App, email: &str, hash: String) -> Result<Address, ApiError> {
+    let sealed = app.secrets.seal(&*app.random, &purpose(&hash), email.as_bytes())?;
+    Ok(Address { hash, sealed })
 }
 
 /// The address that was sealed.

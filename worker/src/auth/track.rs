@@ -32,7 +32,8 @@ pub struct Caller {
     pub tracked: Tracked,
 }
 
-/// Lets a caller in: 401, then 403 for a workspace whose id does not suffice, then 429. Whoever sends a credential is judged by it, however
+/// Lets a caller in: 401, then 403 for a workspace whose id does not suffice, then 429, then 403 for one that
+/// is suspended. Whoever sends a credential is judged by it, however
 /// wrong it is; of several, by the first of public key, bearer and workspace.
 pub async fn enter(app: &App, call: &Call, headers: &HeaderMap) -> Result<Caller, ApiError> {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default().trim());
@@ -72,7 +73,9 @@ async fn public(app: &App, call: &Call, token: &str) -> Result<Caller, ApiError>
     let Some(row) = found else {
         return Err(super::refused(app, call, super::why_not(token, KeyKind::Public)).await);
     };
+    let is_suspended = row.is_suspended;
     let access = super::admit(app, call, row, Zone::Other).await?;
+    super::not_suspended(is_suspended)?;
     let scope = Scope { workspace_id: access.workspace_id, mode: access.mode };
     Ok(Caller { scope, tracked: Tracked::Public })
 }
@@ -102,6 +105,7 @@ async fn by_workspace_id(app: &App, call: &Call, id: &str) -> Result<Caller, Api
 /// Without a key it is live mode.
 async fn keyless(app: &App, call: &Call, found: Tracking) -> Result<Caller, ApiError> {
     super::count(app, call, &super::other(call, &found.workspace_id), found.other_per_minute).await?;
+    super::not_suspended(found.is_suspended)?;
     let scope = Scope { workspace_id: found.workspace_id, mode: Mode::Live };
     Ok(Caller { scope, tracked: Tracked::Public })
 }

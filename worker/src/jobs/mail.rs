@@ -94,7 +94,7 @@ async fn letter(app: &App, waiting: &Waiting, since: Instant, now: Instant) -> R
             Ok(reader.map(|reader| mail::notices_letter(&reader.email, &reader.workspace, lines, *more, origin)))
         }
         Waiting::SignIn { email, origin, next } => {
-            let Some(address) = people::address(app, email)? else { return Ok(None) };
+            let Some(address) = people::kept_address(app, email).await? else { return Ok(None) };
             let standing = app.db.rows(accounts::standing(&address.hash, email, now)).await?;
             let standing = accounts::decode_standing(&standing)?;
             let has_enough = standing.open_links >= OPEN_PER_EMAIL_MAX;

@@ -75,7 +75,7 @@ async fn sign_in_now(
     let email = people::normal(&query(&request, "email").unwrap_or_default());
     let next = query(&request, "next");
     let next = next.as_deref().and_then(account::own_path);
-    let Some(address) = people::address(&app, &email)? else { return Err(ApiError::NotFound("address")) };
+    let Some(address) = people::kept_address(&app, &email).await? else { return Err(ApiError::NotFound("address")) };
     let standing = app.db.rows(accounts::standing(&address.hash, &email, call.now)).await?;
     if !accounts::decode_standing(&standing)?.known {
         return Err(ApiError::NotFound("member or partner with this address"));

@@ -76,6 +76,18 @@ pub fn no_member(person: &Person) -> Result<Response, ApiError> {
     private(StatusCode::FORBIDDEN, &problem)
 }
 
+/// 403 for a member of a workspace that the operator has suspended.
+pub fn suspended(person: &Person) -> Result<Response, ApiError> {
+    let problem = Problem {
+        title: "This workspace is suspended",
+        text: "Whoever runs this deployment has suspended it, and can say why. Nothing is deleted: sales that Stripe reports are still \
+            taken down, and links lead where they led, but no click counts and no key works until it is resumed.",
+        instead: Some(("/app", "To your workspaces")),
+        signed_in: Some(&person.email),
+    };
+    private(StatusCode::FORBIDDEN, &problem)
+}
+
 /// 403 for who is a partner nowhere.
 pub fn no_partner(person: &Person) -> Result<Response, ApiError> {
     let problem = Problem {

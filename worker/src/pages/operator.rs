@@ -17,16 +17,12 @@ use crate::app::App;
 use crate::auth::people::{self, Person};
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::store::overdue::{self, AMISS_MAX, Amiss, Due, Sweep};
+use crate::store::overdue::{self, AMISS_MAX, Amiss, Due, LATE_MS, SWEEP_LATE_MS, Sweep};
 use crate::store::page::Page;
 use crate::store::workspaces::{self, Workspace};
 
 /// Workspaces on a page.
 const ROWS: i64 = 25;
-/// A sweep runs every minute; one that is older than this is amiss.
-const SWEEP_LATE_MS: i64 = 5 * MINUTE_MS;
-/// Work that waits longer than this beyond its time is amiss.
-const LATE_MS: i64 = 10 * MINUTE_MS;
 
 #[derive(Template)]
 #[template(path = "operator.html")]

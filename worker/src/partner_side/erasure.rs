@@ -78,7 +78,7 @@ fn stopped(app: &App, call: &Call, scope: &Scope, mut participant: Participant) 
 
 /// Forgets who signs in with the partner's address, if they are nobody else.
 async fn forget(app: &App, partner: &Partner) -> Result<(), ApiError> {
-    let Some(address) = people::address(app, &partner.email)? else { return Ok(()) };
+    let Some(address) = people::kept_address(app, &partner.email).await? else { return Ok(()) };
     let rows = app.db.rows(erasure::left_of(&address.hash, &partner.email, &partner.id)).await?;
     let (is_somebody, has_acted) = erasure::decode_left(&rows)?;
     if !is_somebody {

@@ -56,7 +56,7 @@ pub async fn create(
     if fields.raw("role").is_none() {
         fields.error("role", "is required");
     }
-    let address = people::address(&app, &email)?;
+    let address = people::kept_address(&app, &email).await?;
     if address.is_none() && fields.raw("email").is_some() {
         fields.error("email", "must be an e-mail address");
     }

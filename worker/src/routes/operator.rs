@@ -14,6 +14,9 @@ use domain::mode::Mode;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, json};
 
+pub mod health;
+pub mod workspaces;
+
 use super::api_keys::new_key;
 use super::{listing, management};
 use crate::app::App;
@@ -24,10 +27,8 @@ use crate::fields::Fields;
 use crate::replay::{self, Cursor, Wanted};
 use crate::store::accounts::Address;
 use crate::store::workspaces::Limits;
-use crate::store::{Home, Statement, accounts, keys, workspaces};
+use crate::store::{Home, Statement, accounts, keys, workspaces as table};
 
-/// A limit may be this high: the bench workspace is never refused.
-const LIMIT_MAX: i64 = 1_000_000_000;
 /// A replay's cursor is about half as long.
 const CURSOR_CHARS_MAX: usize = 1_000;
 
@@ -42,7 +43,7 @@ pub async fn create_workspace(
     let mut fields = management::json_body(request).await?;
     let name = fields.required_text("name", 100);
     let limits = limits(&mut fields);
-    let owner = owner(&app, &mut fields)?;
+    let owner = owner(&app, &mut fields).await?;
     let database = fields.integer("database", 0, i64::from(u8::MAX)).and_then(|index| u8::try_from(index).ok());
     if database.is_some_and(|index| !app.db.has(index)) {
         fields.error("database", "must be the index of a database of this deployment, from 0");
@@ -53,7 +54,7 @@ pub async fn create_workspace(
         None => app.db.roomiest().await?,
     };
     let id = app.fresh_workspace(database, call.now);
-    let own = workspaces::insert(&id, &name, limits, call.now);
+    let own = table::insert(&id, &name, limits, call.now);
     // Its own database first: what the directory lists is there.
     let mut listed = match database {
         0 => Vec::new(),
@@ -95,21 +96,21 @@ pub async fn add_owner(
 ) -> Result<Response, ApiError> {
     enter(&app, &call, request.headers()).await?;
     let mut fields = management::json_body(request).await?;
-    let owner = owner(&app, &mut fields)?;
+    let owner = owner(&app, &mut fields).await?;
     if fields.raw("owner_email").is_none() {
         fields.error("owner_email", "is required");
     }
     fields.finish()?;
-    let workspace: WorkspaceId = listing::one(&app, workspaces::by_id(&id), workspaces::decode_id, "workspace").await?;
+    let workspace: WorkspaceId = listing::one(&app, table::by_id(&id), table::decode_id, "workspace").await?;
     let mut batch = Vec::new();
     let set_up_url = owner.map(|owner| set_up(&app, &call, &workspace, &owner, &mut batch));
     app.db.batch(batch).await?;
     Ok(call::json(StatusCode::CREATED, &json!({ "workspace_id": workspace, "set_up_url": set_up_url })))
 }
 
-fn owner(app: &App, fields: &mut Fields) -> Result<Option<Address>, ApiError> {
+async fn owner(app: &App, fields: &mut Fields) -> Result<Option<Address>, ApiError> {
     let Some(email) = fields.text("owner_email", 254) else { return Ok(None) };
-    let address = people::address(app, &people::normal(&email))?;
+    let address = people::kept_address(app, &people::normal(&email)).await?;
     if address.is_none() {
         fields.error("owner_email", "must be an e-mail address");
     }
@@ -166,21 +167,13 @@ async fn enter(app: &App, call: &Call, headers: &HeaderMap) -> Result<(), ApiErr
 }
 
 fn limits(fields: &mut Fields) -> Limits {
-    let default = Limits::default();
-    let Some(object) = fields.raw("limits").cloned() else {
-        return default;
-    };
-    let Some(object) = object.as_object() else {
-        fields.error("limits", "must be an object");
-        return default;
-    };
-    let mut nested = Fields::of(object.clone());
-    let mut read = |name: &str, default: i64| nested.integer(name, 1, LIMIT_MAX).unwrap_or(default);
-    let limits = Limits {
-        clicks: read("clicks_per_minute", default.clicks),
-        conversions: read("conversions_per_minute", default.conversions),
-        other: read("other_per_minute", default.other),
-    };
-    fields.absorb("limits", nested);
-    limits
+    let (default, given) = (Limits::default(), workspaces::limits_given(fields));
+    Limits {
+        clicks: given.clicks.unwrap_or(default.clicks),
+        conversions: given.conversions.unwrap_or(default.conversions),
+        other: given.other.unwrap_or(default.other),
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,8 +24,8 @@ use crate::store::links::ShortLink;
 const REF: &str = "ref";
 const CLICK_ID: &str = "trac_click_id";
 
-/// Redirects to the link's landing page, as it is stored and nowhere else. Whoever does not follow the link, or comes over
-/// the limit, is redirected uncounted: nothing is stored then, and no click id given.
+/// Redirects to the link's landing page, as it is stored and nowhere else. Whoever does not follow the link, comes over the limit, or
+/// by a link of a suspended workspace, is redirected uncounted: nothing is stored then, and no click id given.
 pub async fn follow(
     State(app): State<Arc<App>>,
     Extension(call): Extension<Call>,
@@ -37,10 +37,17 @@ pub async fn follow(
         return Err(ApiError::NotFound("link"));
     }
     let found = known::short_link(&app, call.now, &slug).await?.ok_or(ApiError::NotFound("link"))?;
-    let mut link = found.what;
+    let (mut link, mut at) = (found.what, found.at);
+    // Nothing is lent for a suspended one that would tell of its being resumed.
+    if link.is_suspended
+        && call.now.since_ms(at) >= known::FRESH_MS
+        && let Ok(anew) = known::short_link_anew(&app, call.now, &slug).await
+    {
+        (link, at) = (anew.ok_or(ApiError::NotFound("link"))?, call.now);
+    }
     let follows = request.method() != Method::HEAD && !only_looks(request.headers());
-    let access = if follows { admit(&app, &call, &link).await? } else { None };
-    if app.leases.holds(&Caller::without_key(link.owner.clone()), found.at) {
+    let access = if follows && !link.is_suspended { admit(&app, &call, &link).await? } else { None };
+    if app.leases.holds(&Caller::without_key(link.owner.clone()), at) {
         call.leave(found.chore);
     } else {
         match known::short_link_anew(&app, call.now, &slug).await {
@@ -49,7 +56,8 @@ pub async fn follow(
             Err(error) => crate::log(&format!("{} known: {error}", call.request_id)),
         }
     }
-    let counted = access.map(|access| click(&app, &call, &link, access.unmetered, request.headers())).transpose()?;
+    let counted = access.filter(|_| !link.is_suspended);
+    let counted = counted.map(|access| click(&app, &call, &link, access.unmetered, request.headers())).transpose()?;
     let click_id = counted.as_ref().map(|(click_id, _)| *click_id);
     let to = landing(&link, click_id)
         .ok_or_else(|| ApiError::Internal("links.landing_url is no http or https URL".to_owned()))?;

@@ -57,12 +57,25 @@ pub struct Membership {
     pub role: Role,
     /// The workspace's limit of management requests.
     pub other_per_minute: u32,
+    /// The workspace is suspended.
+    pub is_suspended: bool,
+}
+
+/// Under which of these hashes somebody is kept: all of one address.
+pub fn kept_under(hashes: &[String]) -> Statement {
+    let first = Statement::directory("SELECT email_hash FROM people WHERE email_hash IN (NULL");
+    hashes.iter().fold(first, |statement, hash| statement.push(", ?").bind(hash)).push(") ORDER BY id LIMIT 1")
+}
+
+/// Reads a row of [`kept_under`].
+pub fn decode_kept_under(row: &Row) -> Result<String, DbError> {
+    row.text("email_hash")
 }
 
 /// The memberships of whoever has this session, by the workspaces' age.
 pub fn memberships(session_digest: &str) -> Statement {
     Statement::directory(
-        "SELECT m.workspace_id, w.name, m.role, w.other_per_minute FROM sessions s JOIN members m ON m.person_id = s.person_id \
+        "SELECT m.workspace_id, w.name, m.role, w.other_per_minute, w.suspended_at IS NOT NULL AS is_suspended FROM sessions s JOIN members m ON m.person_id = s.person_id \
          JOIN workspaces w ON w.id = m.workspace_id WHERE s.digest = ? ORDER BY w.id",
     )
     .bind(session_digest)
@@ -75,6 +88,7 @@ pub fn decode_membership(row: &Row) -> Result<Membership, DbError> {
         workspace_name: row.text("name")?,
         role: row.parsed("role", Role::parse, "a role")?,
         other_per_minute: u32::try_from(row.integer("other_per_minute")?).unwrap_or(u32::MAX),
+        is_suspended: row.flag("is_suspended")?,
     })
 }
 

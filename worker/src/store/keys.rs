@@ -22,6 +22,8 @@ pub struct KeyRow {
     pub kind: KeyKind,
     /// What a secret key is for.
     pub scopes: Vec<KeyScope>,
+    /// Its workspace is suspended.
+    pub is_suspended: bool,
     /// The workspace's limit of clicks.
     pub clicks_per_minute: u32,
     /// The workspace's limit of reported conversions.
@@ -33,7 +35,7 @@ pub struct KeyRow {
 /// The key with this digest.
 pub fn by_digest(digest: &str) -> Statement {
     Statement::somewhere(
-        "SELECT k.id, k.workspace_id, k.mode, k.kind, k.scopes, w.clicks_per_minute, w.conversions_per_minute, w.other_per_minute \
+        "SELECT k.id, k.workspace_id, k.mode, k.kind, k.scopes, w.suspended_at IS NOT NULL AS is_suspended, w.clicks_per_minute, w.conversions_per_minute, w.other_per_minute \
          FROM api_keys k JOIN workspaces w ON w.id = k.workspace_id WHERE k.digest = ? AND k.revoked_at IS NULL",
     )
     .bind(digest)
@@ -48,17 +50,19 @@ pub fn decode(row: &Row) -> Result<KeyRow, DbError> {
         mode: row.mode("mode")?,
         kind: row.parsed("kind", KeyKind::parse, "public or secret")?,
         scopes: scopes(row)?,
+        is_suspended: row.flag("is_suspended")?,
         clicks_per_minute: limit("clicks_per_minute")?,
         conversions_per_minute: limit("conversions_per_minute")?,
         other_per_minute: limit("other_per_minute")?,
     })
 }
 
-/// Whose the public key with this digest is.
+/// Whose the public key with this digest is. One of a suspended workspace is as good as revoked.
 pub fn owner_by_digest(digest: &str) -> Statement {
     Statement::somewhere(
         "SELECT k.id AS key_id, k.workspace_id, k.mode, w.clicks_per_minute FROM api_keys k \
-         JOIN workspaces w ON w.id = k.workspace_id WHERE k.digest = ? AND k.kind = 'public' AND k.revoked_at IS NULL",
+         JOIN workspaces w ON w.id = k.workspace_id WHERE k.digest = ? AND k.kind = 'public' AND k.revoked_at IS NULL \
+         AND w.suspended_at IS NULL",
     )
     .bind(digest)
 }
@@ -68,11 +72,11 @@ pub fn decode_owner(row: &Row) -> Result<Owner, DbError> {
     links::decode_owner(row)
 }
 
-/// Whether a key is still valid, and its workspace's limit of clicks.
+/// Whether a key is still valid and its workspace not suspended, and its workspace's limit of clicks.
 pub fn validity(id: &KeyId) -> Statement {
     Statement::somewhere(
-        "SELECT k.revoked_at IS NULL AS is_valid, w.clicks_per_minute FROM api_keys k JOIN workspaces w ON w.id = k.workspace_id \
-         WHERE k.id = ?",
+        "SELECT k.revoked_at IS NULL AND w.suspended_at IS NULL AS is_valid, w.clicks_per_minute FROM api_keys k \
+         JOIN workspaces w ON w.id = k.workspace_id WHERE k.id = ?",
     )
     .bind(id.as_str())
 }

@@ -162,6 +162,8 @@ pub struct ShortLink {
     pub link_ref: String,
     /// Where it leads.
     pub landing_url: String,
+    /// Its workspace is suspended: visitors are sent on, and not counted.
+    pub is_suspended: bool,
 }
 
 /// Whose a link or a host is, where no key says so, and what the clicks are counted under.
@@ -177,10 +179,12 @@ pub struct Owner {
 
 /// The active link with this slug, of whatever workspace and mode.
 pub fn by_slug(slug: &str) -> Statement {
-    Statement::somewhere("SELECT o.workspace_id, o.mode, o.number, o.ref, o.landing_url, ")
-        .push(COUNTED_UNDER)
-        .push(" FROM links o JOIN workspaces w ON w.id = o.workspace_id WHERE o.slug = ? AND o.status = 'active'")
-        .bind(slug)
+    Statement::somewhere(
+        "SELECT o.workspace_id, o.mode, o.number, o.ref, o.landing_url, w.suspended_at IS NOT NULL AS is_suspended, ",
+    )
+    .push(COUNTED_UNDER)
+    .push(" FROM links o JOIN workspaces w ON w.id = o.workspace_id WHERE o.slug = ? AND o.status = 'active'")
+    .bind(slug)
 }
 
 /// What clicks without a key are counted under: the limit of the workspace `w`, and a name for the workspace and mode of `o`.
@@ -200,15 +204,21 @@ pub fn decode_short(row: &Row) -> Result<ShortLink, DbError> {
         number: number(row, "number")?,
         link_ref: row.text("ref")?,
         landing_url: row.text("landing_url")?,
+        is_suspended: is_suspended(row)?,
     })
 }
 
 /// The owners of this host in live mode: two of them where there are more.
 pub fn owners_of_host(host: &str) -> Statement {
-    Statement::each("SELECT o.workspace_id, o.mode, ")
+    Statement::each("SELECT o.workspace_id, o.mode, w.suspended_at IS NOT NULL AS is_suspended, ")
         .push(COUNTED_UNDER)
         .push(" FROM hosts o JOIN workspaces w ON w.id = o.workspace_id WHERE o.mode = 'live' AND o.host = ? LIMIT 2")
         .bind(host)
+}
+
+/// Whether the workspace of a row of [`by_slug`] or [`owners_of_host`] is suspended.
+pub fn is_suspended(row: &Row) -> Result<bool, DbError> {
+    row.flag("is_suspended")
 }
 
 /// Reads an owner, of [`by_slug`] or [`owners_of_host`].

@@ -1,10 +1,14 @@
 //! What the operator of a deployment looks at: how far behind work is, what nobody will do by itself any more, and `sweeps`. Each is
 //! read from an index that holds only what waits, and counted up to a bound.
 
-use domain::time::Instant;
+use domain::time::{Instant, MINUTE_MS};
 
 use super::{DbError, Row, Statement};
 
+/// A sweep runs every minute; one that is older than this is amiss.
+pub const SWEEP_LATE_MS: i64 = 5 * MINUTE_MS;
+/// Work that waits longer than this beyond its time is amiss.
+pub const LATE_MS: i64 = 10 * MINUTE_MS;
 /// What is amiss is counted up to here.
 pub const AMISS_MAX: i64 = 100;
 /// Endpoints that are gone through for the delivery that waits longest: of more than so many that are owed something, some are

@@ -54,7 +54,7 @@ pub fn by_id(id: &str) -> Statement {
 }
 
 const COLUMNS: &str = "SELECT id, name, clicks_per_minute, conversions_per_minute, other_per_minute, clicks_kept_days, track_by_workspace_id, \
-     created_at FROM workspaces";
+     suspended_at, created_at FROM workspaces";
 
 /// A page of all workspaces: of every customer of this deployment, for its operator.
 pub fn list(page: &Page) -> Statement {
@@ -78,6 +78,35 @@ pub fn change(
     .bind(id.as_str())
 }
 
+/// What the operator changes of a workspace and of its copy in the directory, each only where it is given. One that is suspended
+/// already stays so since then.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ordered {
+    /// See [`Limits::clicks`].
+    pub clicks: Option<i64>,
+    /// See [`Limits::conversions`].
+    pub conversions: Option<i64>,
+    /// See [`Limits::other`].
+    pub other: Option<i64>,
+    /// Whether it is to be suspended from now on.
+    pub suspended: Option<bool>,
+}
+
+/// Changes that. Each is written alone, so that of two changes at once neither undoes the other.
+pub fn order(id: &WorkspaceId, ordered: Ordered, now: Instant) -> Statement {
+    Statement::each(
+        "UPDATE workspaces SET clicks_per_minute = COALESCE(?, clicks_per_minute), \
+         conversions_per_minute = COALESCE(?, conversions_per_minute), other_per_minute = COALESCE(?, other_per_minute), \
+         suspended_at = CASE ? WHEN 1 THEN COALESCE(suspended_at, ?) WHEN 0 THEN NULL ELSE suspended_at END WHERE id = ?",
+    )
+    .bind(ordered.clicks)
+    .bind(ordered.conversions)
+    .bind(ordered.other)
+    .bind(ordered.suspended)
+    .bind(now)
+    .bind(id.as_str())
+}
+
 /// A workspace, as it is shown.
 #[derive(Clone, Debug)]
 pub struct Workspace {
@@ -89,6 +118,8 @@ pub struct Workspace {
     pub limits: Limits,
     /// For how many days raw clicks are kept.
     pub clicks_kept_days: i64,
+    /// Since when the operator has it suspended, if they have.
+    pub suspended_at: Option<Instant>,
     /// Whether its id alone suffices to report leads and sales.
     pub track_by_workspace_id: bool,
     /// When it was made.
@@ -106,6 +137,7 @@ pub fn decode(row: &Row) -> Result<Workspace, DbError> {
             other: row.integer("other_per_minute")?,
         },
         clicks_kept_days: row.integer("clicks_kept_days")?,
+        suspended_at: row.instant_opt("suspended_at")?,
         track_by_workspace_id: row.flag("track_by_workspace_id")?,
         created_at: row.instant("created_at")?,
     })
@@ -118,20 +150,22 @@ pub struct Tracking {
     pub workspace_id: WorkspaceId,
     /// Whether its id alone suffices.
     pub by_workspace_id: bool,
+    /// Whether the operator has it suspended.
+    pub is_suspended: bool,
     /// Its limit of everything but clicks and reported conversions.
     pub other_per_minute: u32,
 }
 
 /// A workspace, as it is named by its id.
 pub fn tracking(id: &WorkspaceId) -> Statement {
-    Statement::new("SELECT w.id, w.track_by_workspace_id, w.other_per_minute FROM workspaces w WHERE w.id = ?")
+    Statement::new("SELECT w.id, w.track_by_workspace_id, w.suspended_at IS NOT NULL AS is_suspended, w.other_per_minute FROM workspaces w WHERE w.id = ?")
         .bind_workspace(id)
 }
 
 /// The workspaces that registered this host in live mode: two of them where there are more.
 pub fn tracking_by_host(host: &str) -> Statement {
     Statement::each(
-        "SELECT w.id, w.track_by_workspace_id, w.other_per_minute FROM hosts o JOIN workspaces w ON w.id = o.workspace_id \
+        "SELECT w.id, w.track_by_workspace_id, w.suspended_at IS NOT NULL AS is_suspended, w.other_per_minute FROM hosts o JOIN workspaces w ON w.id = o.workspace_id \
          WHERE o.mode = 'live' AND o.host = ? LIMIT 2",
     )
     .bind(host)
@@ -142,6 +176,7 @@ pub fn decode_tracking(row: &Row) -> Result<Tracking, DbError> {
     Ok(Tracking {
         workspace_id: decode_id(row)?,
         by_workspace_id: row.flag("track_by_workspace_id")?,
+        is_suspended: row.flag("is_suspended")?,
         other_per_minute: u32::try_from(row.integer("other_per_minute")?).unwrap_or(u32::MAX),
     })
 }

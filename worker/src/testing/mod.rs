@@ -42,6 +42,9 @@ use crate::store::owing::{Noticing, Owed};
 use crate::store::webhooks;
 use crate::webhooks::lane;
 
+/// Click, encryption and hash secrets in tests.
+pub const SECRETS: [&[u8]; 3] = [&[1], &[2], &[3]];
+
 /// The operator's token in tests.
 pub const OPERATOR_TOKEN: &str = "operator-token-of-the-tests";
 
@@ -164,6 +167,7 @@ impl World {
                 mail: Arc::default(),
             },
             Keys { pk_test: none(), sk_test: none(), pk_live: none(), sk_live: none() },
+            SECRETS,
         );
         world.keys = world.workspace("First");
         world
@@ -171,11 +175,21 @@ impl World {
 
     /// The same deployment in an isolate that remembers nothing yet.
     pub fn another_isolate(&self) -> Self {
-        Self::isolate(self.app.config.dev, 8, self.shared.clone(), self.keys.clone())
+        Self::isolate(self.app.config.dev, 8, self.shared.clone(), self.keys.clone(), SECRETS)
     }
 
-    fn isolate(dev: bool, seed: u64, shared: Shared, keys: Keys) -> Self {
-        let secret = |byte: u8| hex::encode([byte; 32]);
+    /// The same deployment after its secrets were changed: click, encryption and hash secrets, each by the bytes that they consist of.
+    pub fn with_secrets(&self, secrets: [&[u8]; 3]) -> Self {
+        // Ids of its own.
+        let seed = 10 + secrets.iter().flat_map(|list| list.iter()).map(|byte| u64::from(*byte)).sum::<u64>();
+        Self::isolate(self.app.config.dev, seed, self.shared.clone(), self.keys.clone(), secrets)
+    }
+
+    fn isolate(dev: bool, seed: u64, shared: Shared, keys: Keys, secrets: [&[u8]; 3]) -> Self {
+        let [clicks, encryption, hash] = secrets.map(|list| {
+            let hex: Vec<String> = list.iter().map(|byte| hex::encode([*byte; 32])).collect();
+            hex.join(",")
+        });
         let owed = Owed::default();
         let app = Arc::new(App {
             db: Arc::new(Databases::new(
@@ -197,13 +211,15 @@ impl World {
             disposable: Default::default(),
             connections: Default::default(),
             nonce: Default::default(),
-            secrets: Secrets::read(&secret(1), &secret(2), &secret(3), OPERATOR_TOKEN).unwrap(),
+            secrets: Secrets::read(&clicks, &encryption, &hash, OPERATOR_TOKEN).unwrap(),
             config: Config {
                 mounts: vec!["/_s".to_owned()],
                 dev,
                 public_url: Some(ORIGIN.to_owned()),
                 loopback_webhooks: dev,
                 operator_emails: vec![OPERATOR_EMAIL.to_owned()],
+                unbound: Vec::new(),
+                sends_mail: true,
             },
         });
         let router = app::router(app.clone());

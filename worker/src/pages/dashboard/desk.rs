@@ -46,7 +46,8 @@ pub struct Desk {
 impl FromRequestParts<Arc<App>> for Desk {
     type Rejection = Response;
 
-    /// To sign in, 403 for who is no member anywhere, 404 for another's workspace and for what is no mode.
+    /// To sign in, 403 for who is no member anywhere, 404 for another's workspace and for what is no mode; 403 where
+    /// the workspace is suspended.
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
         Self::enter(parts, app).await.map_err(IntoResponse::into_response)?
     }
@@ -69,6 +70,9 @@ impl Desk {
         let (Some(membership), Some(mode)) = (membership, Mode::parse(mode)) else {
             return Ok(Err(here::nothing_there(&person, "/app")?));
         };
+        if membership.is_suspended {
+            return Ok(Err(here::suspended(&person)?));
+        }
         let person = Arc::new(person);
         let is_compact = density::is_compact(&call, &parts.headers);
         Ok(Ok(Self { app: app.clone(), call, person, membership, mode, is_compact, inside, after: Arc::default() }))
