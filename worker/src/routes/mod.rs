@@ -8,6 +8,7 @@ pub mod commissions;
 pub mod conversions;
 pub mod customers;
 pub mod events;
+pub mod exports;
 pub mod files;
 pub mod fraud_alerts;
 pub mod health;

@@ -4,12 +4,12 @@ use super::Statement;
 
 /// Fails until the newest migration has run: it names a column of it. A new migration changes this, or a test fails.
 pub fn is_migrated() -> Statement {
-    Statement::each("SELECT count(slug) AS known FROM (SELECT slug FROM claimed_slugs LIMIT 1)")
+    Statement::each("SELECT count(modes) AS known FROM (SELECT modes FROM exports LIMIT 1)")
 }
 
 /// What makes a database one that is not migrated.
 #[cfg(test)]
-pub const UNDONE: &str = "ALTER TABLE claimed_slugs RENAME TO claimed_slugs_gone";
+pub const UNDONE: &str = "ALTER TABLE exports RENAME TO exports_gone";
 
 #[cfg(test)]
 mod tests {
