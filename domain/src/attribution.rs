@@ -196,6 +196,18 @@ pub fn attribute(inputs: &Inputs) -> Verdict {
     Verdict { credit, reason, candidates, findings }
 }
 
+/// Whether the credit rests on what anybody could have said: on how a customer was bound, now or when the subscription began.
+pub fn is_unauthenticated(inputs: &Inputs, verdict: &Verdict) -> bool {
+    let won = verdict.candidates.iter().find(|candidate| candidate.outcome == Outcome::Won);
+    let Some(won) = won else { return false };
+    if won.inherited {
+        return inputs.inherited.as_ref().is_some_and(|inherited| inherited.unauthenticated);
+    }
+    let by_key = |customer: &&CustomerInput| won.method == Method::Customer && customer.key == won.value;
+    let bound = inputs.customers.iter().find(by_key).map(|customer| &customer.sighting);
+    matches!(bound, Some(Sighting::Here(bound)) if bound.unauthenticated)
+}
+
 fn by_hand(manual: &Manual) -> Verdict {
     let credit = Credit {
         method: Method::Manual,
@@ -464,7 +476,10 @@ mod tests {
     }
 
     fn bound(key: &str, model: AttributionModel, standing: Standing) -> CustomerInput {
-        CustomerInput { key: key.to_owned(), sighting: Sighting::Here(Bound { model, standing }) }
+        CustomerInput {
+            key: key.to_owned(),
+            sighting: Sighting::Here(Bound { model, unauthenticated: false, standing }),
+        }
     }
 
     fn promo(sighting: Sighting<Standing>) -> PromoInput {

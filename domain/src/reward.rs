@@ -210,6 +210,8 @@ words! {
         CurrencyMismatch = "currency_mismatch",
         /// A fraud rule holds it.
         Fraud = "fraud",
+        /// Anybody could have said what it rests on: a lead or a sale that came with no secret key, or a customer bound by one.
+        Unauthenticated = "unauthenticated",
     }
 }
 

@@ -7,8 +7,10 @@ pub mod fees;
 pub mod listed;
 pub mod partition;
 pub mod refunds;
+pub mod tracked;
 
 pub use self::customer::Customer;
+pub use self::tracked::Tracked;
 
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +34,7 @@ words! {
         Api = "api",
         /// Stripe's events.
         Stripe = "stripe",
-        /// Traaaction's lead surface.
+        /// Traaaction's surface: leads and sales.
         LeadApi = "lead_api",
     }
 }
@@ -51,7 +53,7 @@ words! {
     }
 }
 
-/// What a merchant reported over the Conversion API.
+/// What a merchant reported over the Conversion API, or over Traaaction's surface.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// The merchant's id of the transaction: unique per workspace and mode.
@@ -76,6 +78,21 @@ pub struct Report {
     /// The buyer's address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<EmailHashes>,
+    /// By what it came over Traaaction's surface, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracked: Option<Tracked>,
+}
+
+impl Report {
+    /// Whether anybody could have said it.
+    pub fn is_public(&self) -> bool {
+        self.tracked == Some(Tracked::Public)
+    }
+
+    /// Of several reports of one sale the least speaks for it: one that a secret stands behind, then the one that happened first.
+    pub fn rank(&self) -> (bool, Instant, &str) {
+        (self.is_public(), self.occurred_at, &self.external_transaction_id)
+    }
 }
 
 /// A Stripe fact with the time of the event that brought it.
@@ -247,7 +264,7 @@ fn reported(
     };
     let is_lead = report.amount_cents == 0 && money.paid_cents == 0;
     State::Converted(Box::new(Conversion {
-        source: Source::Api,
+        source: if report.tracked.is_some() { Source::LeadApi } else { Source::Api },
         event_type: report.event_type.clone(),
         occasion: if is_lead { Occasion::Lead } else { occasion },
         money,
@@ -444,6 +461,7 @@ mod tests {
                 promo_code: None,
                 customer_external_id: None,
                 email: None,
+                tracked: None,
             };
             let facts = SaleFacts { report: Some(report), ..facts(stripe) };
             let State::Converted(conversion) = state(&facts, NOW) else {

@@ -122,7 +122,10 @@ impl Config {
 }
 
 /// The paths that a visitor's browser uses; these work under a mount too.
-const BROWSER_PATHS: [&str; 5] = ["/v1/", "/trac.js", "/trac-fallback.js", "/r/", "/api/track/"];
+const BROWSER_PATHS: [&str; 5] = ["/v1/", "/trac.js", "/trac-fallback.js", "/r/", TRACK];
+
+/// Traaaction's surface, whose refusals have a shape of their own.
+const TRACK: &str = "/api/track/";
 
 /// The table of routes.
 pub fn router(app: Arc<App>) -> Router {
@@ -226,6 +229,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/docs/", get(r::files::guides))
         .route("/docs/{name}", get(r::files::guide))
         .route("/v1/clicks", post(r::clicks::register).options(r::clicks::preflight))
+        .route("/api/track/lead", post(r::track::lead).options(r::track::preflight))
+        .route("/api/track/conversion", post(r::track::conversion).options(r::track::preflight))
         .route("/webhooks/stripe/{connection_id}", post(r::stripe_ingress::receive))
         .route("/api/webhooks/{connection_id}", post(r::stripe_ingress::receive))
         .route("/operator/v1/replay", post(r::operator::replay))
@@ -260,11 +265,18 @@ pub async fn answer(app: &App, router: &Router, mut request: Request, peer: Peer
         request.uri().authority().map_or("", |authority| authority.as_str())
     );
     let call = Call::new(request_id, app.clock.now(), request.method().clone(), peer, origin);
-    let is_page = pages::is_page(request.uri().path());
+    unmount(&app.config, &mut request);
+    let reader = match request.uri().path() {
+        path if pages::is_page(path) => Reader::Person,
+        path if path.starts_with(TRACK) => Reader::Tracker,
+        _ => Reader::Program,
+    };
     let mut response = if is_plain_http(request.uri()) {
-        ApiError::HttpsRequired.render(&call.request_id)
+        match reader {
+            Reader::Tracker => ApiError::HttpsRequired.render_tracked(&call.request_id),
+            Reader::Person | Reader::Program => ApiError::HttpsRequired.render(&call.request_id),
+        }
     } else {
-        unmount(&app.config, &mut request);
         request.extensions_mut().insert(Inside(router.clone()));
         if idempotency::is_keyed(&request) {
             idempotency::once(app, router, &call, request).await
@@ -273,7 +285,7 @@ pub async fn answer(app: &App, router: &Router, mut request: Request, peer: Peer
             routed(router, request).await
         }
     };
-    response = rendered(response, &call, is_page);
+    response = rendered(response, &call, reader);
     if let Ok(value) = HeaderValue::from_str(&call.request_id) {
         response.headers_mut().insert("x-request-id", value);
     }
@@ -332,6 +344,17 @@ fn unmount(config: &Config, request: &mut Request) {
     }
 }
 
+/// Who reads a refusal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    /// A person, with a browser.
+    Person,
+    /// A client of Traaaction's.
+    Tracker,
+    /// Any other client.
+    Program,
+}
+
 /// As the router's own refusals are; ours are JSON or pages.
 fn is_plain_text(response: &Response) -> bool {
     let media_type = response.headers().get(http::header::CONTENT_TYPE);
@@ -340,7 +363,7 @@ fn is_plain_text(response: &Response) -> bool {
 
 /// Turns a carried [`ApiError`] into its JSON, or into a page where people look, with the request id; so too what the router refuses by itself: a method
 /// (405), and a path whose escapes are not UTF-8 (400 in its eyes; it names nothing of ours).
-fn rendered(mut response: Response, call: &Call, is_page: bool) -> Response {
+fn rendered(mut response: Response, call: &Call, reader: Reader) -> Response {
     let error = match (response.extensions_mut().remove::<ApiError>(), response.status()) {
         (Some(error), _) => error,
         (None, http::StatusCode::METHOD_NOT_ALLOWED) => ApiError::MethodNotAllowed,
@@ -350,8 +373,13 @@ fn rendered(mut response: Response, call: &Call, is_page: bool) -> Response {
     if let Some(detail) = error.log_detail() {
         crate::log(&format!("{} {detail}", call.request_id));
     }
-    let mut answer = error.render(&call.request_id);
-    if is_page && let Ok(page) = pages::refusal(&error, &call.request_id) {
+    let mut answer = match reader {
+        Reader::Tracker => error.render_tracked(&call.request_id),
+        Reader::Person | Reader::Program => error.render(&call.request_id),
+    };
+    if reader == Reader::Person
+        && let Ok(page) = pages::refusal(&error, &call.request_id)
+    {
         answer = page;
     }
     // What the route already said stays: Allow of a 405, CORS of a click.

@@ -3,6 +3,7 @@
 
 pub mod clicks;
 pub mod people;
+pub mod track;
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -23,6 +24,7 @@ use crate::limiter::{Bucket, Unreachable};
 use crate::memory::Memory;
 use crate::store::keys::{self, KeyRow};
 use crate::store::links::{self, Owner};
+use crate::store::workspaces::Tracking;
 
 /// How long an isolate believes a key, or a host's owner, without asking again. Revocation must hold everywhere within 60 s.
 const KEY_BELIEVED_MS: i64 = 30 * SECOND_MS;
@@ -64,13 +66,20 @@ pub struct KeyMemory {
     known: Mutex<Remembered<KeyRow>>,
     /// By host.
     owners: Mutex<Remembered<Owner>>,
+    /// By host, or by their own id: workspaces that leads and sales come to without a key.
+    tracking: Mutex<Remembered<Tracking>>,
     /// By address: until when it is refused what nobody remembers.
     strangers: Memory<String, Instant>,
 }
 
 impl Default for KeyMemory {
     fn default() -> Self {
-        Self { known: Mutex::default(), owners: Mutex::default(), strangers: Memory::of(STRANGERS_MAX) }
+        Self {
+            known: Mutex::default(),
+            owners: Mutex::default(),
+            tracking: Mutex::default(),
+            strangers: Memory::of(STRANGERS_MAX),
+        }
     }
 }
 
@@ -160,6 +169,11 @@ async fn lookup(app: &App, now: Instant, key: &ApiKey) -> Result<Option<KeyRow>,
     Ok(Some(row))
 }
 
+/// Whether something is remembered under this name, so that nobody need be asked.
+fn remembers<T>(memory: &Mutex<Remembered<T>>, name: &str) -> bool {
+    memory.lock().is_ok_and(|known| known.contains_key(name))
+}
+
 /// Remembers for as long as a key is believed.
 fn remember<T>(memory: &Mutex<Remembered<T>>, name: String, what: T, now: Instant) {
     if let Ok(mut known) = memory.lock() {
@@ -188,16 +202,21 @@ async fn admit(app: &App, call: &Call, row: KeyRow, zone: Zone) -> Result<Access
     let key_id = row.id.to_string();
     let (bucket, limit) = match zone {
         Zone::Conversions => (Bucket::Conversions { key_id }, row.conversions_per_minute),
-        Zone::Other => {
-            let workspace_id = row.workspace_id.to_string();
-            (Bucket::Other { workspace_id, address: network(&call.peer.address) }, row.other_per_minute)
-        }
+        Zone::Other => (other(call, &row.workspace_id), row.other_per_minute),
     };
-    let admission = take(app, call, &bucket, limit).await.map_err(|why| ApiError::Unavailable(why.0))?;
-    if !admission.admitted {
-        return Err(ApiError::RateLimitExceeded { retry_after_s: admission.reset_s });
-    }
+    count(app, call, &bucket, limit).await?;
     Ok(Access { workspace_id: row.workspace_id, mode: row.mode, unmetered: false })
+}
+
+/// Who counts together on every path but those of clicks and conversions.
+fn other(call: &Call, workspace_id: &WorkspaceId) -> Bucket {
+    Bucket::Other { workspace_id: workspace_id.to_string(), address: network(&call.peer.address) }
+}
+
+/// Counts one call, or refuses it.
+async fn count(app: &App, call: &Call, bucket: &Bucket, limit: u32) -> Result<(), ApiError> {
+    let admission = take(app, call, bucket, limit).await.map_err(|why| ApiError::Unavailable(why.0))?;
+    if admission.admitted { Ok(()) } else { Err(ApiError::RateLimitExceeded { retry_after_s: admission.reset_s }) }
 }
 
 /// Whose a page is that sends no key: the owner of its host, or 401.

@@ -66,6 +66,8 @@ pub struct Booking {
     /// What a merchant's report holds beside the money, and its transaction id; such a booking is refused when the sale has a
     /// conversion.
     pub report: Option<Reported>,
+    /// The report is of a lead that is to come: it binds its customer as it would by a conversion, and makes none.
+    pub deferred: bool,
     /// A refund that a merchant reports: at most what is left of its conversion.
     pub refund: Option<ReportedRefund>,
     /// A conversion that a person attributes.
@@ -88,6 +90,7 @@ impl Booking {
             keys,
             facts: Vec::new(),
             report: None,
+            deferred: false,
             refund: None,
             by_hand: None,
             beside: Vec::new(),
@@ -111,6 +114,11 @@ pub enum Booked {
     Duplicate {
         /// The first one's id.
         conversion_id: String,
+    },
+    /// The lead that is to come has its customer bound, where somebody is to be credited.
+    Deferred {
+        /// The customer.
+        customer_id: Option<String>,
     },
     /// The report may not be recorded; its decision is.
     Refused(Refusal),

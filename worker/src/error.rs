@@ -177,8 +177,26 @@ impl ApiError {
 
     /// The answer to the caller.
     pub fn render(&self, request_id: &str) -> Response {
-        let (status, code, message) = self.parts();
+        let (_, code, message) = self.parts();
         let mut error = json!({ "code": code, "message": message, "request_id": request_id });
+        self.add_details(&mut error);
+        self.answer(&json!({ "error": error }))
+    }
+
+    /// The same on Traaaction's surface, whose clients look for `success`, and for a sentence as the error.
+    pub fn render_tracked(&self, request_id: &str) -> Response {
+        let (_, code, mut message) = self.parts();
+        if matches!(self, Self::NoAttributionSignal) {
+            // The fields have other names there.
+            "Send clickId, or the customerExternalId of a customer already credited to a partner."
+                .clone_into(&mut message);
+        }
+        let mut body = json!({ "success": false, "error": message, "code": code, "request_id": request_id });
+        self.add_details(&mut body);
+        self.answer(&body)
+    }
+
+    fn add_details(&self, error: &mut Json) {
         match self {
             Self::Validation { details, .. } if !details.is_empty() => {
                 error["details"] = details
@@ -190,7 +208,10 @@ impl ApiError {
             Self::ConversionDuplicate { conversion_id } => error["conversion_id"] = json!(conversion_id),
             _ => {}
         }
-        let mut response = crate::call::json(status, &json!({ "error": error }));
+    }
+
+    fn answer(&self, body: &Json) -> Response {
+        let mut response = crate::call::json(self.status(), body);
         let retry_after_s = match self {
             Self::RateLimitExceeded { retry_after_s } => Some(*retry_after_s),
             Self::Unavailable(_) => Some(1),

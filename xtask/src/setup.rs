@@ -62,7 +62,7 @@ pub fn prepare(root: &Path) -> Result<Tools> {
 pub struct TestTools {
     /// The driver of Firefox; with `CI=true` only.
     pub geckodriver: Option<PathBuf>,
-    /// A Python that has the official library for webhooks; with `CI=true` only.
+    /// A Python that has the official library for webhooks, and Traaaction's client; with `CI=true` only.
     pub python: Option<PathBuf>,
 }
 
@@ -94,7 +94,7 @@ fn python(cache: &Path, requirements: &Path) -> Result<PathBuf> {
     if done.exists() {
         return Ok(python);
     }
-    say("Installing the official library for webhooks from PyPI (once, about 10 seconds)");
+    say("Installing the official libraries for the tests from PyPI (once, about 10 seconds)");
     let made = run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
     made.context("Python cannot make an environment. Install it (on Debian: `apt-get install python3 python3-venv`)")?;
     let mut pip = Command::new(&python);

@@ -89,6 +89,9 @@ pub struct CustomerInput {
 pub struct Bound {
     /// How the program treats a customer who is bound and comes by another click.
     pub model: AttributionModel,
+    /// Anybody could have said what bound it, and nobody has vouched for it since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unauthenticated: bool,
     /// Whom to.
     #[serde(flatten)]
     pub standing: Standing,
@@ -208,6 +211,9 @@ pub struct Inherited {
     /// What was found when the subscription began, holds its commissions, and no person has cleared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Found>,
+    /// Anybody could have said what the credit rests on, and no person has cleared it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unauthenticated: bool,
 }
 
 impl Inputs {

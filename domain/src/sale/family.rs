@@ -135,10 +135,9 @@ fn applying(facts: &FamilyFacts, sets: &[BTreeSet<String>]) -> Vec<BTreeSet<Stri
     facts.joins.iter().map(|by_hand| &by_hand.joined).filter(|joined| sales(joined) <= 1).cloned().collect()
 }
 
-/// Of several reports that turned out to be one sale, the one that happened first speaks for it.
+/// Of several reports that turned out to be one sale, one speaks for it: see [`Report::rank`].
 fn keep_first(held: &mut Option<Report>, report: &Report) {
-    let rank = |report: &Report| (report.occurred_at, report.external_transaction_id.clone());
-    if held.as_ref().is_none_or(|held| rank(report) < rank(held)) {
+    if held.as_ref().is_none_or(|held| report.rank() < held.rank()) {
         *held = Some(report.clone());
     }
 }
@@ -406,6 +405,7 @@ mod tests {
             promo_code: None,
             customer_external_id: None,
             email: None,
+            tracked: None,
         };
         let back = |id: &str, amount_cents| ReportedRefund {
             external_transaction_id: "txn_1".to_owned(),

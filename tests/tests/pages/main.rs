@@ -72,6 +72,7 @@ tests! {
     nothing_lasts_without_consent,
     blocked_storage_costs_trac_no_more_than_what_lasts,
     a_lead_is_reported_with_the_click,
+    a_lead_that_a_page_reports_is_recorded,
     selgeo_hands_over_to_trac_for_what_lasts,
     trac_offers_everything_at_once_under_the_documented_policy,
     a_page_without_a_key_is_known_by_its_host_under_a_prefix_too,

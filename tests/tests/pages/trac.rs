@@ -167,6 +167,42 @@ pub fn a_lead_is_reported_with_the_click(stage: &mut Stage) -> Result<()> {
     stage.expect_quiet()
 }
 
+/// Has the page report a lead; gives what the page is told.
+fn track(stage: &mut Stage, lead: &Value) -> Result<Value> {
+    let call = "const [lead, done] = arguments; Trac.trackLead(lead).then((answer) => done(answer ?? null))";
+    stage.browser.run_async(call, &json!([lead]))
+}
+
+pub fn a_lead_that_a_page_reports_is_recorded(stage: &mut Stage) -> Result<()> {
+    arrive(stage, "20-trac?ref=bench1")?;
+    stage.clicks()?;
+    let click = stage.click_id()?;
+    // In each engine another customer.
+    let lead =
+        json!({"eventName": "signup", "customerExternalId": format!("of-{click}"), "customerEmail": "ann@example.com"});
+    let told = track(stage, &lead)?;
+    let customer = json!({"externalId": lead["customerExternalId"], "email": "ann@example.com"});
+    assert_eq!(
+        [&told["success"], &told["customer"], &told["lead"]["clickId"]],
+        [&json!(true), &customer, &json!(click)],
+        "{told}"
+    );
+    let again = track(stage, &lead)?;
+    assert_eq!([&again["duplicate"], &again["lead"]["id"]], [&json!(true), &told["lead"]["id"]], "{again}");
+    let merchant = Client::new(stage.server.url()).with_key(stage.server.text("/bench/keys/sk_test")?);
+    let id = told["lead"]["id"].as_str().context("no id")?;
+    let recorded = merchant.get(&format!("/api/v1/conversions/{id}"), &[])?.expect(200)?;
+    assert_eq!(
+        [&recorded["source"], &recorded["attribution"]["click_id"]],
+        [&json!("lead_api"), &json!(click)],
+        "{recorded}"
+    );
+    // A refusal is an answer too, that a page can read.
+    let refused = track(stage, &json!({"eventName": "signup"}))?;
+    assert_eq!([&refused["success"], &refused["code"]], [&json!(false), &json!("VALIDATION_ERROR")], "{refused}");
+    Ok(())
+}
+
 pub fn selgeo_hands_over_to_trac_for_what_lasts(stage: &mut Stage) -> Result<()> {
     arrive(stage, "21-persistent?ref=bench1")?;
     let click = stage.click_id()?;
@@ -203,6 +239,8 @@ pub fn a_page_without_a_key_is_known_by_its_host_under_a_prefix_too(stage: &mut 
     assert_eq!(clicks[0].url, format!("{}/_s/v1/clicks", stage.api_origin()));
     assert_eq!(clicks[0].body["merchant"], Value::Null);
     stage.expect_marked(&click)?;
+    let told = track(stage, &json!({"eventName": "signup", "customerExternalId": format!("of-{click}")}))?;
+    assert_eq!([&told["success"], &told["lead"]["mode"]], [&json!(true), &json!("live")], "{told}");
     wait_for("the click among the live ones", Duration::from_secs(30), || {
         let answer = merchant.get(&format!("/api/v1/clicks/{click}"), &[])?;
         Ok((answer.status == 200).then_some(()))

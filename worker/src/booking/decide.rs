@@ -7,7 +7,7 @@ use domain::fraud::{self, Response};
 use domain::ledger::{self, Due, EntryKind, Step, Terms};
 use domain::reward::{self, ReviewReason};
 use domain::sale::family::{self, Member, ReportedRefund};
-use domain::sale::{self, ConversionStatus, Occasion, Report, State};
+use domain::sale::{self, ConversionStatus, Occasion, Report, State, tracked};
 use domain::status::CommissionState;
 use domain::time::Instant;
 
@@ -17,6 +17,7 @@ use super::load::Loaded;
 use crate::app::App;
 use crate::store::commissions::Held;
 use crate::store::conversions::Conversion as Row;
+use crate::store::families::{NewFact, StoredFact};
 
 /// What is to be written.
 pub enum Decided {
@@ -75,6 +76,8 @@ pub struct Conversion {
     pub verdict: Verdict,
     /// The verdict is the one in force, not a new one.
     pub verdict_stands: bool,
+    /// Anybody could have said what it, or its credit, rests on.
+    pub unauthenticated: bool,
     /// From the commissions that stand to those that are due.
     pub steps: Vec<Step>,
 }
@@ -84,9 +87,7 @@ pub fn decide(app: &App, booking: &Booking, loaded: Loaded) -> Decided {
     let transaction = booking.report.as_ref().and_then(|report| report.external_transaction_id.as_deref());
     let members = family::members(&loaded.facts, booking.now);
     let reported = transaction.and_then(|id| members.iter().position(|member| member.keys.contains(id)));
-    if let Some(member) = reported.and_then(|place| members.get(place))
-        && let Some(first) = rows(&loaded, member).next()
-    {
+    if let Some(first) = transaction.and_then(|id| told_before(booking, &loaded, &members, id)) {
         let conversion_id = first.id.to_string();
         return Decided::Duplicate { conversion_id };
     }
@@ -113,6 +114,7 @@ pub fn decide(app: &App, booking: &Booking, loaded: Loaded) -> Decided {
         let inherited = subscription.as_ref().and_then(|id| credits.get(id)).cloned();
         let row = rows(&loaded, member).next().cloned();
         let inputs = inputs(app, &loaded, member, &state, inherited, row.as_ref());
+        let report = report(&loaded, member);
         let standing = row.as_ref().and_then(|row| loaded.decisions.get(row.decision_id.as_str()));
         let (inputs, verdict, verdict_stands) = match standing {
             Some((before, verdict)) => again(before, verdict, inputs),
@@ -129,12 +131,18 @@ pub fn decide(app: &App, booking: &Booking, loaded: Loaded) -> Decided {
                 return Decided::Refused { refusal, inputs: Box::new(inputs), verdict: Box::new(verdict) };
             }
         }
+        let unauthenticated =
+            report.is_some_and(Report::is_public) || attribution::is_unauthenticated(&inputs, &verdict);
         if let Some(subscription) = subscription
-            && let Some(credit) = inheritance(&verdict, &loaded.directory, &standings(&loaded, row.as_ref()))
+            && let Some(credit) =
+                inheritance(&verdict, unauthenticated, &loaded.directory, &standings(&loaded, row.as_ref()))
         {
             credits.entry(subscription).or_insert(credit);
         }
         let mut due = due(&loaded, &state, &verdict);
+        if let Some(due) = due.as_mut().filter(|_| unauthenticated) {
+            due.terms.needs_review.push(ReviewReason::Unauthenticated);
+        }
         if let Some(due) = &mut due {
             due.takes_over = taken_over(&loaded, member, due);
             // Where a person has rejected what turned out to be this sale, it is not approved without one.
@@ -148,7 +156,17 @@ pub fn decide(app: &App, booking: &Booking, loaded: Loaded) -> Decided {
             .skip(1)
             .map(|later| (later.clone(), ledger::settle(None, &standings(&loaded, Some(later)), EntryKind::Merged)))
             .collect();
-        conversions.push(Conversion { member: place, state, row, merged, inputs, verdict, verdict_stands, steps });
+        conversions.push(Conversion {
+            member: place,
+            state,
+            row,
+            merged,
+            inputs,
+            verdict,
+            verdict_stands,
+            unauthenticated,
+            steps,
+        });
     }
     let due_at = members.iter().filter_map(|member| waits_until(&member.state)).min();
     Decided::Family(Box::new(Family { loaded, members, conversions, due_at }))
@@ -232,10 +250,17 @@ fn inputs(
             inputs.promo_codes.push(promo);
         }
     }
-    // A click that the merchant reported and that Stripe names too is one candidate.
-    if let Some(reported) = reported_click {
-        inputs.clicks.retain(|click| click.click_id != reported.click_id);
-        inputs.clicks.insert(0, reported);
+    // A click that the merchant reported and that Stripe names too is one candidate. What anybody could have said comes last.
+    match reported_click {
+        Some(click) if report.is_some_and(Report::is_public) => {
+            let is_named = inputs.clicks.iter().any(|held| held.click_id == click.click_id);
+            inputs.clicks.extend((!is_named).then_some(click));
+        }
+        Some(reported) => {
+            inputs.clicks.retain(|click| click.click_id != reported.click_id);
+            inputs.clicks.insert(0, reported);
+        }
+        None => {}
     }
     inputs.surroundings = surroundings(loaded, state, &inputs, row);
     inputs
@@ -298,9 +323,28 @@ fn of_report(app: &App, loaded: &Loaded, member: &Member, occurred_at: Instant) 
 
 /// The report that speaks for a sale.
 fn report<'a>(loaded: &'a Loaded, member: &Member) -> Option<&'a Report> {
-    let of_member = |report: &&Report| member.keys.contains(&report.external_transaction_id);
-    let rank = |report: &&Report| (report.occurred_at, report.external_transaction_id.clone());
-    loaded.facts.reports.iter().filter(of_member).min_by_key(rank)
+    reports(loaded, member).min_by_key(|report| report.rank())
+}
+
+fn reports<'a>(loaded: &'a Loaded, member: &Member) -> impl Iterator<Item = &'a Report> {
+    loaded.facts.reports.iter().filter(|report| member.keys.contains(&report.external_transaction_id))
+}
+
+/// The conversion of the sale that a transaction id names, if it was told before: under any of its ids, or under none within ten
+/// minutes. What only came with no secret is no reason to refuse whoever has one: its report takes that one's place.
+fn told_before<'a>(booking: &Booking, loaded: &'a Loaded, members: &'a [Member], transaction: &str) -> Option<&'a Row> {
+    let is_same = |key: &String| key != transaction && tracked::is_same_sale(key, transaction);
+    let of_same = members.iter().filter(|member| member.keys.iter().any(is_same));
+    if let Some(first) = of_same.flat_map(|member| rows(loaded, member)).next() {
+        return Some(first);
+    }
+    let member = members.iter().find(|member| member.keys.contains(transaction))?;
+    let first = rows(loaded, member).next()?;
+    let is_behind_a_secret = |fact: &NewFact| matches!(&fact.body, StoredFact::Report(report) if !report.is_public());
+    let (public, others): (Vec<_>, Vec<_>) = reports(loaded, member).partition(|report| report.is_public());
+    let is_the_only = !public.is_empty() && others.len() == 1;
+    let takes_its_place = !loaded.repeated && is_the_only && booking.facts.iter().any(is_behind_a_secret);
+    (!takes_its_place).then_some(first)
 }
 
 /// What a later fact makes of a decision: the same one, unless it names somebody new or moves the conversion in time.
@@ -314,7 +358,12 @@ fn again(before: &Inputs, verdict: &Verdict, inputs: Inputs) -> (Inputs, Verdict
 }
 
 /// What the renewals of a subscription inherit of an attributed sale.
-fn inheritance(verdict: &Verdict, directory: &Directory, held: &[ledger::Standing]) -> Option<Inherited> {
+fn inheritance(
+    verdict: &Verdict,
+    unauthenticated: bool,
+    directory: &Directory,
+    held: &[ledger::Standing],
+) -> Option<Inherited> {
     let credit = verdict.credit.as_ref()?;
     let standing = directory.people.standing(&credit.participant_id)?;
     // What holds a commission and yet does not hold this one any more, a person has looked at.
@@ -331,6 +380,7 @@ fn inheritance(verdict: &Verdict, directory: &Directory, held: &[ledger::Standin
         promo_code: credit.promo_code.clone(),
         standing: standing.clone(),
         findings: verdict.findings.iter().filter(holds).cloned().collect(),
+        unauthenticated: unauthenticated && !is_cleared,
     })
 }
 

@@ -138,8 +138,11 @@ impl Directory {
         let known = self.customers.iter().find(|(held, _)| *held == key).map(|(_, known)| known).filter(by_others);
         let bound = known.and_then(|known| known.participant_id.as_deref()).and_then(ParticipantId::parse);
         let person = bound.as_ref().and_then(|id| self.people.get(id));
+        let unauthenticated = known.is_some_and(|known| known.unauthenticated);
         let sighting = match person {
-            Some(person) => Sighting::Here(Bound { model: person.model, standing: person.standing.clone() }),
+            Some(person) => {
+                Sighting::Here(Bound { model: person.model, unauthenticated, standing: person.standing.clone() })
+            }
             None => Sighting::Unknown,
         };
         CustomerInput { key, sighting }

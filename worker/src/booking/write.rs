@@ -48,6 +48,7 @@ pub fn write(app: &App, booking: &Booking, decided: Decided) -> Result<(Vec<Stat
             let insert = conversions::insert_decision(&booking.scope, &decision, booking.request_id.as_deref())?;
             Ok((vec![insert], Booked::Refused(refusal)))
         }
+        Decided::Family(family) if booking.deferred => writer.deferred(&family),
         Decided::Family(family) => writer.family(&family),
     }
 }
@@ -113,6 +114,36 @@ impl Writer<'_> {
             None => Booked::Recorded { lookups: Vec::new() },
         };
         Ok((batch, booked))
+    }
+
+    /// What is known of a customer before its lead comes: whom it is bound to, and the decision that says why.
+    fn deferred(&self, family: &Family) -> Result<(Vec<Statement>, Booked), ApiError> {
+        let Booking { scope, request_id, now, .. } = self.booking;
+        let mut batch = Vec::new();
+        let mut customer_id = None;
+        for decided in &family.conversions {
+            let to_come = self.row(family, decided, self.app.fresh(*now));
+            let keys = decided.state.customer.keys();
+            let (known, new_keys) = family.loaded.directory.customers(&keys);
+            customer_id.clone_from(&to_come.customer_id);
+            if new_keys.is_empty() && known.iter().all(|known| known.participant_id.is_some()) {
+                continue;
+            }
+            let decision = Decision {
+                id: to_come.decision_id.clone(),
+                conversion_id: None,
+                external_transaction_id: to_come.reported.external_transaction_id.clone(),
+                rule_version: attribution::RULE_VERSION,
+                inputs: decided.inputs.clone(),
+                verdict: decided.verdict.clone(),
+                refused: None,
+                created_at: *now,
+            };
+            batch.push(conversions::insert_decision(scope, &decision, request_id.as_deref())?);
+            batch.extend(self.recovered(decided)?);
+            batch.extend(self.customer(family, decided, &to_come)?);
+        }
+        Ok((batch, Booked::Deferred { customer_id }))
     }
 
     /// Whether the booking's own keys name a sale that nobody knows.
@@ -209,7 +240,8 @@ impl Writer<'_> {
                 // What a merchant reported of a sale that Stripe told first stands on the conversion that stays.
                 let mut all = std::iter::once(row).chain(merged).map(|row| &row.reported);
                 let told = all.find(|reported| reported.external_transaction_id.is_some()).unwrap_or(&row.reported);
-                (row.id.clone(), row.anchor.clone(), row.created_at, told.clone())
+                // A report that is booked with a conversion there already takes the place of what stood on it.
+                (row.id.clone(), row.anchor.clone(), row.created_at, reported.unwrap_or(told).clone())
             }
             None => {
                 let anchor = keys.and_then(|keys| keys.first()).cloned().unwrap_or_default();

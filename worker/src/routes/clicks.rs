@@ -32,14 +32,16 @@ pub(super) const URL_CHARS_MAX: usize = 2_048;
 
 /// The browser's preflight: any origin may register a click, without credentials.
 pub async fn preflight() -> Response {
+    preflight_for("content-type, authorization, x-request-id")
+}
+
+/// A preflight for a request of these headers.
+pub(super) fn preflight_for(request_headers: &'static str) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
     allow_any_origin(headers);
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
-    headers.insert(
-        header::ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static("content-type, authorization, x-request-id"),
-    );
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(request_headers));
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
     response
 }
@@ -51,7 +53,7 @@ pub async fn register(State(app): State<Arc<App>>, Extension(call): Extension<Ca
     response
 }
 
-fn allow_any_origin(headers: &mut HeaderMap) {
+pub(super) fn allow_any_origin(headers: &mut HeaderMap) {
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(
         header::ACCESS_CONTROL_EXPOSE_HEADERS,

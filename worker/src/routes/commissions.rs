@@ -21,7 +21,7 @@ use crate::shapes;
 use crate::store::acts::{self, NewAct};
 use crate::store::commissions::{self as table, NewEntry};
 use crate::store::events::{self, Event};
-use crate::store::{DbError, Scope, Statement};
+use crate::store::{DbError, Scope, Statement, customers};
 
 /// The kind of the act that adds to a commission.
 const BONUS: &str = "commission.bonus";
@@ -106,11 +106,12 @@ pub async fn act(
         request_id: &call.request_id,
         person_id: actor.person_id(),
     };
-    let batch = vec![
+    let mut batch = vec![
         table::move_by_act(&scope, &id, from, to),
         acts::insert(&scope, &recorded, call.now),
         events::insert(&scope, &event, call.now)?,
     ];
+    batch.extend((act == CommissionAct::Approve).then(|| customers::vouch_for(&scope, &id)));
     match app.db.batch(batch).await {
         Ok(_) => Ok(call::json(StatusCode::OK, &shapes::commission(&commission, scope.mode))),
         Err(DbError::Constraint(_)) => {

@@ -31,10 +31,10 @@ use crate::store::conversions::{self as table, Filter, Reported};
 use crate::store::families::{NewFact, StoredFact};
 use crate::store::partners;
 
-const TRANSACTION_CHARS_MAX: usize = 255;
-const EVENT_TYPE_CHARS_MAX: usize = 100;
+pub(super) const TRANSACTION_CHARS_MAX: usize = 255;
+pub(super) const EVENT_TYPE_CHARS_MAX: usize = 100;
 const PROMO_CODE_CHARS_MAX: usize = 100;
-const CUSTOMER_CHARS_MAX: usize = 255;
+pub(super) const CUSTOMER_CHARS_MAX: usize = 255;
 const METADATA_KEYS_MAX: usize = 50;
 const METADATA_BYTES_MAX: usize = 16 * 1024;
 /// A conversion may be dated this much ahead: clocks differ.
@@ -83,9 +83,11 @@ pub async fn report(
             "This click or promo code exists in the other mode only; this key is of {} mode.",
             booking.scope.mode
         ))),
-        Booked::Recorded { .. } | Booked::Repeated | Booked::NotByHand | Booked::OverTheRest { .. } => {
-            Err(ApiError::Internal("a report always makes a conversion".to_owned()))
-        }
+        Booked::Recorded { .. }
+        | Booked::Deferred { .. }
+        | Booked::Repeated
+        | Booked::NotByHand
+        | Booked::OverTheRest { .. } => Err(ApiError::Internal("a report always makes a conversion".to_owned())),
     }
 }
 
@@ -124,6 +126,7 @@ fn parse(addresses: &Addresses, mut fields: Fields, now: Instant) -> Result<(Rep
         promo_code: promo_code.clone(),
         customer_external_id: customer_external_id.clone(),
         email: email.flatten(),
+        tracked: None,
     };
     let reported = Reported {
         external_transaction_id: Some(external_transaction_id),
@@ -135,7 +138,8 @@ fn parse(addresses: &Addresses, mut fields: Fields, now: Instant) -> Result<(Rep
     Ok((report, reported))
 }
 
-fn metadata(fields: &mut Fields) -> Option<Json> {
+/// Whatever the merchant added, within bounds.
+pub(super) fn metadata(fields: &mut Fields) -> Option<Json> {
     let value = fields.raw("metadata")?.clone();
     let message = match &value {
         Json::Object(object) if object.len() > METADATA_KEYS_MAX => {

@@ -29,6 +29,7 @@ pub mod short_links;
 pub mod stripe_connections;
 pub mod stripe_events;
 pub mod stripe_ingress;
+pub mod track;
 pub mod webhook_deliveries;
 pub mod webhook_endpoints;
 pub mod workspace;

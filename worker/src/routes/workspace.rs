@@ -38,7 +38,8 @@ pub async fn read(
     shown(&app, &actor, &scope).await
 }
 
-/// `PATCH /api/v1/workspace`: its name, and for how many days raw clicks are kept. An owner's to say.
+/// `PATCH /api/v1/workspace`: its name, for how many days raw clicks are kept, and whether its id alone suffices to report leads and
+/// sales. An owner's to say.
 pub async fn change(
     State(app): State<Arc<App>>,
     Extension(call): Extension<Call>,
@@ -58,8 +59,9 @@ pub async fn change(
         fields.error("name", "must not be empty");
     }
     let days = fields.integer("clicks_kept_days", CLICKS_KEPT_DAYS_MIN, CLICKS_KEPT_DAYS_MAX);
+    let by_workspace_id = fields.boolean("track_by_workspace_id");
     fields.finish()?;
-    let change = workspaces::change(&scope.workspace_id, name.as_deref().map(str::trim), days);
+    let change = workspaces::change(&scope.workspace_id, name.as_deref().map(str::trim), days, by_workspace_id);
     app.db.batch(vec![change]).await?;
     shown(&app, &actor, &scope).await
 }
@@ -82,6 +84,7 @@ async fn shown(app: &App, actor: &Actor, scope: &Scope) -> Result<Response, ApiE
             "other_per_minute": limits.other,
         },
         "clicks_kept_days": workspace.clicks_kept_days,
+        "track_by_workspace_id": workspace.track_by_workspace_id,
         "role": role,
         "created_at": workspace.created_at.to_string(),
     });

@@ -17,6 +17,8 @@ pub struct Known {
     pub bound_by: Option<String>,
     /// First payments and single purchases.
     pub purchases: i64,
+    /// Anybody could have said what bound it, and nobody has vouched for it since.
+    pub unauthenticated: bool,
 }
 
 /// Reads a customer as a booking needs it.
@@ -26,6 +28,7 @@ pub fn decode_known(row: &Row) -> Result<Known, DbError> {
         participant_id: row.text_opt("participant_id")?,
         bound_by: row.text_opt("bound_by")?,
         purchases: row.integer("purchases")?,
+        unauthenticated: row.flag("unauthenticated")?,
     })
 }
 
@@ -87,15 +90,40 @@ pub fn fill_in(id: &CustomerId, external_id: Option<&String>, stripe_customer_id
     .bind(id.as_str())
 }
 
-/// Binds a customer, unless it is bound.
-pub fn bind(id: &CustomerId, participant_id: &str, conversion: &ConversionId, now: Instant) -> Statement {
+/// Binds a customer, unless it is bound: by a conversion, or by a lead that is to come.
+pub fn bind(
+    id: &CustomerId,
+    participant_id: &str,
+    conversion: Option<&ConversionId>,
+    unauthenticated: bool,
+    now: Instant,
+) -> Statement {
     Statement::new(
-        "UPDATE customers SET participant_id = ?, bound_by = ?, bound_at = ? WHERE id = ? AND participant_id IS NULL",
+        "UPDATE customers SET participant_id = ?, bound_by = ?, bound_at = ?, unauthenticated = ? \
+         WHERE id = ? AND participant_id IS NULL",
     )
     .bind(participant_id)
-    .bind(conversion.as_str())
+    .bind(conversion.map(|conversion| conversion.as_str()))
     .bind(now)
+    .bind(unauthenticated)
     .bind(id.as_str())
+}
+
+/// Vouches for a customer's binding: what it is bound to was credited by something that a secret or a person stands behind.
+pub fn vouch(id: &CustomerId) -> Statement {
+    Statement::new("UPDATE customers SET unauthenticated = 0 WHERE id = ?").bind(id.as_str())
+}
+
+/// The same, where a person approves what a customer's conversion earned for whom the customer is bound to.
+pub fn vouch_for(scope: &Scope, commission_id: &str) -> Statement {
+    Statement::new(
+        "UPDATE customers SET unauthenticated = 0 WHERE unauthenticated = 1 AND id = (SELECT v.customer_id FROM commissions m \
+         JOIN conversions v ON v.id = m.conversion_id WHERE +m.workspace_id = ?1 AND +m.mode = ?2 AND m.id = ?3) \
+         AND participant_id = (SELECT m.participant_id FROM commissions m WHERE m.id = ?3)",
+    )
+    .bind_workspace(&scope.workspace_id)
+    .bind(scope.mode)
+    .bind(commission_id)
 }
 
 /// A customer as it is listed.

@@ -227,7 +227,7 @@ pub fn load(scope: &Scope, keys: &[String], mentions: &Mentions, people: &[&str]
             discounts!()
         )),
         with_mentions(concat!(
-            "SELECT k.key, u.id, u.participant_id, u.bound_by, u.purchases FROM customer_keys k JOIN customers u ON u.id = k.customer_id \
+            "SELECT k.key, u.id, u.participant_id, u.bound_by, u.purchases, u.unauthenticated FROM customer_keys k JOIN customers u ON u.id = k.customer_id \
              WHERE k.workspace_id = CAST(?1 AS TEXT) AND k.mode = CAST(?2 AS TEXT) AND k.key IN ",
             customers!(),
             " ORDER BY u.id"

@@ -53,8 +53,8 @@ pub fn by_id(id: &str) -> Statement {
     Statement::directory(COLUMNS).push(" WHERE id = ?").bind(id)
 }
 
-const COLUMNS: &str = "SELECT id, name, clicks_per_minute, conversions_per_minute, other_per_minute, clicks_kept_days, created_at \
-     FROM workspaces";
+const COLUMNS: &str = "SELECT id, name, clicks_per_minute, conversions_per_minute, other_per_minute, clicks_kept_days, track_by_workspace_id, \
+     created_at FROM workspaces";
 
 /// A page of all workspaces: of every customer of this deployment, for its operator.
 pub fn list(page: &Page) -> Statement {
@@ -62,13 +62,19 @@ pub fn list(page: &Page) -> Statement {
 }
 
 /// Changes what is given of a workspace and of its copy in the directory; the time for which clicks are kept from the next purge on, which is soon.
-pub fn change(id: &WorkspaceId, name: Option<&str>, clicks_kept_days: Option<i64>) -> Statement {
+pub fn change(
+    id: &WorkspaceId,
+    name: Option<&str>,
+    clicks_kept_days: Option<i64>,
+    track_by_workspace_id: Option<bool>,
+) -> Statement {
     Statement::each(
         "UPDATE workspaces SET name = COALESCE(?, name), clicks_kept_days = COALESCE(?, clicks_kept_days), \
-         clicks_purge_at = 0 WHERE id = ?",
+         track_by_workspace_id = COALESCE(?, track_by_workspace_id), clicks_purge_at = 0 WHERE id = ?",
     )
     .bind(name)
     .bind(clicks_kept_days)
+    .bind(track_by_workspace_id)
     .bind(id.as_str())
 }
 
@@ -83,6 +89,8 @@ pub struct Workspace {
     pub limits: Limits,
     /// For how many days raw clicks are kept.
     pub clicks_kept_days: i64,
+    /// Whether its id alone suffices to report leads and sales.
+    pub track_by_workspace_id: bool,
     /// When it was made.
     pub created_at: Instant,
 }
@@ -98,6 +106,42 @@ pub fn decode(row: &Row) -> Result<Workspace, DbError> {
             other: row.integer("other_per_minute")?,
         },
         clicks_kept_days: row.integer("clicks_kept_days")?,
+        track_by_workspace_id: row.flag("track_by_workspace_id")?,
         created_at: row.instant("created_at")?,
+    })
+}
+
+/// A workspace that leads and sales may come to without a key.
+#[derive(Clone, Debug)]
+pub struct Tracking {
+    /// Which.
+    pub workspace_id: WorkspaceId,
+    /// Whether its id alone suffices.
+    pub by_workspace_id: bool,
+    /// Its limit of everything but clicks and reported conversions.
+    pub other_per_minute: u32,
+}
+
+/// A workspace, as it is named by its id.
+pub fn tracking(id: &WorkspaceId) -> Statement {
+    Statement::new("SELECT w.id, w.track_by_workspace_id, w.other_per_minute FROM workspaces w WHERE w.id = ?")
+        .bind_workspace(id)
+}
+
+/// The workspaces that registered this host in live mode: two of them where there are more.
+pub fn tracking_by_host(host: &str) -> Statement {
+    Statement::each(
+        "SELECT w.id, w.track_by_workspace_id, w.other_per_minute FROM hosts o JOIN workspaces w ON w.id = o.workspace_id \
+         WHERE o.mode = 'live' AND o.host = ? LIMIT 2",
+    )
+    .bind(host)
+}
+
+/// Reads a row of [`tracking`] or [`tracking_by_host`].
+pub fn decode_tracking(row: &Row) -> Result<Tracking, DbError> {
+    Ok(Tracking {
+        workspace_id: decode_id(row)?,
+        by_workspace_id: row.flag("track_by_workspace_id")?,
+        other_per_minute: u32::try_from(row.integer("other_per_minute")?).unwrap_or(u32::MAX),
     })
 }

@@ -60,7 +60,8 @@ pub struct Answer {
 impl Answer {
     /// `409 CONVERSION_DUPLICATE`, or the status alone.
     pub fn summary(&self) -> String {
-        match self.body["error"]["code"].as_str() {
+        let told = if self.body["success"] == false { &self.body } else { &self.body["error"] };
+        match told["code"].as_str() {
             Some(code) => format!("{} {code}", self.status.as_u16()),
             None => self.status.as_u16().to_string(),
         }

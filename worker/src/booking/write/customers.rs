@@ -62,8 +62,12 @@ impl Writer<'_> {
             let unbound = |one: &&CustomerId| {
                 known.iter().find(|known| known.id == **one).is_none_or(|known| known.participant_id.is_none())
             };
+            let by = (!self.booking.deferred).then_some(&conversion.id);
             let unbound = ids.into_iter().filter(unbound);
-            batch.extend(unbound.map(|one| customers::bind(one, participant, &conversion.id, *now)));
+            batch.extend(unbound.map(|one| customers::bind(one, participant, by, decided.unauthenticated, *now)));
+            let doubtful = known.iter().filter(|known| known.unauthenticated);
+            let vouched = doubtful.filter(|known| known.participant_id.as_ref() == Some(participant));
+            batch.extend(vouched.filter(|_| !decided.unauthenticated).map(|known| customers::vouch(&known.id)));
         }
         Ok(batch)
     }

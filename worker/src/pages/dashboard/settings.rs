@@ -24,6 +24,7 @@ struct Settings<'a> {
     made: Option<Moment>,
     name: String,
     days: String,
+    by_workspace_id: bool,
     limits: Vec<(&'static str, String)>,
     operators: &'a [String],
     may_set: bool,
@@ -75,9 +76,10 @@ pub async fn show(desk: Desk, request: Request) -> Result<Response, ApiError> {
 pub async fn change(desk: Desk, request: Request) -> Result<Response, ApiError> {
     let body = own_form(&desk.call, &request.headers().clone(), request).await?;
     let (name, days) = (field(&body, "name").unwrap_or_default(), field(&body, "clicks_kept_days").unwrap_or_default());
+    let by_workspace_id = field(&body, "track_by_workspace_id").is_some();
     // What is no number is refused by the API, in its own words.
     let number = days.trim().parse::<i64>().map_or_else(|_| json!(days), |days| json!(days));
-    let wanted = json!({ "name": name, "clicks_kept_days": number });
+    let wanted = json!({ "name": name, "clicks_kept_days": number, "track_by_workspace_id": by_workspace_id });
     match desk.ask(Method::PATCH, "/workspace", Some(&wanted)).await {
         Ok(_) => Ok(desk.answer(saved(&desk)?)),
         Err(ApiError::Validation { message, details }) => {
@@ -86,7 +88,7 @@ pub async fn change(desk: Desk, request: Request) -> Result<Response, ApiError> 
                 problems.push((String::new(), message));
             }
             let workspace = desk.get("/workspace").await?;
-            page(&desk, &workspace, StatusCode::BAD_REQUEST, None, problems, Some((name, days)))
+            page(&desk, &workspace, StatusCode::BAD_REQUEST, None, problems, Some((name, days, by_workspace_id)))
         }
         Err(error) => Err(error),
     }
@@ -111,10 +113,13 @@ fn page(
     status: StatusCode,
     notice: Option<Notice>,
     problems: Vec<(String, String)>,
-    typed: Option<(String, String)>,
+    typed: Option<(String, String, bool)>,
 ) -> Result<Response, ApiError> {
     let text = |value: &Json| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let (name, days) = typed.unwrap_or_else(|| (text(&workspace["name"]), text(&workspace["clicks_kept_days"])));
+    let (name, days, by_workspace_id) = typed.unwrap_or_else(|| {
+        let by_workspace_id = workspace["track_by_workspace_id"] == true;
+        (text(&workspace["name"]), text(&workspace["clicks_kept_days"]), by_workspace_id)
+    });
     let limit = |name: &str| text(&workspace["limits"][name]);
     let settings = Settings {
         frame: Frame::of(desk, "settings", "Settings").with_notice(notice),
@@ -122,6 +127,7 @@ fn page(
         made: moment(&workspace["created_at"]),
         name,
         days,
+        by_workspace_id,
         limits: vec![
             ("Clicks, for each public key", limit("clicks_per_minute")),
             ("Reported conversions, for each secret key", limit("conversions_per_minute")),

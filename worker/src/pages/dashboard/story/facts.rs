@@ -2,7 +2,7 @@
 
 use domain::fact::{ClickMention, ClickSource, DisputeStatus, Hints, PaymentStatus, RefundStatus, StripeFact};
 use domain::money::Currency;
-use domain::sale::partition;
+use domain::sale::{Tracked, partition};
 
 use super::super::cell::Cell;
 use crate::pages::text;
@@ -48,7 +48,13 @@ pub fn belongs(fact: &StoredFact, keys: &std::collections::BTreeSet<String>) -> 
 pub fn told(fact: &StoredFact, currency: Option<Currency>) -> Told {
     match fact {
         StoredFact::Report(report) => Told {
-            title: "Your server reported it",
+            title: match report.tracked {
+                None => "Your server reported it",
+                Some(Tracked::Authenticated) => "Your server reported it, as Traaaction\u{2019}s clients do",
+                Some(Tracked::Public) => {
+                    "It was reported with what anybody can know: a public key, a page, a workspace\u{2019}s id"
+                }
+            },
             amount: money(report.amount_cents, report.currency),
             lines: [
                 id("Transaction", Some(&report.external_transaction_id)),

@@ -39,7 +39,18 @@ fn an_owner_names_the_workspace_and_says_for_how_long_clicks_are_kept() {
         assert_eq!(refused.status, 400, "{name} {days}: {}", refused.raw);
         assert!(refused.raw.contains(problem), "{name} {days}: {}", refused.raw);
     }
-    assert_eq!(shop.world.api("GET /api/v1/workspace", json!(null)).body["clicks_kept_days"], 90);
+    let shown = || shop.world.api("GET /api/v1/workspace", json!(null)).body;
+    assert_eq!((&shown()["clicks_kept_days"], &shown()["track_by_workspace_id"]), (&json!(90), &json!(false)));
+    let with_box = |days: &str| format!("{}&track_by_workspace_id=true", form("Shop", days));
+    const TICKED: &str = "name=\"track_by_workspace_id\" type=\"checkbox\" value=\"true\" checked";
+    // What was ticked stays so on a form that comes back, and is not saved by it.
+    assert!(owner.post(&shop.at("settings"), &with_box("29")).raw.contains(TICKED));
+    assert_eq!(shown()["track_by_workspace_id"], false);
+    let saved = owner.post(&shop.at("settings"), &with_box("90"));
+    assert!(owner.get(saved.header("location")).raw.contains(TICKED));
+    assert_eq!(shown()["track_by_workspace_id"], true);
+    owner.post(&shop.at("settings"), &form("Shop", "90"));
+    assert_eq!(shown()["track_by_workspace_id"], false);
 }
 
 #[test]
