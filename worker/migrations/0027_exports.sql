@@ -9,6 +9,3 @@ CREATE TABLE exports (
   created_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX exports_by_workspace ON exports (workspace_id, mode, id);
-
--- An export goes through a workspace's acts. People act seldom, so that one more index costs little.
-CREATE INDEX acts_by_workspace ON acts (workspace_id, mode, id);

@@ -69,11 +69,14 @@ struct Line {
     row: Map<String, Json>,
 }
 
+/// Takes a row of a table, of the page with this head.
+type Take<'a> = dyn FnMut(&Head, &str, Map<String, Json>) -> Result<(), String> + 'a;
+
 /// Where reading is.
 struct Reading<'a, B> {
     lines: B,
     number: u64,
-    take: &'a mut dyn FnMut(&Head, &str, Map<String, Json>) -> Result<(), String>,
+    take: &'a mut Take<'a>,
 }
 
 /// Reads an export and hands over each row with its table. Nothing that was handed over counts before all is read: an error says

@@ -473,7 +473,7 @@ fn an_export_that_is_not_whole_or_not_as_it_was_made_is_refused() {
     let lines: Vec<&str> = two.split_inclusive('\n').collect();
     let cut = lines[..lines.len() - 1].concat();
     check(&[one, &cut], "it ends within page 2");
-    check(&[one, &lines[0], &lines[2..].concat(), &rest], "page 2 was changed");
+    check(&[one, lines[0], &lines[2..].concat(), &rest], "page 2 was changed");
     check(&[one, &again[1], &rest], "is a page of another export");
     check(&[one, &foreign[0], &rest], "is a page of another workspace");
     check(&[""], "it is empty");

@@ -151,6 +151,7 @@ pub const STEPS: &[Step] = &[
     ),
     step!("milestones", "milestones t", "t", ["t.name" = "name"]),
     step!("exports", "exports t", "t", ["t.id" = "id"]),
+    // Of all workspaces, from the key on: people act seldom, and an index of each workspace's would draw to it what has a better one.
     step!("acts", "acts t", "t", ["t.id" = "id"]),
 ];
 
