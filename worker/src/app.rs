@@ -158,6 +158,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/fraud-alerts/{id}/dismiss", post(r::fraud_alerts::dismiss))
         .route("/hosts", post(r::hosts::create).get(r::hosts::list))
         .route("/hosts/{id}", delete(r::hosts::delete))
+        .route("/imports", post(r::imports::create))
         .route("/invites", post(r::invites::create).get(r::invites::list))
         .route("/invites/{id}", get(r::invites::read).delete(r::invites::revoke))
         .route("/links", post(r::links::create).get(r::links::list))

@@ -13,6 +13,7 @@ pub mod files;
 pub mod fraud_alerts;
 pub mod health;
 pub mod hosts;
+pub mod imports;
 pub mod invites;
 pub mod links;
 pub mod members;

@@ -23,6 +23,7 @@ pub mod exports;
 pub mod families;
 pub mod fraud_alerts;
 pub mod idempotency;
+pub mod imports;
 pub mod invites;
 pub mod keys;
 pub mod links;
