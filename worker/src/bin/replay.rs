@@ -84,11 +84,16 @@ fn exported(app: &App, out: &Path, wanted: &Wanted) -> Result<Value, String> {
     let mut next: Option<String> = None;
     loop {
         let page = pollster::block_on(export::page(app, &export, next.as_deref())).map_err(|error| said(&error))?;
-        file.write_all(page.as_bytes()).map_err(why)?;
-        let foot: Value = page.lines().last().and_then(|foot| serde_json::from_str(foot).ok()).unwrap_or_default();
-        match foot["next"].as_str() {
-            Some(more) => next = Some(more.to_owned()),
-            None => return Ok(json!({ "out": out })),
+        let (lines, foot) = page.trim_end().rsplit_once('\n').ok_or("a page has no end")?;
+        let mut foot: Value = serde_json::from_str(foot).map_err(|error| error.to_string())?;
+        next = foot["next"].as_str().map(str::to_owned);
+        if next.is_some() {
+            // What is sealed here is so under numbers that come again with the next run, and stays here: nobody is to ask for it.
+            foot["next"] = json!("the next page");
+        }
+        file.write_all(format!("{lines}\n{foot}\n").as_bytes()).map_err(why)?;
+        if next.is_none() {
+            return Ok(json!({ "out": out }));
         }
     }
 }
