@@ -181,6 +181,8 @@ kinds! {
     Entry = "ent", EntryId;
     /// A payout.
     Payout = "payout", PayoutId;
+    /// An export of a workspace.
+    Export = "exp", ExportId;
     /// A recorded human step.
     Act = "act", ActId;
     /// A customer.

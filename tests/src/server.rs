@@ -112,7 +112,13 @@ impl Server {
     /// What a command of the task runner prints that is told where this server's data lies. It must succeed.
     pub fn xtask(&self, command: &str, args: &[&str]) -> Result<String> {
         let state = self.folder.path().join("state");
-        let output = task_runner()?.arg(command).arg("--state").arg(&state).args(args).output()?;
+        let state = state.to_str().ok_or_else(|| anyhow!("the folder's name is no text"))?;
+        self.xtask_without_state(command, &[&["--state", state], args].concat())
+    }
+
+    /// The same of a command that is told nothing of where this server's data lies.
+    pub fn xtask_without_state(&self, command: &str, args: &[&str]) -> Result<String> {
+        let output = task_runner()?.arg(command).args(args).output()?;
         let told = String::from_utf8_lossy(&output.stdout).into_owned();
         ensure!(output.status.success(), "{command}: {told}\n{}", String::from_utf8_lossy(&output.stderr));
         Ok(told)

@@ -41,6 +41,37 @@ fn a_years_decisions_and_commissions_come_out_the_same_again(server: &mut Server
         let families: u64 = line("families").context("no families")?.parse()?;
         ensure!(families >= 1 && line("digest").is_some_and(|digest| digest.len() >= 32), "{place:?}: {told}");
     }
+    exported(server)
+}
+
+/// Both ways of exporting the demo workspace give files that are replayed to its digest, without its database or its secrets.
+fn exported(server: &Server) -> Result<()> {
+    let text = |path: &str| server.text(path).map(ToString::to_string);
+    let (url, key, workspace) = (server.url(), text("/keys/sk_test")?, text("/workspace_id")?);
+    let digest =
+        |told: &str| told.lines().find_map(|line| line.strip_prefix("digest")).map(|rest| rest.trim().to_owned());
+    let by_api = ["--url", url.as_str(), "--key", key.as_str()];
+    for (name, source, mode) in [("api", &by_api[..], &["--mode", "test"][..]), ("database", &[], &[])] {
+        let of_workspace = [&["--workspace", workspace.as_str()], mode].concat();
+        let here = digest(&server.xtask("replay", &of_workspace)?).context("no digest")?;
+        let file = std::env::temp_dir().join(format!("selgeo-export-{name}-{}.jsonl", std::process::id()));
+        let path = file.to_str().context("no path")?;
+        let out = ["--out", path];
+        let told = match source {
+            [] => server.xtask("export", &out)?,
+            by_api => server.xtask_without_state("export", &[by_api, &out].concat())?,
+        };
+        println!("{told}");
+        let there = server.xtask_without_state("replay", &["--export", path])?;
+        ensure!(digest(&there).as_ref() == Some(&here), "{name}: {here} became {there}");
+        // A byte that somebody changed.
+        let mut bytes = std::fs::read(&file)?;
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&file, bytes)?;
+        ensure!(server.xtask_without_state("replay", &["--export", path]).is_err(), "{name}: a changed byte was taken");
+        std::fs::remove_file(&file)?;
+    }
     Ok(())
 }
 

@@ -133,7 +133,7 @@ const TRACK: &str = "/api/track/";
 
 /// The table of routes.
 pub fn router(app: Arc<App>) -> Router {
-    use axum::routing::{delete, get, post};
+    use axum::routing::{get, post};
     use routes as r;
     let management = Router::new()
         .route("/api-keys", post(r::api_keys::create).get(r::api_keys::list))
@@ -154,11 +154,16 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/customers/{id}", get(r::customers::read))
         .route("/events", get(r::events::list))
         .route("/events/{id}", get(r::events::read))
+        .route("/exports", post(r::exports::create).get(r::exports::list))
+        .route("/exports/{id}", get(r::exports::read))
+        .route("/exports/{id}/pages/{cursor}", get(r::exports::page))
+        .route("/exports/{id}/verify", get(r::exports::verify))
         .route("/fraud-alerts", get(r::fraud_alerts::list))
         .route("/fraud-alerts/{id}", get(r::fraud_alerts::read))
         .route("/fraud-alerts/{id}/dismiss", post(r::fraud_alerts::dismiss))
         .route("/hosts", post(r::hosts::create).get(r::hosts::list))
         .route("/hosts/{id}", get(r::hosts::read).delete(r::hosts::delete))
+        .route("/imports", post(r::imports::create))
         .route("/invites", post(r::invites::create).get(r::invites::list))
         .route("/invites/{id}", get(r::invites::read).delete(r::invites::revoke))
         .route("/links", post(r::links::create).get(r::links::list))

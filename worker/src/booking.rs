@@ -28,7 +28,7 @@ mod tests;
 #[cfg(test)]
 mod told;
 
-pub use self::load::{mentions, sale_keys};
+pub use self::load::{clicks_of, mentions, sale_keys};
 
 use domain::attribution::{Inputs, Manual, Refusal, Verdict};
 use domain::ids::{PersonId, StripeEventId};

@@ -1,6 +1,8 @@
 //! The host: the same code without the platform, over a copy of the database that is only read. For `cargo xtask replay` and
 //! `simulate`.
 
+pub mod export_file;
+pub mod load;
 pub mod sqlite;
 
 use std::net::IpAddr;

@@ -9,6 +9,7 @@ pub mod booking;
 pub mod call;
 pub mod connections;
 pub mod error;
+pub mod export;
 pub mod fields;
 pub mod idempotency;
 pub mod jobs;

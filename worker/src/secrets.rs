@@ -1,10 +1,12 @@
 //! The deployment's secrets, and sealing under them: what is stored encrypted, and can be opened under older secrets too.
 
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use domain::click_id::{ClickCipher, ClickId};
+use domain::click_id::{Click, ClickCipher, ClickId};
 use domain::time::Instant;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
@@ -28,6 +30,8 @@ pub struct Secrets {
     older_hashes: Vec<Secret>,
     /// How many keys of each there are.
     counts: [(&'static str, usize); 4],
+    /// Clicks of which somebody else told, who has the secret: then no other id is one of ours.
+    told_clicks: Option<BTreeMap<ClickId, Click>>,
     operator_digest: [u8; 32],
 }
 
@@ -60,13 +64,28 @@ impl Secrets {
             hash,
             older_hashes,
             counts,
+            told_clicks: None,
             operator_digest: Sha256::digest(operator_token).into(),
         })
     }
 
+    /// The same, where clicks are not opened but looked up among these: an export holds them, and not the secret.
+    pub fn with_told_clicks(self, clicks: BTreeMap<ClickId, Click>) -> Self {
+        Self { told_clicks: Some(clicks), ..self }
+    }
+
+    /// What a click id holds, if it is one of ours.
+    pub fn open_click(&self, text: &str) -> Option<Click> {
+        let id = ClickId::parse(text)?;
+        match &self.told_clicks {
+            Some(told) => told.get(&id).copied(),
+            None => self.clicks.open(id),
+        }
+    }
+
     /// When the click with this id was, if it is one of ours: its record lies in a pack of then.
     pub fn clicked_at(&self, click_id: &str) -> Option<Instant> {
-        self.clicks.open(ClickId::parse(click_id)?).map(|click| click.at)
+        self.open_click(click_id).map(|click| click.at)
     }
 
     /// How many keys of each secret there are, by its name.
@@ -130,6 +149,12 @@ impl Secrets {
     /// What stands for something that a workspace sent: nobody can guess from it what that was.
     pub fn sent_digest(&self, workspace: &str, parts: &[&str]) -> String {
         hex::encode(self.derived(&[&["sent", workspace], parts].concat()))
+    }
+
+    /// What says that this deployment made something of these parts: an HMAC under a key of its own, which whoever has not the
+    /// deployment's secrets can neither make nor check.
+    pub fn export_signature(&self, parts: &[&str]) -> String {
+        hex::encode(mac(&self.derived(&["export"]), parts))
     }
 
     fn derived(&self, parts: &[&str]) -> Secret {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use crate::setup::Tools;
+use crate::setup::{self, Tools};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -45,6 +45,14 @@ impl Client {
     pub fn reaching_out(root: &Path, tools: &Tools) -> Self {
         let script = root.join("xtask").join("dev").join("fetch.mjs");
         Self { secure: Some(Node { program: tools.node.clone(), script }), ..Self::new() }
+    }
+
+    /// A client for this address: of a deployment, or of the local server.
+    pub fn reaching(root: &Path, url: &str) -> Result<Self> {
+        match url.starts_with("https://") {
+            true => Ok(Self::reaching_out(root, &setup::prepare(root)?)),
+            false => Ok(Self::new()),
+        }
     }
 
     /// Posts a JSON body that is already text, with further headers.

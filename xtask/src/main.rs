@@ -13,8 +13,10 @@ mod dev;
 mod disposable;
 mod docs;
 mod doctor;
+mod export;
 mod fuzz;
 mod http;
+mod import;
 mod listen;
 mod openapi;
 mod operator;
@@ -62,6 +64,10 @@ enum Command {
     Listen(listen::Options),
     /// Make every stored decision and commission again, and name what differs; nothing is written
     Replay(replay::Options),
+    /// Write everything that a workspace holds into a file, and check that it is whole
+    Export(export::Options),
+    /// Make partners, links or promo codes of a CSV file, and say what came of each row
+    Import(import::Options),
     /// Print what a draft of a program's rules would change, participant by participant; nothing is written
     Simulate(replay::Draft),
     /// Print how many bytes the built files have, raw, gzip and brotli, beside their budgets; over budget fails
@@ -89,6 +95,8 @@ fn main() -> ExitCode {
         Command::Stripe(options) => stripe_event::run(&root, &options),
         Command::Listen(options) => listen::run(&root, &options),
         Command::Replay(options) => replay::run(&root, &options),
+        Command::Export(options) => export::run(&root, &options),
+        Command::Import(options) => import::run(&root, &options),
         Command::Simulate(draft) => replay::simulate(&root, &draft),
         Command::Size(options) => setup::prepare(&root).and_then(|tools| size::run(&root, &tools, &options)),
         Command::Bench(what) => setup::prepare(&root).and_then(|tools| bench::run_one(&root, &tools, &what)),

@@ -9,7 +9,6 @@ use serde_json::Value;
 
 use crate::dev::{self, STATE_DEFAULT};
 use crate::http::Client;
-use crate::setup;
 
 /// Where the token is looked for.
 pub const TOKEN: &str = "OPERATOR_TOKEN";
@@ -43,10 +42,7 @@ pub fn of(root: &Path, options: &Whose) -> Result<(Operator, Client)> {
     };
     let url = url.trim_end_matches('/').to_owned();
     let token = env::var(TOKEN).ok().filter(|token| !token.is_empty());
-    let client = match url.starts_with("https://") {
-        true => Client::reaching_out(root, &setup::prepare(root)?),
-        false => Client::new(),
-    };
+    let client = Client::reaching(root, &url)?;
     Ok((Operator { url, token, dev: None }, client))
 }
 

@@ -29,6 +29,9 @@ pub struct Options {
     /// `test` or `live`; both without it
     #[arg(long, requires = "workspace")]
     mode: Option<String>,
+    /// In place of a database: a file that `cargo xtask export` made, of whatever deployment
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["state", "in_workerd", "workspace", "mode"])]
+    export: Option<PathBuf>,
     /// Build with optimisations first, to measure
     #[arg(long)]
     release: bool,
@@ -49,8 +52,17 @@ pub struct Draft {
 /// Replays, prints what was found, and fails where something differs.
 pub fn run(root: &Path, options: &Options) -> Result<()> {
     let state = dev::absolute(root, &options.state)?;
-    let report = if options.in_workerd { in_workerd(&state, options)? } else { natively(root, &state, options)? };
+    let report = match &options.export {
+        Some(file) => of_export(root, file, options.release)?,
+        None if options.in_workerd => in_workerd(&state, options)?,
+        None => natively(root, &state, options)?,
+    };
     println!("{}", shown(&report));
+    if report.pointer("/export/changed_meanwhile") == Some(&Value::Bool(true)) {
+        say(
+            "Something was booked while the export was made: what differs may come of that. Export again at a quieter moment",
+        );
+    }
     match number(&report, "differences_total") {
         0 => Ok(()),
         many => bail!("{many} differ from what is stored"),
@@ -72,8 +84,13 @@ fn natively(root: &Path, state: &Path, options: &Options) -> Result<Value> {
     host(root, options.release, &args)
 }
 
+fn of_export(root: &Path, file: &Path, release: bool) -> Result<Value> {
+    let file = env::current_dir()?.join(file);
+    host(root, release, &["replay-export".as_ref(), file.as_ref()])
+}
+
 /// Builds and runs the Worker's program for the host, and reads the line that it prints.
-fn host(root: &Path, release: bool, args: &[&OsStr]) -> Result<Value> {
+pub fn host(root: &Path, release: bool, args: &[&OsStr]) -> Result<Value> {
     say("Building the Worker's code for this machine");
     let mut cargo = Command::new("cargo");
     cargo.args(["run", "--quiet", "--package", "selgeo-worker", "--features", "host", "--bin", "replay"]);

@@ -98,6 +98,7 @@ impl Town {
         let refunds = format!("POST /api/v1/conversions/{}/refunds", made.text("/id"));
         world.api(&refunds, json!({"external_refund_id": "r1", "amount_cents": 100}));
         world.stripe_connection(&world.keys.sk_test);
+        world.api("POST /api/v1/exports", json!(null));
         world.api("POST /api/v1/webhook-endpoints", json!({"url": "https://hooks.shop.test/", "events": ["*"]}));
         let workspace = world.api("GET /api/v1/workspace", json!(null)).text("/id");
         let operator = format!("Bearer {OPERATOR_TOKEN}");
@@ -140,6 +141,7 @@ impl Town {
             .replace("{connection_id}", "conn_1")
             .replace("{program_slug}", "nothing")
             .replace("{product}", "mug")
+            .replace("{cursor}", "first")
     }
 
     /// A browser in which they are signed in, if they do that.
@@ -305,6 +307,8 @@ fn expected(who: Who, route: &Route) -> Option<Vec<u16>> {
             Who::Key | Who::OtherKey | Who::Owner | Who::Admin => None,
             // Where money goes is not for who only looks.
             Who::Viewer if path.ends_with("/payout-details") => Some(vec![403]),
+            // Nor is all of it at once.
+            Who::Viewer if path.contains("/pages/") => Some(vec![403]),
             Who::Viewer if reads => None,
             Who::Viewer => Some(vec![403]),
         };

@@ -53,14 +53,26 @@ fn clicks_of_an_address_are_counted_as_if_each_record_was_looked_at() {
     let world = World::new();
     world.program(&world.keys.sk_test, "anna");
     // What could be taken for the end of a record, or the beginning of one.
-    let urls = [r#"https://shop.example/?a=],["b"#, r#"https://shop.example/?a=\"],[\"b"#, "https://shop.example/?é=ü"];
+    let urls = [
+        r#"https://shop.example/?a=],["b"#,
+        r#"https://shop.example/?a=\"],[\"b"#,
+        "https://shop.example/?é=ü",
+        // A string that ends so ends as a record does.
+        "https://shop.example/?a=],[",
+        "https://shop.example/?a=],[],[",
+    ];
     let mut made: Vec<String> = Vec::new();
     for n in 0..90_usize {
         world.come_from(&format!("203.0.113.{}", n * n % 7));
         let url = urls[n % urls.len()];
-        let before = made.last().map_or(url.to_owned(), |id| format!("https://blog.example/?a=[\"{id}\","));
+        let before = match made.last() {
+            Some(_) if n % 3 == 0 => "https://blog.example/?a=],[".to_owned(),
+            Some(id) => format!("https://blog.example/?a=[\"{id}\","),
+            None => url.to_owned(),
+        };
         let click = json!({"merchant": world.keys.pk_test, "ref": "anna", "url": url, "referrer": before});
-        made.push(world.send("POST /v1/clicks", &[], click).text("/click_id"));
+        let request_id = if n % 2 == 0 { "],[" } else { "a-request" };
+        made.push(world.send("POST /v1/clicks", &[("x-request-id", request_id)], click).text("/click_id"));
         world.pass_ms(MINUTE_MS * i64::try_from(n % 4).unwrap());
         if n % 9 == 0 {
             world.deliver();

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use domain::attribution::{Bound, ClickInput, CustomerInput, PromoInput, SeenClick, Sighting, Standing};
-use domain::click_id::ClickId;
 use domain::fact::ClickSource;
 use domain::ids::{Id, LinkId, ParticipantId, WorkspaceId};
 use domain::mode::Mode;
@@ -16,7 +15,7 @@ use crate::store::{DbError, Row, Scope, links};
 
 /// The click of an id that is ours, and of a link in this workspace's database.
 pub fn open(app: &App, workspace: &WorkspaceId, text: &str) -> Option<domain::click_id::Click> {
-    let click = app.secrets.clicks.open(ClickId::parse(text)?)?;
+    let click = app.secrets.open_click(text)?;
     (click.link.database == workspace.database()).then_some(click)
 }
 

@@ -204,6 +204,12 @@ pub fn mentions(app: &App, workspace: &WorkspaceId, fact: &StoredFact) -> Mentio
     }
 }
 
+/// The clicks that a fact names and that are ours: each with its link's number and when it was.
+pub fn clicks_of(app: &App, workspace: &WorkspaceId, fact: &StoredFact) -> Vec<(String, u32, Instant)> {
+    let Mentions { links, clicks, .. } = mentions(app, workspace, fact);
+    clicks.into_iter().zip(links).map(|((click_id, at), number)| (click_id, number, at)).collect()
+}
+
 /// The links of those clicks that are ours, and the clicks with when they were.
 fn opened<'a>(
     app: &App,

@@ -13,7 +13,7 @@ use crate::store::{Database, DbError, Row, Statement, Value};
 /// Statements that stay planned.
 const STATEMENTS_KEPT: usize = 200;
 
-/// A database file that is only read.
+/// A database that is only read.
 pub struct Sqlite(Mutex<Connection>);
 
 impl Sqlite {
@@ -21,6 +21,12 @@ impl Sqlite {
     pub fn open_read_only(file: &Path) -> Result<Self, DbError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(file, flags).map_err(sorted)?;
+        prepare(&connection).map_err(sorted)?;
+        Ok(Self(Mutex::new(connection)))
+    }
+
+    /// A database that is there already.
+    pub(super) fn of(connection: Connection) -> Result<Self, DbError> {
         prepare(&connection).map_err(sorted)?;
         Ok(Self(Mutex::new(connection)))
     }

@@ -612,6 +612,43 @@ fn workspace() -> Vec<(&'static str, Json)> {
         ("role", said(nullable(words(Role::WORDS)), "Of whoever is signed in; null for a key.")),
         ("created_at", time()),
     ]);
+    let export = object([
+        ("id", id::<ids::Export>()),
+        ("mode", mode()),
+        ("workspace_id", id::<ids::Workspace>()),
+        ("modes", list(mode())),
+        ("created_at", time()),
+        ("pages_until", time()),
+        ("first_page", any_text()),
+        (
+            "contents",
+            anything("Tables that are exported, those that are left out and columns that are withheld, each with why."),
+        ),
+    ]);
+    let row = object([
+        ("line", count()),
+        ("outcome", words(&["created", "would_create", "unchanged", "error"])),
+        ("id", nullable(any_text())),
+        ("errors", list(object([("field", any_text()), ("message", any_text())]))),
+        ("differs?", said(list(any_text()), "Columns that say something else than what is there.")),
+    ]);
+    let counts =
+        object([("created?", count()), ("would_create?", count()), ("unchanged", count()), ("error", count())]);
+    let settings = object([
+        ("track_by_workspace_id", boolean()),
+        (
+            "reverse_pending_on_end",
+            said(list(any_text()), "The programs that take back what is pending when a subscription ends."),
+        ),
+    ]);
+    let import = object([
+        ("kind", words(&["partners", "links", "promo_codes"])),
+        ("mode", mode()),
+        ("dry_run", boolean()),
+        ("counts", counts),
+        ("rows", list(row)),
+        ("settings?", said(settings, "What came along with what is Traaaction's.")),
+    ]);
     let member = object([
         ("id", id::<ids::Member>()),
         ("email", any_text()),
@@ -644,6 +681,8 @@ fn workspace() -> Vec<(&'static str, Json)> {
         ("Workspace", workspace),
         ("Member", member),
         ("ApiKey", key),
+        ("Export", export),
+        ("Import", import),
         ("WipedTestData", wiped),
         ("RewardsReviewed", reviewed),
         ("Health", object([("status", json!({ "const": "ok" }))])),

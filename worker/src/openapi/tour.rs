@@ -416,6 +416,26 @@ impl Tour {
     }
 
     fn ends(&mut self) {
+        let rows = "name,email\nAnna,anna.import@partner.example\nNobody,no address\n";
+        self.run(
+            "importRows",
+            &[],
+            "",
+            json!({"kind": "partners", "csv": rows, "dry_run": true, "source": "traaaction"}),
+        );
+        // The file as it is, and what is said of it in the query.
+        let (operation, query) = (held::operation_named("importRows"), "kind=partners&dry_run=true&source=traaaction");
+        let bearer = format!("Bearer {}", self.key);
+        let headers = [("authorization", bearer.as_str()), ("content-type", "text/csv")];
+        let answer = self.world.send_bytes(&format!("POST /api/v1/imports?{query}"), &headers, rows.into());
+        assert_eq!(answer.status, 200, "{}", answer.raw);
+        self.note(operation, &[], query, &Json::Null, &answer);
+        let export = self.run("createExport", &[], "", Json::Null);
+        self.look("listExports", "getExport", "");
+        let export = text(&export, "/id").to_owned();
+        self.run("getExportPage", &[&export, "first"], "", Json::Null);
+        let signed = "digest=00&pages=1&rows=2&signature=00";
+        self.run("verifyExport", &[&export], signed, Json::Null);
         self.run("wipeTestData", &[], "", json!({}));
     }
 }

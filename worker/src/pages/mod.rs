@@ -17,6 +17,7 @@ pub mod density;
 pub mod dev;
 pub mod here;
 pub mod join;
+mod multipart;
 pub mod operator;
 pub mod portal;
 pub mod seals;

@@ -1,11 +1,15 @@
+use std::path::Path;
 use std::sync::Arc;
 
 use domain::attribution::{self, Inputs, Sighting, Verdict};
+use domain::ids::WorkspaceId;
+use domain::mode::Mode;
 use domain::time::{DAY_MS, MINUTE_MS};
 use serde_json::{Value as Json, json};
 
 use super::{Difference, Report, Wanted, all};
 use crate::host;
+use crate::host::load::Loaded;
 use crate::store::Database;
 use crate::testing::shop::{Shop, shop};
 use crate::testing::{
@@ -379,4 +383,102 @@ fn digest_format_unchanged() {
     assert_eq!(replayed(&shop).digest, super::chain("", "selgeo replay 1"));
     let one = super::chain("a", "[\"decision\"]");
     assert_eq!(one, "352db23c3cc8eddb7b5453776e0426668e5102361dddd2c158ffa6229f998402");
+}
+
+/// All pages of an export that a key asks for.
+fn exported(shop: &Shop, key: &str) -> Vec<String> {
+    shop.world.pass_ms(1_000);
+    let begun = shop.world.api_as(key, "POST /api/v1/exports", json!(null));
+    assert_eq!(begun.status, 201, "{}", begun.raw);
+    let mut path = begun.text("/first_page");
+    let mut pages = Vec::new();
+    loop {
+        let page = shop.world.api_as(key, &format!("GET {path}"), json!(null));
+        assert_eq!(page.status, 200, "{}", page.raw);
+        let foot: Json = serde_json::from_str(page.raw.lines().last().unwrap()).unwrap();
+        pages.push(page.raw);
+        match foot["next"].as_str() {
+            Some(next) => path = format!("/api/v1/exports/{}/pages/{next}", begun.text("/id")),
+            None => return pages,
+        }
+    }
+}
+
+/// Loads it where other secrets are, and no database.
+fn loaded(file: &str) -> Result<Loaded, String> {
+    let secret = |byte: u8| hex::encode([byte; 32]);
+    let secrets = crate::secrets::Secrets::read(&secret(91), &secret(92), &secret(93), "another operator").unwrap();
+    let migrations = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations"));
+    host::load::load(file.as_bytes(), migrations, secrets)
+}
+
+fn of_mode(shop: &Shop, mode: Mode) -> Wanted {
+    let id = shop.world.api("GET /api/v1/workspace", json!(null)).text("/id");
+    Wanted { workspace_id: WorkspaceId::parse(&id), mode: Some(mode), ..Wanted::everything() }
+}
+
+#[test]
+fn an_exported_year_is_replayed_elsewhere_under_other_secrets_to_the_same_digest() {
+    let shop = year();
+    // What others have is not among it.
+    let other = shop.world.workspace("Other");
+    shop.world.program(&other.sk_test, "elsewhere");
+    let here = replayed_by(&shop, &of_mode(&shop, Mode::Test));
+    let pages = exported(&shop, &shop.world.keys.sk_test);
+    assert!(pages.len() > 1, "one page shows no chain");
+    let there = loaded(&pages.concat()).unwrap();
+    assert!(!there.whole.changed_meanwhile);
+    assert_eq!(there.whole.pages, pages.len() as u64);
+    assert_eq!(pollster::block_on(all(&there.app, &there.wanted())).unwrap(), here);
+    assert!(here.decisions > 30 && here.differences == none(), "{here:?}");
+    // Had it not said what the clicks were that facts name, something else would have come out.
+    let wanted = there.wanted();
+    let mut blind = there.app;
+    blind.secrets = blind.secrets.with_told_clicks(Default::default());
+    assert!(pollster::block_on(all(&blind, &wanted)).unwrap().differences_total > 0);
+    let live = exported(&shop, &shop.world.keys.sk_live);
+    assert!(live.concat().contains("anna-live") && !pages.concat().contains("anna-live"));
+    let live = loaded(&live.concat()).unwrap();
+    let here = replayed_by(&shop, &of_mode(&shop, Mode::Live));
+    assert_eq!(pollster::block_on(all(&live.app, &live.wanted())).unwrap(), here);
+}
+
+#[test]
+fn an_export_that_is_not_whole_or_not_as_it_was_made_is_refused() {
+    let shop = year();
+    for n in 0..60 {
+        let long = json!({"name": format!("Program {n}"), "terms": "x".repeat(20_000)});
+        api(&shop, "POST /api/v1/programs", long, 201);
+    }
+    let pages = exported(&shop, &shop.world.keys.sk_test);
+    let again = exported(&shop, &shop.world.keys.sk_test);
+    let other = shop.world.workspace("Other");
+    let foreign = exported(&shop, &other.sk_test);
+    let [one, two, last] = [&pages[0], &pages[1], pages.last().unwrap()];
+    assert!(pages.len() >= 3, "{}", pages.len());
+    let check = |parts: &[&str], expected: &str| {
+        let why = loaded(&parts.concat()).err().unwrap_or_else(|| "it was taken".to_owned());
+        assert!(why.contains(expected), "{expected}: {why}");
+    };
+    let rest: String = pages[2..].concat();
+    let changed = one.replacen("\"name\":\"First\"", "\"name\":\"Fierst\"", 1);
+    assert!(changed != *one);
+    check(&[&changed, two, &rest], "page 1 was changed: its digest is another");
+    check(&[one, &rest], "page 2 is missing: this is 3");
+    check(&[two, &rest], "page 1 is missing: this is 2");
+    check(&[one, two, two, &rest], "page 2 is there twice");
+    check(&[one, two, &rest, last], "is a page behind the last one");
+    check(&[one, two], "it ends after page 2, which is not the last one");
+    check(&[one, &two[..two.len() / 2]], "is broken off");
+    let lines: Vec<&str> = two.split_inclusive('\n').collect();
+    let cut = lines[..lines.len() - 1].concat();
+    check(&[one, &cut], "it ends within page 2");
+    check(&[one, lines[0], &lines[2..].concat(), &rest], "page 2 was changed");
+    check(&[one, &again[1], &rest], "is a page of another export");
+    check(&[one, &foreign[0], &rest], "is a page of another workspace");
+    check(&[""], "it is empty");
+    check(&["{}\n"], "line 1: is no head of a page");
+    check(&[&one.replacen("selgeo export 1", "selgeo export 9", 1)], "is of the form");
+    // A chain of which every digest was made anew is one, but nobody here has signed it.
+    assert!(loaded(&pages.concat()).is_ok());
 }

@@ -88,7 +88,7 @@ pub const LANDING_CHARS_MAX: usize = 2_048;
 pub const NAME_CHARS_MAX: usize = 100;
 
 /// Where the link is to lead, where that is given: an `http` or `https` URL.
-fn landing(fields: &mut Fields) -> Option<(String, url::Url)> {
+pub fn landing(fields: &mut Fields) -> Option<(String, url::Url)> {
     let text = fields.text("landing_url", LANDING_CHARS_MAX)?;
     let url = landing_url(&text);
     if url.is_none() {

@@ -50,7 +50,7 @@ pub async fn create(
 }
 
 /// The name and the e-mail address, where they are given.
-fn given(fields: &mut Fields) -> (Option<String>, Option<String>) {
+pub fn given(fields: &mut Fields) -> (Option<String>, Option<String>) {
     let name = fields.text("name", 200);
     let email = fields.text("email", 254).map(|email| email.trim().to_lowercase());
     if email.as_ref().is_some_and(|email| domain::email::hash_email(b"form only", email).is_none()) {

@@ -62,7 +62,7 @@ pub async fn create(
 }
 
 /// Stripe's id of a promotion code, where one is given.
-fn promotion_code_id(fields: &mut Fields) -> Option<String> {
+pub fn promotion_code_id(fields: &mut Fields) -> Option<String> {
     let id = fields.text("stripe_promotion_code_id", 255);
     if id.as_deref().is_some_and(|id| !id.starts_with("promo_")) {
         fields.error("stripe_promotion_code_id", "must be the id of a Stripe promotion code, promo_…");

@@ -153,8 +153,8 @@ macro_rules! families {
 ///
 /// A refund rate is taken of a participant's newest conversions. Of the hour before a click the newest packs are looked through, a
 /// thousand clicks at the least where they come fast. Their JSON is text as far as can be: a click's record ends where the next one
-/// begins, which no string in a record can look like, since its quotes are escaped; and how often an address is in a pack tells how
-/// often it clicked, if all of the pack is of that hour. Only what is partly of it is taken apart.
+/// begins; where a string ends as a record does, what is cut off there is no JSON, and the pack is taken apart. How often an address
+/// is in a pack tells how often it clicked, if all of the pack is of that hour. What is partly of it is taken apart too.
 macro_rules! named {
     () => {
         concat!(
@@ -183,12 +183,14 @@ macro_rules! named {
              LEFT JOIN customer_keys k ON k.workspace_id = CAST(?1 AS TEXT) AND k.mode = CAST(?2 AS TEXT) \
              AND k.key = iif(n.kind = 'customers', n.value, NULL) LEFT JOIN customers u ON u.id = k.customer_id), \
              burst AS MATERIALIZED (SELECT pack_id, hour, record ->> 0 AS click_id, CAST(record ->> 2 AS INTEGER) AS clicked_at, \
-             record ->> 8 AS address_hash FROM (SELECT pack_id, hour, substr(rest, 1, COALESCE(NULLIF(instr(rest, '],[\"'), 0), \
-             length(rest) - 1)) AS record FROM (SELECT p.id AS pack_id, p.hour, \
+             record ->> 8 AS address_hash FROM (SELECT pack_id, hour, CASE WHEN json_valid(cut) THEN cut ELSE \
+             (SELECT r.value FROM json_each(records) r WHERE r.value ->> 0 = sought) END AS record FROM (SELECT pack_id, hour, records, \
+             sought, substr(rest, 1, COALESCE(NULLIF(instr(rest, '],[\"'), 0), \
+             length(rest) - 1)) AS cut FROM (SELECT p.id AS pack_id, p.hour, p.records, j.value ->> 0 AS sought, \
              substr(p.records, instr(p.records, '[\"' || (j.value ->> 0) || '\",')) AS rest \
              FROM json_each(?6) j CROSS JOIN click_packs p ON p.workspace_id = CAST(?1 AS TEXT) AND p.mode = CAST(?2 AS TEXT) \
              AND p.hour = (j.value ->> 1) / 3600000 AND p.first_at <= j.value ->> 1 AND p.last_at >= j.value ->> 1 \
-             AND instr(p.records, '[\"' || (j.value ->> 0) || '\",') > 0))) \
+             AND instr(p.records, '[\"' || (j.value ->> 0) || '\",') > 0)))) \
              SELECT part, cells FROM found WHERE cells IS NOT NULL UNION ALL \
              SELECT 4, json_array(p.id, p.status, g.id, g.status, g.attribution_window_days, g.attribution_model, g.fraud, \
              g.reverse_pending_on_end, a.email, (SELECT '[' || COUNT(*) || ',' || COALESCE(SUM(status = 'refunded'), 0) || ']' FROM \

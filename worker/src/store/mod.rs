@@ -20,9 +20,11 @@ pub mod customers;
 pub mod databases;
 pub mod erasure;
 pub mod events;
+pub mod exports;
 pub mod families;
 pub mod fraud_alerts;
 pub mod idempotency;
+pub mod imports;
 pub mod invites;
 pub mod keys;
 pub mod links;
@@ -267,6 +269,16 @@ impl Row {
     /// A row of named cells.
     pub fn new(cells: Map<String, Json>) -> Self {
         Self(cells)
+    }
+
+    /// Every cell, whole numbers as such whichever engine gave them.
+    pub fn shown(&self) -> Map<String, Json> {
+        let whole = |cell: &Json| cell.as_f64().filter(|double| cell.is_f64() && double.fract() == 0.0);
+        let cells = self.0.iter().map(|(name, cell)| match whole(cell) {
+            Some(double) => (name.clone(), Json::from(double as i64)),
+            None => (name.clone(), cell.clone()),
+        });
+        cells.collect()
     }
 
     fn cell(&self, column: &'static str) -> Result<&Json, DbError> {

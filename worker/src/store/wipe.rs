@@ -258,6 +258,7 @@ pub const KEPT: &[(&str, &str)] = &[
         "idempotency_keys",
         "hold answers, sealed, and are gone within a day; what is repeated meanwhile must still be known",
     ),
+    ("exports", "that something was exported stays on record, as acts do"),
     ("payouts", "of live mode only"),
     ("payout_entries", "of live mode only"),
 ];

@@ -52,6 +52,21 @@ impl<'a> Visitor<'a> {
         self.post_from(ORIGIN, path, form)
     }
 
+    /// Sends a form that may hold a file, as browsers do.
+    pub fn post_parts(&self, path: &str, parts: &[(&str, &str)]) -> Answer {
+        let mut body = String::new();
+        for (name, content) in parts {
+            body += &format!(
+                "--b0und\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"x\"\r\n\r\n{content}\r\n"
+            );
+        }
+        body += "--b0und--\r\n";
+        let cookie = self.cookie.borrow().clone();
+        let media_type = "multipart/form-data; boundary=b0und";
+        let headers = [("cookie", cookie.as_str()), ("origin", ORIGIN), ("content-type", media_type)];
+        self.take(self.world.send_bytes(&format!("POST {path}"), &headers, body.into_bytes()))
+    }
+
     /// Sends a form of a page of some origin.
     pub fn post_from(&self, origin: &str, path: &str, form: &str) -> Answer {
         let cookie = self.cookie.borrow().clone();

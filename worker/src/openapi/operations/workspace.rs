@@ -2,11 +2,11 @@
 
 use domain::account::Role;
 use domain::ids;
-use domain::key::KeyScope;
+use domain::key::{KeyScope, Need};
 use domain::retention::{CLICKS_KEPT_DAYS_MAX, CLICKS_KEPT_DAYS_MIN};
 use serde_json::json;
 
-use crate::openapi::operation::{Caller, Operation, operation};
+use crate::openapi::operation::{Caller, Content, Operation, operation};
 use crate::openapi::schema::*;
 
 pub fn all() -> Vec<Operation> {
@@ -70,6 +70,43 @@ pub fn all() -> Vec<Operation> {
             .of::<ids::Member>()
             .removes()
             .refused(409),
+        operation("GET /api/v1/exports", "listExports", "Workspace", "List exports").lists("Export"),
+        operation(
+            "POST /api/v1/exports",
+            "createExport",
+            "Workspace",
+            "Begin an export of all that the workspace holds",
+        )
+        .about("With a key, of its mode; signed in, of both. Its pages can be had for a day.")
+        .body_or_nothing([])
+        .makes("Export"),
+        operation("GET /api/v1/exports/{id}", "getExport", "Workspace", "Read an export")
+            .of::<ids::Export>()
+            .shows("Export"),
+        operation("GET /api/v1/exports/{id}/pages/{cursor}", "getExportPage", "Workspace", "Read a page of an export")
+            .about("`first`, then what each page's last line names as `next`. A line of JSON for each row.")
+            .caller(Caller::KeyOrMember(Need::Change))
+            .of::<ids::Export>()
+            .at("cursor", any_text())
+            .answers(200, "The page.", Content::Media("application/x-ndjson"))
+            .refused(409),
+        operation(
+            "GET /api/v1/exports/{id}/verify",
+            "verifyExport",
+            "Workspace",
+            "Tell whether this deployment signed an export",
+        )
+        .of::<ids::Export>()
+        .filter("digest")
+        .filter("pages")
+        .filter("rows")
+        .filter("signature")
+        .answers(
+            200,
+            "Whether it did.",
+            Content::Json(object([("id", id::<ids::Export>()), ("valid", boolean())])),
+        ),
+        import(),
         operation("GET /api/v1/api-keys", "listApiKeys", "Workspace", "List keys").lists("ApiKey"),
         operation("POST /api/v1/api-keys", "createApiKey", "Workspace", "Make a key")
             .about("Of a secret key, this answer alone holds it.")
@@ -90,4 +127,26 @@ pub fn all() -> Vec<Operation> {
             .of::<ids::Key>()
             .removes(),
     ]
+}
+
+const KINDS: [&str; 3] = ["partners", "links", "promo_codes"];
+
+fn import() -> Operation {
+    let import = operation("POST /api/v1/imports", "importRows", "Workspace", "Import partners, links or promo codes")
+            .about(
+                "Rows of CSV with a header line, at most 500 in a request; nothing that is there is changed. As `text/csv`, `kind`, \
+                 `dry_run` and `source` stand in the query.",
+            )
+            .body([
+                ("kind", words(&KINDS)),
+                ("csv", text(60 * 1024)),
+                ("dry_run?", said(boolean(), "Nothing is written.")),
+                ("source?", words(&["traaaction"])),
+            ])
+            .query("kind", words(&KINDS))
+            .query("dry_run", boolean())
+            .query("source", words(&["traaaction"]))
+            .answers(200, "What became of each row, or would.", Content::Json(named("Import")))
+            .refused(409);
+    Operation { media: &["application/json", "text/csv"], ..import }
 }

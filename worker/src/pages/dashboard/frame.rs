@@ -72,7 +72,10 @@ pub const GROUPS: &[Group] = &[
             entry("api-keys", "API keys"),
         ],
     },
-    Group { name: "Workspace", entries: &[entry("members", "Members"), entry("settings", "Settings")] },
+    Group {
+        name: "Workspace",
+        entries: &[entry("import", "Import"), entry("members", "Members"), entry("settings", "Settings")],
+    },
 ];
 
 /// The surroundings of one page.

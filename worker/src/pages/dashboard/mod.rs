@@ -26,6 +26,7 @@ mod desk;
 mod file;
 mod form;
 mod frame;
+mod import;
 mod list;
 mod live;
 mod names;
@@ -53,6 +54,7 @@ pub fn router() -> Router<Arc<App>> {
         .route(&at("/settings"), get(settings::show).post(settings::change))
         .route(&at("/settings/density"), post(settings::set_density))
         .route(&at("/settings/wipe"), get(settings::ask_wipe).post(settings::wipe))
+        .route(&at("/import"), get(import::show).post(import::send))
         .route(&at("/{page}"), get(list::show))
         .route(&at("/{page}/csv"), get(file::csv))
         .route(&at("/search"), get(search::show))

@@ -1,6 +1,7 @@
 //! The dashboard through the real router and SQL, as a browser without scripts uses it.
 
 mod checklist;
+mod import;
 mod overview;
 mod settings;
 
