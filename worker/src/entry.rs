@@ -144,14 +144,21 @@ pub fn running(env: &Env) -> worker::Result<(Arc<App>, Router)> {
     Ok(both)
 }
 
-/// `DB`, and `DB_1`, `DB_2` and so on, as far as they are bound without a gap.
+/// `DB`, and `DB_1`, `DB_2` and so on. A gap is refused: what lies behind it would be taken for lost.
 fn databases(env: &Env, owed: &Owed) -> worker::Result<Databases> {
     let noticing = |d1| -> Arc<dyn Database> { Arc::new(Noticing::new(Arc::new(D1(d1)), owed.clone())) };
     let names = (1..DATABASES_MAX).map(|index| format!("DB_{index}"));
-    let others = names
-        .take_while(|name| is_bound(env, name))
-        .map(|name| env.d1(&name).map(noticing))
-        .collect::<worker::Result<_>>()?;
+    let mut others = Vec::new();
+    let mut missing = None;
+    for name in names {
+        match (is_bound(env, &name), &missing) {
+            (true, None) => others.push(noticing(env.d1(&name)?)),
+            (true, Some(gap)) => {
+                return Err(worker::Error::RustError(format!("{name} is bound, and {gap} before it is not")));
+            }
+            (false, _) => missing = missing.or(Some(name)),
+        }
+    }
     Ok(Databases::new(noticing(env.d1("DB")?), others))
 }
 

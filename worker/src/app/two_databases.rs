@@ -161,7 +161,7 @@ fn the_operator_sees_all_and_a_new_workspace_goes_where_there_is_most_room() {
 
 #[test]
 fn while_one_database_is_down_the_other_workspaces_go_on() {
-    let Town { world, shops: [(_, first, _), (_, second, _)] } = town();
+    let Town { world, shops: [(first_id, first, _), (_, second, _)] } = town();
     world.db.is_down.store(true, std::sync::atomic::Ordering::SeqCst);
     // In an isolate that knows nobody yet.
     let world = world.another_isolate();
@@ -171,6 +171,18 @@ fn while_one_database_is_down_the_other_workspaces_go_on() {
     let refused = world.api_as(&second.sk_test, "POST /api/v1/conversions", sale(&click_id, "T4"));
     assert_eq!(refused.summary(), "503 UNAVAILABLE");
     assert_eq!(world.send("GET /healthz", &[], json!(null)).summary(), "503 UNAVAILABLE");
+    // Who belongs elsewhere signs in all the same; webhooks and letters of those who are reached go on.
+    let operator = format!("Bearer {OPERATOR_TOKEN}");
+    let owner = json!({"owner_email": "ann@shop.test"});
+    let made =
+        world.send(&format!("POST /operator/v1/workspaces/{first_id}/owners"), &[("authorization", &operator)], owner);
+    assert_eq!(made.status, 201, "{}", made.raw);
+    assert!(Visitor::new(&world).asks_for_link("ann@shop.test").is_some());
+    let hook = json!({"url": "https://hooks.shop.test/", "events": ["*"]});
+    let hook = world.make(&first.sk_test, "webhook-endpoints", hook);
+    world.api_as(&first.sk_test, &format!("POST /api/v1/webhook-endpoints/{hook}/ping"), json!({}));
+    assert!(pollster::block_on(crate::webhooks::lane::run(&world.app, &hook)).is_ok());
+    assert_eq!(world.receivers.received().len(), 1);
     // What is due there is found and done.
     world.directory.execute("UPDATE commissions SET state = 'pending', hold_until = 1").unwrap();
     pollster::block_on(crate::jobs::sweep(&world.app));
@@ -197,8 +209,9 @@ fn what_says_two_databases_or_none_is_refused() {
     check(&both, vec![of(0), Statement::directory("SELECT 1 AS one")], Some(2));
     check(&both, vec![each.clone(), each.clone()], Some(4));
     check(&both, vec![Statement::somewhere("SELECT 1 AS one"), of(1)], Some(2));
-    // What no workspace of ours says: the first, where there is nothing of it.
+    // What no workspace of ours says: the first, where there is nothing of it. Written is nothing there.
     check(&both, vec![of(63)], Some(1));
+    check(&both, vec![Statement::new("DELETE FROM mails").at(Home::Of(2))], None);
     // Where there is one, it is always that one.
     check(&one, vec![of(0), of(1), each, unsaid], Some(4));
 }

@@ -4,6 +4,7 @@ use domain::account::{self, Permission, Role, SEEN_EVERY_MS, SESSION_LIVES_MS, T
 use domain::email::hash_email;
 use domain::ids::PersonId;
 use domain::mode::Mode;
+use domain::time::Instant;
 use http::{HeaderMap, HeaderValue, header};
 
 use super::network;
@@ -11,8 +12,8 @@ use crate::app::App;
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::limiter::Bucket;
-use crate::store::accounts::{self, Address, Membership, Partnership};
-use crate::store::{Scope, sessions};
+use crate::store::accounts::{self, Address, Membership, Partnership, Standing};
+use crate::store::{DbError, Scope, sessions};
 
 /// Names the workspace of a management request that a session makes.
 pub const WORKSPACE_HEADER: &str = "x-selgeo-workspace";
@@ -117,7 +118,7 @@ pub async fn member(app: &App, call: &Call, headers: &HeaderMap) -> Result<(Pers
     let scope = Scope { workspace_id: membership.workspace_id.clone(), mode };
     if permission != Permission::Read && scope.workspace_id.database() != 0 {
         // What they do names them, in the workspace's own database.
-        let own = accounts::insert_person(&person.id, &person.address, &person.name, call.now);
+        let own = accounts::copy_person(&person.id, &person.address, &person.name, call.now);
         app.db.batch(vec![own.in_home_of(&scope.workspace_id)]).await?;
     }
     Ok((person, membership, scope))
@@ -234,6 +235,14 @@ fn hashes(app: &App, email: &str) -> Vec<String> {
 fn sealed(app: &App, email: &str, hash: String) -> Result<Address, ApiError> {
     let sealed = app.secrets.seal(&*app.random, &purpose(&hash), email.as_bytes())?;
     Ok(Address { hash, sealed })
+}
+
+/// How an address stands: as the directory has it, and where it is nobody's there, whether it is a partner's in another database.
+pub async fn standing(app: &App, address: &Address, email: &str, now: Instant) -> Result<Standing, DbError> {
+    let rows = app.db.rows(accounts::standing(&address.hash, email, now)).await?;
+    let mut standing = accounts::decode_standing(&rows)?;
+    standing.known = standing.known || !app.db.rows(accounts::is_partner(email)).await?.is_empty();
+    Ok(standing)
 }
 
 /// The address that was sealed.

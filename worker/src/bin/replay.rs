@@ -2,6 +2,7 @@
 //! xtask dev` keeps, natively; `check-export FILE` and `replay-export FILE` over nothing but an export. Prints one line of JSON; the
 //! exit code says only whether that could be done. `cargo xtask` shows it to people.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -144,14 +145,13 @@ fn app(state: &Path) -> Result<App, String> {
     let (clicks, encryption) = (secret("CLICK_SECRETS"), secret("ENCRYPTION_SECRETS"));
     let secrets = Secrets::read(clicks, encryption, secret("HASH_SECRETS"), secret("OPERATOR_TOKEN"));
     let secrets = secrets.map_err(|bad| format!("{} is missing or malformed in {}", bad.0, file.display()))?;
-    let mut databases = databases(state)?.into_iter().map(|one| Arc::new(one) as Arc<dyn Database>);
-    let first = databases.next();
     let none = || format!("there is no database under {}: start `cargo xtask dev` once", state.display());
-    Ok(host::app(first.ok_or_else(none)?, databases.collect(), secrets))
+    let mut databases = databases(state)?.into_iter().map(|one| Arc::new(one) as Arc<dyn Database>);
+    Ok(host::app(databases.next().ok_or_else(none)?, databases.collect(), secrets))
 }
 
 /// The files of the local server's databases that have our tables, in the deployment's order. Their names are digests: which is
-/// which, the keys of the workspaces tell that lie there; in one that has none lies nothing, and it is the first at most.
+/// which, the keys of the workspaces tell that lie there. One that has workspaces and no keys is the directory; empty ones fill the gaps.
 fn databases(state: &Path) -> Result<Vec<Sqlite>, String> {
     let mut folders = vec![state.join("v3").join("d1")];
     let mut files: Vec<PathBuf> = Vec::new();
@@ -166,19 +166,30 @@ fn databases(state: &Path) -> Result<Vec<Sqlite>, String> {
         }
     }
     files.sort();
-    let mut found = Vec::new();
+    let (mut placed, mut empty) = (BTreeMap::new(), Vec::new());
     for file in &files {
         let why = |error: DbError| format!("{}: {error}", file.display());
         let opened = Sqlite::open_read_only(file).map_err(why)?;
         if !opened.has_table("decisions") {
             continue;
         }
-        let owner = Statement::new("SELECT workspace_id FROM api_keys LIMIT 1");
-        let rows = pollster::block_on(opened.rows(owner)).map_err(why)?;
-        let owner = rows.first().map(|row| row.parsed("workspace_id", WorkspaceId::parse, "a workspace id"));
-        let index = owner.transpose().map_err(why)?.map_or(0, |workspace| workspace.database());
-        found.push((index, opened));
+        let id_of = |sql| {
+            let rows = pollster::block_on(opened.rows(Statement::new(sql)))?;
+            rows.first().map(|row| row.parsed("id", WorkspaceId::parse, "a workspace id")).transpose()
+        };
+        let owner = id_of("SELECT workspace_id AS id FROM api_keys LIMIT 1").map_err(why)?;
+        let listed = id_of("SELECT id FROM workspaces LIMIT 1").map_err(why)?;
+        match (owner, listed) {
+            (None, None) => empty.push(opened),
+            (owner, _) => {
+                let index = owner.map_or(0, |workspace| workspace.database());
+                if placed.insert(index, opened).is_some() {
+                    return Err(format!("{} says to be database {index}, and so does another one", file.display()));
+                }
+            }
+        }
     }
-    found.sort_by_key(|(index, _)| *index);
-    Ok(found.into_iter().map(|(_, opened)| opened).collect())
+    let last = placed.keys().next_back().copied().unwrap_or(0);
+    let mut missing = |index| empty.pop().ok_or_else(|| format!("database {index} is not under {}", state.display()));
+    (0..=last).map(|index| placed.remove(&index).map_or_else(|| missing(index), Ok)).collect()
 }

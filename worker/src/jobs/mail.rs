@@ -95,8 +95,7 @@ async fn letter(app: &App, waiting: &Waiting, since: Instant, now: Instant) -> R
         }
         Waiting::SignIn { email, origin, next } => {
             let Some(address) = people::kept_address(app, email).await? else { return Ok(None) };
-            let standing = app.db.rows(accounts::standing(&address.hash, email, now)).await?;
-            let standing = accounts::decode_standing(&standing)?;
+            let standing = people::standing(app, &address, email, now).await?;
             let has_enough = standing.open_links >= OPEN_PER_EMAIL_MAX;
             let known = standing.known || app.config.is_operator(email);
             if !known || has_enough || now >= since.plus_ms(LINK_LIVES_MS) {

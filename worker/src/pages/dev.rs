@@ -76,8 +76,7 @@ async fn sign_in_now(
     let next = query(&request, "next");
     let next = next.as_deref().and_then(account::own_path);
     let Some(address) = people::kept_address(&app, &email).await? else { return Err(ApiError::NotFound("address")) };
-    let standing = app.db.rows(accounts::standing(&address.hash, &email, call.now)).await?;
-    if !accounts::decode_standing(&standing)?.known {
+    if !people::standing(&app, &address, &email, call.now).await?.known {
         return Err(ApiError::NotFound("member or partner with this address"));
     }
     let link = people::token(&app);

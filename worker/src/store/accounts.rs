@@ -28,6 +28,20 @@ pub fn insert_person(id: &PersonId, address: &Address, name: &str, now: Instant)
     .bind(now)
 }
 
+/// The same in another database than the first, for acts to name. One that was left there under another id is nobody's any more.
+pub fn copy_person(id: &PersonId, address: &Address, name: &str, now: Instant) -> Statement {
+    Statement::new(
+        "INSERT INTO people (id, email_hash, email, name, created_at) VALUES (?, ?, ?, ?, ?) \
+         ON CONFLICT (id) DO NOTHING ON CONFLICT (email_hash) DO UPDATE SET id = excluded.id WHERE id <> excluded.id \
+         AND NOT EXISTS (SELECT 1 FROM acts WHERE person_id = people.id)",
+    )
+    .bind(id.as_str())
+    .bind(&address.hash)
+    .bind(&address.sealed)
+    .bind(name)
+    .bind(now)
+}
+
 /// Makes the person of this address a member. Refused where they are one.
 pub fn insert_member(id: &MemberId, workspace: &WorkspaceId, email_hash: &str, role: Role, now: Instant) -> Statement {
     Statement::directory(
@@ -190,9 +204,9 @@ pub struct Standing {
     pub open_links: i64,
 }
 
-/// How an address stands: one row of each database. Who is a member, only the directory knows; who is a partner, each of its own.
+/// How an address stands in the directory, which knows members and links; one row. Of partners it knows its own.
 pub fn standing(email_hash: &str, email: &str, now: Instant) -> Statement {
-    Statement::each(
+    Statement::directory(
         "SELECT EXISTS (SELECT 1 FROM people p JOIN members m ON m.person_id = p.id WHERE p.email_hash = ?) \
          OR EXISTS (SELECT 1 FROM partners WHERE email = ? AND erased_at IS NULL) AS known, (SELECT count(*) FROM sign_in_links \
          WHERE email_hash = ? AND session_digest IS NULL AND expires_at > ? AND expires_at <= ?) AS open_links",
@@ -204,14 +218,15 @@ pub fn standing(email_hash: &str, email: &str, now: Instant) -> Statement {
     .bind(now.plus_ms(LINK_LIVES_MS))
 }
 
-/// Reads the rows of [`standing`].
+/// Whether the address is a partner's anywhere: a row where it is.
+pub fn is_partner(email: &str) -> Statement {
+    Statement::somewhere("SELECT id FROM partners WHERE email = ? AND erased_at IS NULL LIMIT 1").bind(email)
+}
+
+/// Reads the row of [`standing`].
 pub fn decode_standing(rows: &[Row]) -> Result<Standing, DbError> {
-    let mut standing = Standing { known: false, open_links: 0 };
-    for row in rows {
-        standing.known |= row.flag("known")?;
-        standing.open_links += row.integer("open_links")?;
-    }
-    Ok(standing)
+    let row = rows.first().ok_or(DbError::Row { column: "known", expected: "in one row" })?;
+    Ok(Standing { known: row.flag("known")?, open_links: row.integer("open_links")? })
 }
 
 /// Where somebody is a partner.

@@ -23,6 +23,8 @@ pub struct Databases {
 enum Whither<'a> {
     One(&'a Arc<dyn Database>),
     Each,
+    /// To each, of which those that answer suffice if they have anything.
+    Any,
 }
 
 impl Databases {
@@ -55,10 +57,10 @@ impl Databases {
     pub async fn rows(&self, statement: Statement) -> Result<Vec<Row>, DbError> {
         match self.whither(std::slice::from_ref(&statement))? {
             Whither::One(database) => database.rows(statement).await,
-            Whither::Each => {
+            whither => {
                 let all = self.each().map(|(_, database)| database.rows(statement.clone()));
-                let some_are_enough = statement.home() == Some(Home::Somewhere);
-                together(join_all(all).await, some_are_enough)
+                let said = join_all(all).await.into_iter().map(|one| one.map(|rows| vec![rows])).collect();
+                Ok(together(said, 1, matches!(whither, Whither::Any))?.pop().unwrap_or_default())
             }
         }
     }
@@ -70,16 +72,9 @@ impl Databases {
         }
         match self.whither(&statements)? {
             Whither::One(database) => database.batch(statements).await,
-            Whither::Each => {
+            whither => {
                 let all = self.each().map(|(_, database)| database.batch(statements.clone()));
-                let mut all_rows: Vec<Vec<Row>> = vec![Vec::new(); statements.len()];
-                // All of them are through with it before one that failed is told of.
-                for results in join_all(all).await {
-                    for (rows, more) in all_rows.iter_mut().zip(results?) {
-                        rows.extend(more);
-                    }
-                }
-                Ok(all_rows)
+                together(join_all(all).await, statements.len(), matches!(whither, Whither::Any))
             }
         }
     }
@@ -134,6 +129,9 @@ impl Databases {
                 }
                 Home::Directory => &self.first,
                 // What no workspace of ours says: nothing of it is found in the first.
+                Home::Of(database) if !self.has(database) && statements.iter().any(is_write) => {
+                    return Err(unclear("write to a database that is not bound", statements));
+                }
                 Home::Of(database) => self.at(database),
             };
             match one {
@@ -143,30 +141,41 @@ impl Databases {
         }
         match (one, each) {
             (Some(database), false) => Ok(Whither::One(database)),
-            (None, _) if each || somewhere => Ok(Whither::Each),
+            (None, true) => Ok(Whither::Each),
+            (None, false) if somewhere => Ok(Whither::Any),
             (Some(_), true) => Err(unclear("say one database and each", statements)),
             (None, _) => Err(unclear("say no database", statements)),
         }
     }
 }
 
-/// What each database said; or what was found at all, where that is enough.
-fn together(said: Vec<Result<Vec<Row>, DbError>>, some_are_enough: bool) -> Result<Vec<Row>, DbError> {
-    let (mut all, mut failed) = (Vec::new(), None);
+/// What each database said, statement by statement; or what was found at all, where that is enough.
+fn together(
+    said: Vec<Result<Vec<Vec<Row>>, DbError>>,
+    statements: usize,
+    some_are_enough: bool,
+) -> Result<Vec<Vec<Row>>, DbError> {
+    let (mut all, mut failed) = (vec![Vec::new(); statements], None);
     for one in said {
         match one {
-            Ok(rows) => all.extend(rows),
+            Ok(results) => all.iter_mut().zip(results).for_each(|(rows, more)| rows.extend(more)),
             Err(error) => failed = failed.or(Some(error)),
         }
     }
     match failed {
-        Some(error) if all.is_empty() || !some_are_enough => Err(error),
+        Some(error) if all.iter().all(Vec::is_empty) || !some_are_enough => Err(error),
         Some(error) => {
             crate::log(&format!("one of the databases was passed over: {error}"));
             Ok(all)
         }
         None => Ok(all),
     }
+}
+
+/// Whatever does not only read.
+fn is_write(statement: &Statement) -> bool {
+    let text = statement.sql().trim_start();
+    !(text.starts_with("SELECT") || text.starts_with("WITH"))
 }
 
 fn unclear(what: &str, statements: &[Statement]) -> DbError {
