@@ -269,16 +269,16 @@ fn inputs(
 /// What the fraud rules look at; nothing where there is nobody to be credited, or where it was looked at when the subscription
 /// began.
 fn surroundings(loaded: &Loaded, state: &sale::Conversion, inputs: &Inputs, row: Option<&Row>) -> Surroundings {
+    let emails = state.customer.addresses();
     let candidates = inputs.participants();
     let people: Vec<_> = candidates
         .into_iter()
         .filter_map(|id| loaded.directory.people.get(id))
-        .map(|known| known.person(&state.customer.emails))
+        .map(|known| known.person(&emails))
         .collect();
     if people.is_empty() {
         return Surroundings::default();
     }
-    let emails = &state.customer.emails;
     let keys = state.customer.keys();
     let (known, _) = loaded.directory.customers(&keys);
     let purchases: i64 = known.iter().map(|known| known.purchases).max().unwrap_or(0);
