@@ -836,48 +836,38 @@ fn renewals_of_what_anybody_could_have_won_wait_until_a_person_has_approved_one_
 }
 
 #[test]
-fn a_public_report_glues_no_customer_to_another() {
-    let town = town();
-    let connection = town.world.stripe_connection(&town.world.keys.sk_test);
-    town.world.program(&town.world.keys.sk_test, "mallory");
-    let theirs = town.world.click(&town.world.keys.pk_test, "mallory");
-    let address = json!({"customerEmail": "mallory@example.com"});
-    // Mallory is a customer himself, by a secret; by a public key he says that the customer 1234 has his address.
-    town.secret(LEAD, &with(town.lead(json!({"customerExternalId": "m_1", "clickId": theirs})), address.clone()));
-    let squat =
-        |customer: &str| with(town.lead(json!({"customerExternalId": customer, "clickId": theirs})), address.clone());
-    assert_eq!(town.public(LEAD, &squat("1234")).status, 200);
-    let waits = |customer: &str| {
-        town.world.pass_ms(1);
-        let sale = town.secret(SALE, &json!({"customerExternalId": customer, "amount": 10_000}));
-        assert_eq!(sale.status, 200, "{}", sale.raw);
-        assert_eq!(
-            town.books()[0],
-            "lead_api Purchase 10000 attributed_customer: 2000 pending [unauthenticated]",
-            "{customer}"
+fn whoever_has_a_secret_binds_anew_whom_anybody_could_have_bound() {
+    for model in ["last_click", "first_click"] {
+        let town = town();
+        let path = format!("PATCH /api/v1/programs/{}", town.test.program_id);
+        assert_eq!(town.world.api(&path, json!({"attribution_model": model})).status, 200);
+        let other = town.world.program_with(
+            &town.world.keys.sk_test,
+            "mallory",
+            json!({"attribution_model": model,
+            "rewards": [{"trigger": "sale", "percent_bps": 2000}]}),
         );
-    };
-    waits("1234");
-    // Nor does what he buys with his address vouch for whom he named, before it or in the same sale.
-    let pay = |number: &str| {
-        town.world.pass_ms(1);
-        let event = session_completed(
-            number,
-            town.world.now().seconds(),
-            json!({"customer": "cus_m", "customer_details": {"email": "other@example.com"}, "metadata": {"tracClickId": theirs}}),
-        );
-        assert_eq!(town.world.stripe(&connection, &event).status, 200);
-        town.world.deliver();
-    };
-    let other = json!({"customerEmail": "other@example.com"});
-    town.public(LEAD, &with(squat("1235"), other));
-    town.public(
-        SALE,
-        &town.sale(json!({"customerExternalId": "1236", "clickId": theirs, "externalTransactionId": "cs_test_1"})),
-    );
-    pay("1");
-    pay("2");
-    waits("1235");
-    waits("1236");
-    town.is_replayed();
+        let theirs = town.world.click(&town.world.keys.pk_test, "mallory");
+        let check = |customer: &str, line: &str, body: Json| {
+            let of_customer = json!({"customerExternalId": customer});
+            town.public(LEAD, &with(town.lead(json!({"clickId": theirs, "eventName": "squat"})), of_customer.clone()));
+            assert_eq!(bound(&town, customer), json!(other.participant_id));
+            assert_eq!(town.secret(line, &with(body, of_customer.clone())).status, 200);
+            assert_eq!(bound(&town, customer), json!(town.test.participant_id), "{model} {customer}");
+            // From then on nobody in particular changes it, and what it earns waits for nobody.
+            town.public(LEAD, &with(town.lead(json!({"clickId": theirs, "eventName": "again"})), of_customer.clone()));
+            assert_eq!(bound(&town, customer), json!(town.test.participant_id), "{model} {customer}");
+            town.world.pass_ms(1);
+            town.secret(SALE, &with(json!({"amount": 100}), of_customer));
+            assert_eq!(
+                town.books()[0],
+                "lead_api Purchase 100 attributed_customer: 20 approved []",
+                "{model} {customer}"
+            );
+        };
+        check("c_1", LEAD, town.lead(json!({})));
+        check("c_2", LEAD, town.lead(json!({"mode": "deferred"})));
+        check("c_3", SALE, town.sale(json!({})));
+        town.is_replayed();
+    }
 }
