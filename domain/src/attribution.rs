@@ -153,7 +153,8 @@ pub fn admit(inputs: &Inputs) -> Result<(), Refusal> {
 
 /// Decides who earns for a conversion. A person's word stands above everything. Else candidates in order: for a renewal its
 /// subscription's credit; then promo codes, clicks, the customer's binding (before the clicks where its program credits the
-/// first click, unless anybody could have bound it). One that fails gives way to the next; if none is left, the reason is the first one's.
+/// first click, unless anybody could have bound it). One that fails gives way to the next; if none is left, the reason is the
+/// first one's.
 pub fn attribute(inputs: &Inputs) -> Verdict {
     if let Some(manual) = &inputs.manual {
         return by_hand(manual);

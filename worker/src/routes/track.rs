@@ -32,6 +32,8 @@ use crate::store::families::{NewFact, StoredFact};
 const CLICK_CHARS_MAX: usize = 255;
 const NAME_CHARS_MAX: usize = 255;
 const EMAIL_CHARS_MAX: usize = 254;
+/// What a sale without a secret may come to, in the minor unit: sums of many stay whole numbers.
+const PUBLIC_AMOUNT_MAX: i64 = 999_999_999_999;
 
 /// The browser's preflight: any origin may report, without credentials.
 pub async fn preflight() -> Response {
@@ -109,6 +111,9 @@ async fn sale_told(app: &App, call: &Call, request: Request) -> Result<Response,
         fields.error("amount", "is required, in the currency's minor unit");
     }
     let amount = fields.amount("amount").unwrap_or(0);
+    if caller.tracked == Tracked::Public && amount > PUBLIC_AMOUNT_MAX {
+        fields.error("amount", format!("must be at most {PUBLIC_AMOUNT_MAX} without a secret key"));
+    }
     let currency = fields.currency("currency").unwrap_or(Currency::EUR);
     let event_name = fields.text_or_nothing("eventName", EVENT_TYPE_CHARS_MAX);
     let event_name = event_name.unwrap_or_else(|| "Purchase".to_owned());

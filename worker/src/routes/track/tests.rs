@@ -836,6 +836,53 @@ fn renewals_of_what_anybody_could_have_won_wait_until_a_person_has_approved_one_
 }
 
 #[test]
+fn a_public_report_glues_no_customer_to_another() {
+    let town = town();
+    let connection = town.world.stripe_connection(&town.world.keys.sk_test);
+    town.world.program(&town.world.keys.sk_test, "mallory");
+    let theirs = town.world.click(&town.world.keys.pk_test, "mallory");
+    let address = json!({"customerEmail": "mallory@example.com"});
+    // Mallory is a customer himself, by a secret; by a public key he says that the customer 1234 has his address.
+    town.secret(LEAD, &with(town.lead(json!({"customerExternalId": "m_1", "clickId": theirs})), address.clone()));
+    let squat =
+        |customer: &str| with(town.lead(json!({"customerExternalId": customer, "clickId": theirs})), address.clone());
+    assert_eq!(town.public(LEAD, &squat("1234")).status, 200);
+    let waits = |customer: &str| {
+        town.world.pass_ms(1);
+        let sale = town.secret(SALE, &json!({"customerExternalId": customer, "amount": 10_000}));
+        assert_eq!(sale.status, 200, "{}", sale.raw);
+        assert_eq!(
+            town.books()[0],
+            "lead_api Purchase 10000 attributed_customer: 2000 pending [unauthenticated]",
+            "{customer}"
+        );
+    };
+    waits("1234");
+    // Nor does what he buys with his address vouch for whom he named, before it or in the same sale.
+    let pay = |number: &str| {
+        town.world.pass_ms(1);
+        let event = session_completed(
+            number,
+            town.world.now().seconds(),
+            json!({"customer": "cus_m", "customer_details": {"email": "other@example.com"}, "metadata": {"tracClickId": theirs}}),
+        );
+        assert_eq!(town.world.stripe(&connection, &event).status, 200);
+        town.world.deliver();
+    };
+    let other = json!({"customerEmail": "other@example.com"});
+    town.public(LEAD, &with(squat("1235"), other));
+    town.public(
+        SALE,
+        &town.sale(json!({"customerExternalId": "1236", "clickId": theirs, "externalTransactionId": "cs_test_1"})),
+    );
+    pay("1");
+    pay("2");
+    waits("1235");
+    waits("1236");
+    town.is_replayed();
+}
+
+#[test]
 fn whoever_has_a_secret_binds_anew_whom_anybody_could_have_bound() {
     for model in ["last_click", "first_click"] {
         let town = town();
@@ -870,4 +917,16 @@ fn whoever_has_a_secret_binds_anew_whom_anybody_could_have_bound() {
         check("c_3", SALE, town.sale(json!({})));
         town.is_replayed();
     }
+}
+
+#[test]
+fn nobody_in_particular_reports_huge_amounts() {
+    let town = town();
+    let too_much = town.public(SALE, &town.sale(json!({"amount": 1_000_000_000_000_i64})));
+    assert_eq!(
+        (too_much.summary().as_str(), too_much.text("/details/0/field").as_str()),
+        ("400 VALIDATION_ERROR", "amount")
+    );
+    assert_eq!(town.public(SALE, &town.sale(json!({"amount": 999_999_999_999_i64}))).status, 200);
+    assert_eq!(town.secret(SALE, &town.sale(json!({"amount": 1_000_000_000_000_i64}))).status, 200);
 }
