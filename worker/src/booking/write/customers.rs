@@ -6,7 +6,7 @@ use domain::ids::CustomerId;
 
 use super::Writer;
 use crate::booking::Booking;
-use crate::booking::decide::{self, Conversion as DecidedConversion, Family};
+use crate::booking::decide::{Conversion as DecidedConversion, Family};
 use crate::store::conversions::Conversion;
 use crate::store::customers::{self, Known};
 use crate::store::{DbError, Statement};
@@ -48,7 +48,7 @@ impl Writer<'_> {
         if !new_keys.is_empty() {
             batch.push(customers::insert_keys(scope, &id, &new_keys)?);
         }
-        let purchases = i64::from(decided.row.is_none() && decide::counts_as_purchase(&decided.state));
+        let purchases = i64::from(decided.is_new_purchase);
         for one in &known {
             if decided.row.is_none() && told.held.insert(one.id.clone()) {
                 batch.push(customers::hold(one));

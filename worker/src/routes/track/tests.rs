@@ -930,3 +930,23 @@ fn nobody_in_particular_reports_huge_amounts() {
     assert_eq!(town.public(SALE, &town.sale(json!({"amount": 999_999_999_999_i64}))).status, 200);
     assert_eq!(town.secret(SALE, &town.sale(json!({"amount": 1_000_000_000_000_i64}))).status, 200);
 }
+
+#[test]
+fn what_anybody_could_have_said_is_no_purchase_before_another() {
+    let town = town();
+    town.secret(LEAD, &town.lead(json!({})));
+    let purchases = || town.data("customers?external_id=c_1")[0]["purchases"].clone();
+    town.public(SALE, &town.sale(json!({})));
+    assert_eq!(purchases(), 0);
+    town.secret(SALE, &town.sale(json!({"amount": 100})));
+    assert_eq!(purchases(), 1);
+    let ordered = town.sale(json!({"amount": 200, "externalTransactionId": "order-1"}));
+    town.public(SALE, &ordered);
+    assert_eq!(purchases(), 1);
+    // Until it comes with a secret.
+    for _ in 0..2 {
+        town.secret(SALE, &ordered);
+        assert_eq!(purchases(), 2);
+    }
+    town.is_replayed();
+}
