@@ -132,7 +132,7 @@ async fn sale_told(app: &App, call: &Call, request: Request) -> Result<Response,
             (ids.transaction, keys)
         }
     };
-    let said = Said {
+    let mut said = Said {
         keys,
         transaction,
         event_name,
@@ -143,7 +143,18 @@ async fn sale_told(app: &App, call: &Call, request: Request) -> Result<Response,
         metadata: None,
         named_transaction,
     };
-    match book(app, call, &caller, &said, false).await? {
+    let mut told = book(app, call, &caller, &said, false).await?;
+    // Whoever has a secret takes the place of what only came without one. That is known by the first one's transaction.
+    if caller.tracked == Tracked::Authenticated
+        && let Told::Recorded { conversion, duplicate: true, .. } = &told
+        && let Some(first) = conversion.reported.external_transaction_id.clone()
+        && first != said.transaction
+    {
+        said.keys = vec![first.clone()];
+        said.transaction = first;
+        told = book(app, call, &caller, &said, false).await?;
+    }
+    match told {
         Told::Recorded { conversion, commission_id, duplicate } => {
             let shape = shape(&said, &caller, &conversion, commission_id.as_deref());
             let mut answer = json!({ "success": true, "conversion": shape });

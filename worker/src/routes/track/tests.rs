@@ -950,3 +950,26 @@ fn what_anybody_could_have_said_is_no_purchase_before_another() {
     }
     town.is_replayed();
 }
+
+#[test]
+fn without_a_transaction_too_what_anybody_said_gives_way_to_whoever_has_a_secret() {
+    let town = town();
+    let sale = town.sale(json!({}));
+    let first = town.public(SALE, &sale);
+    town.world.pass_ms(MINUTE_MS);
+    assert_eq!(town.public(SALE, &sale).body["duplicate"], true);
+    let taken = town.secret(SALE, &sale);
+    assert_eq!(
+        (taken.status.as_u16(), taken.body.get("duplicate"), &taken.body["conversion"]["id"]),
+        (200, None, &first.body["conversion"]["id"]),
+        "{}",
+        taken.raw
+    );
+    assert_eq!(town.books(), ["lead_api Purchase 5900 attributed_click: 1180 pending []"]);
+    town.world.pass_ms(MINUTE_MS);
+    town.world.sweep();
+    assert_eq!(town.books(), ["lead_api Purchase 5900 attributed_click: 1180 approved []"]);
+    assert_eq!(town.secret(SALE, &sale).body["duplicate"], true);
+    assert_eq!(town.public(SALE, &sale).body["duplicate"], true);
+    town.is_replayed();
+}
