@@ -153,7 +153,8 @@ pub fn admit(inputs: &Inputs) -> Result<(), Refusal> {
 
 /// Decides who earns for a conversion. A person's word stands above everything. Else candidates in order: for a renewal its
 /// subscription's credit; then promo codes, clicks, the customer's binding (before the clicks where its program credits the
-/// first click). One that fails gives way to the next; if none is left, the reason is the first one's.
+/// first click, unless anybody could have bound it). One that fails gives way to the next; if none is left, the reason is the
+/// first one's.
 pub fn attribute(inputs: &Inputs) -> Verdict {
     if let Some(manual) = &inputs.manual {
         return by_hand(manual);
@@ -231,9 +232,10 @@ fn in_order(inputs: &Inputs) -> Vec<Judged<'_>> {
     let inherited = inputs.inherited.iter().map(judge_inherited);
     let promo_codes = inputs.promo_codes.iter().map(judge_promo);
     let clicks = inputs.clicks.iter().map(|click| judge_click(click, inputs.occurred_at));
-    let bindings = |model| {
+    let is_early = |bound: &Bound| bound.model == AttributionModel::FirstClick && !bound.unauthenticated;
+    let bindings = |early: bool| {
         let bound = inputs.customers.iter().filter_map(move |customer| match &customer.sighting {
-            Sighting::Here(bound) if bound.model == model => Some((customer.key.as_str(), &bound.standing)),
+            Sighting::Here(bound) if is_early(bound) == early => Some((customer.key.as_str(), &bound.standing)),
             _ => None,
         });
         let mut firsts: Vec<Judged<'_>> = Vec::new();
@@ -246,12 +248,7 @@ fn in_order(inputs: &Inputs) -> Vec<Judged<'_>> {
         }
         firsts
     };
-    inherited
-        .chain(promo_codes)
-        .chain(bindings(AttributionModel::FirstClick))
-        .chain(clicks)
-        .chain(bindings(AttributionModel::LastClick))
-        .collect()
+    inherited.chain(promo_codes).chain(bindings(true)).chain(clicks).chain(bindings(false)).collect()
 }
 
 /// What the fraud rules say of a candidate who would be credited. A renewal was judged when its subscription began.

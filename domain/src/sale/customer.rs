@@ -13,6 +13,8 @@ pub struct Customer {
     pub stripe_ids: Vec<String>,
     /// Its addresses, the report's first.
     pub emails: Vec<EmailHashes>,
+    /// An address that anybody could have said: the fraud rules look at it, and nobody is known by it.
+    pub hearsay: Option<EmailHashes>,
 }
 
 impl Customer {
@@ -23,6 +25,11 @@ impl Customer {
         let stripe = self.stripe_ids.iter().map(|id| stripe_key(id));
         let emails = self.emails.iter().map(email_key);
         external.chain(stripe).chain(emails).collect()
+    }
+
+    /// Every address, for the fraud rules.
+    pub fn addresses(&self) -> Vec<EmailHashes> {
+        self.emails.iter().chain(&self.hearsay).cloned().collect()
     }
 }
 
@@ -54,7 +61,7 @@ pub(super) fn of(facts: &SaleFacts) -> Customer {
         told.push((rank, observed.at, stripe_id, email, hints));
     }
     told.sort_by_key(|(rank, at, id, email, hints)| (*rank, *at, format!("{id:?} {email:?} {hints:?}")));
-    if let Some(report) = &facts.report {
+    if let Some(report) = facts.report.as_ref().filter(|report| !report.is_public()) {
         keep(&mut customer.external_ids, report.customer_external_id.as_ref());
         keep(&mut customer.emails, report.email.as_ref());
     }
@@ -63,6 +70,13 @@ pub(super) fn of(facts: &SaleFacts) -> Customer {
         keep(&mut customer.external_ids, customer_external_id.as_ref());
         keep(&mut customer.stripe_ids, stripe_id.as_ref());
         keep(&mut customer.emails, email.as_ref());
+    }
+    // What anybody could have said ties no two keys together: else somebody else's customer would be his own.
+    if let Some(report) = facts.report.as_ref().filter(|report| report.is_public()) {
+        customer.hearsay.clone_from(&report.email);
+        if customer.keys().is_empty() {
+            keep(&mut customer.external_ids, report.customer_external_id.as_ref());
+        }
     }
     customer
 }

@@ -76,6 +76,10 @@ pub struct Conversion {
     pub verdict: Verdict,
     /// The verdict is the one in force, not a new one.
     pub verdict_stands: bool,
+    /// It is a purchase of its customer. Where anybody could have said so it is none.
+    pub is_purchase: bool,
+    /// It is one since this booking, and is to be counted.
+    pub is_new_purchase: bool,
     /// Anybody could have said what it, or its credit, rests on.
     pub unauthenticated: bool,
     /// From the commissions that stand to those that are due.
@@ -113,8 +117,10 @@ pub fn decide(app: &App, booking: &Booking, loaded: Loaded) -> Decided {
         let subscription = state.stripe.subscription.clone();
         let inherited = subscription.as_ref().and_then(|id| credits.get(id)).cloned();
         let row = rows(&loaded, member).next().cloned();
-        let inputs = inputs(app, &loaded, member, &state, inherited, row.as_ref());
         let report = report(&loaded, member);
+        let is_purchase = counts_as_purchase(&state) && !report.is_some_and(Report::is_public);
+        let is_new_purchase = is_purchase && (row.is_none() || takes_a_public_place(booking, &loaded, member));
+        let inputs = inputs(app, &loaded, member, &state, inherited, is_purchase && !is_new_purchase);
         let standing = row.as_ref().and_then(|row| loaded.decisions.get(row.decision_id.as_str()));
         let (inputs, verdict, verdict_stands) = match standing {
             Some((before, verdict)) => again(before, verdict, inputs),
@@ -164,6 +170,8 @@ pub fn decide(app: &App, booking: &Booking, loaded: Loaded) -> Decided {
             inputs,
             verdict,
             verdict_stands,
+            is_purchase,
+            is_new_purchase,
             unauthenticated,
             steps,
         });
@@ -222,7 +230,7 @@ fn inputs(
     member: &Member,
     state: &sale::Conversion,
     inherited: Option<Inherited>,
-    row: Option<&Row>,
+    is_counted: bool,
 ) -> Inputs {
     let directory = &loaded.directory;
     let report = report(loaded, member);
@@ -262,28 +270,28 @@ fn inputs(
         }
         None => {}
     }
-    inputs.surroundings = surroundings(loaded, state, &inputs, row);
+    inputs.surroundings = surroundings(loaded, state, &inputs, is_counted);
     inputs
 }
 
 /// What the fraud rules look at; nothing where there is nobody to be credited, or where it was looked at when the subscription
 /// began.
-fn surroundings(loaded: &Loaded, state: &sale::Conversion, inputs: &Inputs, row: Option<&Row>) -> Surroundings {
+fn surroundings(loaded: &Loaded, state: &sale::Conversion, inputs: &Inputs, is_counted: bool) -> Surroundings {
+    let emails = state.customer.addresses();
     let candidates = inputs.participants();
     let people: Vec<_> = candidates
         .into_iter()
         .filter_map(|id| loaded.directory.people.get(id))
-        .map(|known| known.person(&state.customer.emails))
+        .map(|known| known.person(&emails))
         .collect();
     if people.is_empty() {
         return Surroundings::default();
     }
-    let emails = &state.customer.emails;
     let keys = state.customer.keys();
     let (known, _) = loaded.directory.customers(&keys);
     let purchases: i64 = known.iter().map(|known| known.purchases).max().unwrap_or(0);
     // The conversion itself is not a purchase before it.
-    let before = purchases - i64::from(row.is_some_and(|_| counts_as_purchase(state)));
+    let before = purchases - i64::from(is_counted);
     Surroundings {
         buyer: (!emails.is_empty()).then(|| Buyer { disposable: emails.iter().any(|email| email.disposable) }),
         purchases_before: u32::try_from(before).unwrap_or(0),
@@ -298,7 +306,7 @@ fn surroundings(loaded: &Loaded, state: &sale::Conversion, inputs: &Inputs, row:
 }
 
 /// Whether a conversion is somebody's purchase: money, and no renewal.
-pub fn counts_as_purchase(state: &sale::Conversion) -> bool {
+fn counts_as_purchase(state: &sale::Conversion) -> bool {
     matches!(state.occasion, Occasion::Payment | Occasion::SubscriptionPayment(1)) && state.money.paid_cents > 0
 }
 
@@ -340,11 +348,18 @@ fn told_before<'a>(booking: &Booking, loaded: &'a Loaded, members: &'a [Member],
     }
     let member = members.iter().find(|member| member.keys.contains(transaction))?;
     let first = rows(loaded, member).next()?;
-    let is_behind_a_secret = |fact: &NewFact| matches!(&fact.body, StoredFact::Report(report) if !report.is_public());
+    (!takes_a_public_place(booking, loaded, member)).then_some(first)
+}
+
+/// Whether the booking brings the first report with a secret of a sale that was reported without one.
+fn takes_a_public_place(booking: &Booking, loaded: &Loaded, member: &Member) -> bool {
+    let is_behind_a_secret = |fact: &NewFact| match &fact.body {
+        StoredFact::Report(report) => !report.is_public() && member.keys.contains(&report.external_transaction_id),
+        _ => false,
+    };
     let (public, others): (Vec<_>, Vec<_>) = reports(loaded, member).partition(|report| report.is_public());
     let is_the_only = !public.is_empty() && others.len() == 1;
-    let takes_its_place = !loaded.repeated && is_the_only && booking.facts.iter().any(is_behind_a_secret);
-    (!takes_its_place).then_some(first)
+    !loaded.repeated && is_the_only && booking.facts.iter().any(is_behind_a_secret)
 }
 
 /// What a later fact makes of a decision: the same one, unless it names somebody new or moves the conversion in time.

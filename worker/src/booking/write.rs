@@ -22,6 +22,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::shapes;
 use crate::store::conversions::{self, Conversion, Decision};
+use crate::store::customers::Known;
 use crate::store::events::{self, Event};
 use crate::store::{Statement, families, stripe_events};
 
@@ -133,7 +134,9 @@ impl Writer<'_> {
             let keys = decided.state.customer.keys();
             let (known, new_keys) = family.loaded.directory.customers(&keys);
             customer_id.clone_from(&to_come.customer_id);
-            if new_keys.is_empty() && known.iter().all(|known| known.participant_id.is_some()) {
+            let is_settled =
+                |known: &&Known| known.participant_id.is_some() && (decided.unauthenticated || !known.unauthenticated);
+            if new_keys.is_empty() && known.iter().all(is_settled) {
                 continue;
             }
             let decision = Decision {

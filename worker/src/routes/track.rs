@@ -32,6 +32,8 @@ use crate::store::families::{NewFact, StoredFact};
 const CLICK_CHARS_MAX: usize = 255;
 const NAME_CHARS_MAX: usize = 255;
 const EMAIL_CHARS_MAX: usize = 254;
+/// What a sale without a secret may come to, in the minor unit: sums of many stay whole numbers.
+const PUBLIC_AMOUNT_MAX: i64 = 999_999_999_999;
 
 /// The browser's preflight: any origin may report, without credentials.
 pub async fn preflight() -> Response {
@@ -109,6 +111,9 @@ async fn sale_told(app: &App, call: &Call, request: Request) -> Result<Response,
         fields.error("amount", "is required, in the currency's minor unit");
     }
     let amount = fields.amount("amount").unwrap_or(0);
+    if caller.tracked == Tracked::Public && amount > PUBLIC_AMOUNT_MAX {
+        fields.error("amount", format!("must be at most {PUBLIC_AMOUNT_MAX} without a secret key"));
+    }
     let currency = fields.currency("currency").unwrap_or(Currency::EUR);
     let event_name = fields.text_or_nothing("eventName", EVENT_TYPE_CHARS_MAX);
     let event_name = event_name.unwrap_or_else(|| "Purchase".to_owned());
@@ -127,7 +132,7 @@ async fn sale_told(app: &App, call: &Call, request: Request) -> Result<Response,
             (ids.transaction, keys)
         }
     };
-    let said = Said {
+    let mut said = Said {
         keys,
         transaction,
         event_name,
@@ -138,7 +143,18 @@ async fn sale_told(app: &App, call: &Call, request: Request) -> Result<Response,
         metadata: None,
         named_transaction,
     };
-    match book(app, call, &caller, &said, false).await? {
+    let mut told = book(app, call, &caller, &said, false).await?;
+    // Whoever has a secret takes the place of what only came without one. That is known by the first one's transaction.
+    if caller.tracked == Tracked::Authenticated
+        && let Told::Recorded { conversion, duplicate: true, .. } = &told
+        && let Some(first) = conversion.reported.external_transaction_id.clone()
+        && first != said.transaction
+    {
+        said.keys = vec![first.clone()];
+        said.transaction = first;
+        told = book(app, call, &caller, &said, false).await?;
+    }
+    match told {
         Told::Recorded { conversion, commission_id, duplicate } => {
             let shape = shape(&said, &caller, &conversion, commission_id.as_deref());
             let mut answer = json!({ "success": true, "conversion": shape });

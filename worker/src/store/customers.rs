@@ -90,7 +90,8 @@ pub fn fill_in(id: &CustomerId, external_id: Option<&String>, stripe_customer_id
     .bind(id.as_str())
 }
 
-/// Binds a customer, unless it is bound: by a conversion, or by a lead that is to come.
+/// Binds a customer, by a conversion or by a lead that is to come, unless it is bound: what anybody could have bound gives way to
+/// whoever has a secret.
 pub fn bind(
     id: &CustomerId,
     participant_id: &str,
@@ -99,8 +100,8 @@ pub fn bind(
     now: Instant,
 ) -> Statement {
     Statement::new(
-        "UPDATE customers SET participant_id = ?, bound_by = ?, bound_at = ?, unauthenticated = ? \
-         WHERE id = ? AND participant_id IS NULL",
+        "UPDATE customers SET participant_id = ?1, bound_by = ?2, bound_at = ?3, unauthenticated = ?4 \
+         WHERE id = ?5 AND (participant_id IS NULL OR unauthenticated = 1 AND ?4 = 0)",
     )
     .bind(participant_id)
     .bind(conversion.map(|conversion| conversion.as_str()))

@@ -321,6 +321,17 @@ impl Row {
         self.integer_opt(column)?.ok_or(DbError::Row { column, expected: "a whole number, not NULL" })
     }
 
+    /// A sum, for show: one beyond what D1 hands over exactly is the nearest that fits.
+    pub fn sum(&self, column: &'static str) -> Result<i64, DbError> {
+        match self.cell(column)? {
+            Json::Number(number) => number
+                .as_i64()
+                .or_else(|| number.as_f64().map(|double| double as i64))
+                .ok_or(DbError::Row { column, expected: "a number" }),
+            _ => Err(DbError::Row { column, expected: "a number, not NULL" }),
+        }
+    }
+
     /// A number stored as 0 or 1.
     pub fn flag(&self, column: &'static str) -> Result<bool, DbError> {
         Ok(self.integer(column)? != 0)

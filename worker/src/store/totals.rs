@@ -79,17 +79,17 @@ impl Earned {
 
     /// What partners have earned: whatever is not turned down.
     pub const fn earned_cents(&self) -> i64 {
-        self.pending_cents + self.approved_cents + self.paid_cents
+        self.pending_cents.saturating_add(self.approved_cents).saturating_add(self.paid_cents)
     }
 
     /// Both together.
     pub const fn plus(self, other: &Self) -> Self {
         Self {
             currency: self.currency,
-            pending_cents: self.pending_cents + other.pending_cents,
-            approved_cents: self.approved_cents + other.approved_cents,
-            paid_cents: self.paid_cents + other.paid_cents,
-            rejected_cents: self.rejected_cents + other.rejected_cents,
+            pending_cents: self.pending_cents.saturating_add(other.pending_cents),
+            approved_cents: self.approved_cents.saturating_add(other.approved_cents),
+            paid_cents: self.paid_cents.saturating_add(other.paid_cents),
+            rejected_cents: self.rejected_cents.saturating_add(other.rejected_cents),
         }
     }
 }
@@ -108,10 +108,10 @@ pub fn decode_conversions(row: &Row) -> Result<(i64, i64, i64), DbError> {
 pub fn decode_commissions(row: &Row) -> Result<(i64, Earned), DbError> {
     let earned = Earned {
         currency: row.parsed("currency", |code| Currency::parse(code).ok(), "a currency")?,
-        pending_cents: row.integer("pending_cents")?,
-        approved_cents: row.integer("approved_cents")?,
-        paid_cents: row.integer("paid_cents")?,
-        rejected_cents: row.integer("rejected_cents")?,
+        pending_cents: row.sum("pending_cents")?,
+        approved_cents: row.sum("approved_cents")?,
+        paid_cents: row.sum("paid_cents")?,
+        rejected_cents: row.sum("rejected_cents")?,
     };
     Ok((row.integer("day")?, earned))
 }
@@ -176,4 +176,28 @@ pub fn decode_waiting(row: &Row) -> Result<Waiting, DbError> {
         disabled_endpoints: row.integer("disabled_endpoints")?,
         alerts: row.integer("alerts")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn sums_beyond_what_a_double_holds_exactly_are_shown_all_the_same() {
+        let check = |cents: serde_json::Value, earned_cents: i64| {
+            let cells = json!({"day": 1, "currency": "EUR", "pending_cents": cents, "approved_cents": cents, "paid_cents": 0,
+                "rejected_cents": cents});
+            let earned = decode_commissions(&Row::new(cells.as_object().unwrap().clone())).unwrap().1;
+            assert_eq!(earned.earned_cents(), earned_cents, "{cents}");
+            assert_eq!(earned.plus(&earned).rejected_cents, earned.rejected_cents.saturating_mul(2), "{cents}");
+        };
+        check(json!(7), 14);
+        check(json!(7.0), 14);
+        check(json!(9_007_199_254_740_992.0), 18_014_398_509_481_984);
+        check(json!(-9_007_199_254_740_992.0), -18_014_398_509_481_984);
+        check(json!(9e18), i64::MAX);
+        check(json!(1e300), i64::MAX);
+    }
 }

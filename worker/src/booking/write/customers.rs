@@ -6,9 +6,10 @@ use domain::ids::CustomerId;
 
 use super::Writer;
 use crate::booking::Booking;
-use crate::booking::decide::{self, Conversion as DecidedConversion, Family};
+use crate::booking::decide::{Conversion as DecidedConversion, Family};
 use crate::store::conversions::Conversion;
-use crate::store::{DbError, Statement, customers};
+use crate::store::customers::{self, Known};
+use crate::store::{DbError, Statement};
 
 /// What this batch says of customers already: two conversions of one family may have one customer.
 #[derive(Default)]
@@ -47,7 +48,7 @@ impl Writer<'_> {
         if !new_keys.is_empty() {
             batch.push(customers::insert_keys(scope, &id, &new_keys)?);
         }
-        let purchases = i64::from(decided.row.is_none() && decide::counts_as_purchase(&decided.state));
+        let purchases = i64::from(decided.is_new_purchase);
         for one in &known {
             if decided.row.is_none() && told.held.insert(one.id.clone()) {
                 batch.push(customers::hold(one));
@@ -59,12 +60,17 @@ impl Writer<'_> {
             batch.extend(ids.iter().map(|one| customers::count(one, purchases)));
         }
         if let Some(participant) = &conversion.participant_id {
-            let unbound = |one: &&CustomerId| {
-                known.iter().find(|known| known.id == **one).is_none_or(|known| known.participant_id.is_none())
+            let gives_way = |known: &&Known| {
+                let is_hearsay = known.unauthenticated && !decided.unauthenticated;
+                known.participant_id.is_none() || is_hearsay && known.participant_id.as_ref() != Some(participant)
             };
+            let open = |one: &&CustomerId| known.iter().find(|known| known.id == **one).is_none_or(gives_way);
             let by = (!self.booking.deferred).then_some(&conversion.id);
-            let unbound = ids.into_iter().filter(unbound);
-            batch.extend(unbound.map(|one| customers::bind(one, participant, by, decided.unauthenticated, *now)));
+            batch.extend(
+                ids.into_iter()
+                    .filter(open)
+                    .map(|one| customers::bind(one, participant, by, decided.unauthenticated, *now)),
+            );
             let doubtful = known.iter().filter(|known| known.unauthenticated);
             let vouched = doubtful.filter(|known| known.participant_id.as_ref() == Some(participant));
             batch.extend(vouched.filter(|_| !decided.unauthenticated).map(|known| customers::vouch(&known.id)));

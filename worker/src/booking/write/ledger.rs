@@ -115,7 +115,7 @@ impl Writer<'_> {
                 batch.push(conversions::update(&merged)?);
                 batch.push(fraud_alerts::dismiss_all(&row.id));
                 if let Some(customer) = row.customer_id.as_deref().and_then(CustomerId::parse)
-                    && decide::counts_as_purchase(&decided.state)
+                    && decided.is_purchase
                 {
                     batch.push(customers::count(&customer, -1));
                 }

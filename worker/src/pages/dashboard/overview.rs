@@ -212,12 +212,12 @@ impl Totals {
 fn put(days: &mut [i64], span: Span, day: i64, value: i64) {
     let place = usize::try_from(day - span.first).ok();
     if let Some(slot) = place.and_then(|place| days.get_mut(place)) {
-        *slot += value;
+        *slot = slot.saturating_add(value);
     }
 }
 
 fn sum(days: &[i64]) -> i64 {
-    days.iter().sum()
+    days.iter().fold(0, |sum, day| sum.saturating_add(*day))
 }
 
 /// How many there are for each click, to a tenth of a percent.

@@ -834,3 +834,142 @@ fn renewals_of_what_anybody_could_have_won_wait_until_a_person_has_approved_one_
     assert_eq!(pay(3, "subscription_cycle"), "stripe purchase 10000 attributed_customer: 1000 approved []");
     town.is_replayed();
 }
+
+#[test]
+fn a_public_report_glues_no_customer_to_another() {
+    let town = town();
+    let connection = town.world.stripe_connection(&town.world.keys.sk_test);
+    town.world.program(&town.world.keys.sk_test, "mallory");
+    let theirs = town.world.click(&town.world.keys.pk_test, "mallory");
+    let address = json!({"customerEmail": "mallory@example.com"});
+    // Mallory is a customer himself, by a secret; by a public key he says that the customer 1234 has his address.
+    town.secret(LEAD, &with(town.lead(json!({"customerExternalId": "m_1", "clickId": theirs})), address.clone()));
+    let squat =
+        |customer: &str| with(town.lead(json!({"customerExternalId": customer, "clickId": theirs})), address.clone());
+    assert_eq!(town.public(LEAD, &squat("1234")).status, 200);
+    let waits = |customer: &str| {
+        town.world.pass_ms(1);
+        let sale = town.secret(SALE, &json!({"customerExternalId": customer, "amount": 10_000}));
+        assert_eq!(sale.status, 200, "{}", sale.raw);
+        assert_eq!(
+            town.books()[0],
+            "lead_api Purchase 10000 attributed_customer: 2000 pending [unauthenticated]",
+            "{customer}"
+        );
+    };
+    waits("1234");
+    // Nor does what he buys with his address vouch for whom he named, before it or in the same sale.
+    let pay = |number: &str| {
+        town.world.pass_ms(1);
+        let event = session_completed(
+            number,
+            town.world.now().seconds(),
+            json!({"customer": "cus_m", "customer_details": {"email": "other@example.com"}, "metadata": {"tracClickId": theirs}}),
+        );
+        assert_eq!(town.world.stripe(&connection, &event).status, 200);
+        town.world.deliver();
+    };
+    let other = json!({"customerEmail": "other@example.com"});
+    town.public(LEAD, &with(squat("1235"), other));
+    town.public(
+        SALE,
+        &town.sale(json!({"customerExternalId": "1236", "clickId": theirs, "externalTransactionId": "cs_test_1"})),
+    );
+    pay("1");
+    pay("2");
+    waits("1235");
+    waits("1236");
+    town.is_replayed();
+}
+
+#[test]
+fn whoever_has_a_secret_binds_anew_whom_anybody_could_have_bound() {
+    for model in ["last_click", "first_click"] {
+        let town = town();
+        let path = format!("PATCH /api/v1/programs/{}", town.test.program_id);
+        assert_eq!(town.world.api(&path, json!({"attribution_model": model})).status, 200);
+        let other = town.world.program_with(
+            &town.world.keys.sk_test,
+            "mallory",
+            json!({"attribution_model": model,
+            "rewards": [{"trigger": "sale", "percent_bps": 2000}]}),
+        );
+        let theirs = town.world.click(&town.world.keys.pk_test, "mallory");
+        let check = |customer: &str, line: &str, body: Json| {
+            let of_customer = json!({"customerExternalId": customer});
+            town.public(LEAD, &with(town.lead(json!({"clickId": theirs, "eventName": "squat"})), of_customer.clone()));
+            assert_eq!(bound(&town, customer), json!(other.participant_id));
+            assert_eq!(town.secret(line, &with(body, of_customer.clone())).status, 200);
+            assert_eq!(bound(&town, customer), json!(town.test.participant_id), "{model} {customer}");
+            // From then on nobody in particular changes it, and what it earns waits for nobody.
+            town.public(LEAD, &with(town.lead(json!({"clickId": theirs, "eventName": "again"})), of_customer.clone()));
+            assert_eq!(bound(&town, customer), json!(town.test.participant_id), "{model} {customer}");
+            town.world.pass_ms(1);
+            town.secret(SALE, &with(json!({"amount": 100}), of_customer));
+            assert_eq!(
+                town.books()[0],
+                "lead_api Purchase 100 attributed_customer: 20 approved []",
+                "{model} {customer}"
+            );
+        };
+        check("c_1", LEAD, town.lead(json!({})));
+        check("c_2", LEAD, town.lead(json!({"mode": "deferred"})));
+        check("c_3", SALE, town.sale(json!({})));
+        town.is_replayed();
+    }
+}
+
+#[test]
+fn nobody_in_particular_reports_huge_amounts() {
+    let town = town();
+    let too_much = town.public(SALE, &town.sale(json!({"amount": 1_000_000_000_000_i64})));
+    assert_eq!(
+        (too_much.summary().as_str(), too_much.text("/details/0/field").as_str()),
+        ("400 VALIDATION_ERROR", "amount")
+    );
+    assert_eq!(town.public(SALE, &town.sale(json!({"amount": 999_999_999_999_i64}))).status, 200);
+    assert_eq!(town.secret(SALE, &town.sale(json!({"amount": 1_000_000_000_000_i64}))).status, 200);
+}
+
+#[test]
+fn what_anybody_could_have_said_is_no_purchase_before_another() {
+    let town = town();
+    town.secret(LEAD, &town.lead(json!({})));
+    let purchases = || town.data("customers?external_id=c_1")[0]["purchases"].clone();
+    town.public(SALE, &town.sale(json!({})));
+    assert_eq!(purchases(), 0);
+    town.secret(SALE, &town.sale(json!({"amount": 100})));
+    assert_eq!(purchases(), 1);
+    let ordered = town.sale(json!({"amount": 200, "externalTransactionId": "order-1"}));
+    town.public(SALE, &ordered);
+    assert_eq!(purchases(), 1);
+    // Until it comes with a secret.
+    for _ in 0..2 {
+        town.secret(SALE, &ordered);
+        assert_eq!(purchases(), 2);
+    }
+    town.is_replayed();
+}
+
+#[test]
+fn without_a_transaction_too_what_anybody_said_gives_way_to_whoever_has_a_secret() {
+    let town = town();
+    let sale = town.sale(json!({}));
+    let first = town.public(SALE, &sale);
+    town.world.pass_ms(MINUTE_MS);
+    assert_eq!(town.public(SALE, &sale).body["duplicate"], true);
+    let taken = town.secret(SALE, &sale);
+    assert_eq!(
+        (taken.status.as_u16(), taken.body.get("duplicate"), &taken.body["conversion"]["id"]),
+        (200, None, &first.body["conversion"]["id"]),
+        "{}",
+        taken.raw
+    );
+    assert_eq!(town.books(), ["lead_api Purchase 5900 attributed_click: 1180 pending []"]);
+    town.world.pass_ms(MINUTE_MS);
+    town.world.sweep();
+    assert_eq!(town.books(), ["lead_api Purchase 5900 attributed_click: 1180 approved []"]);
+    assert_eq!(town.secret(SALE, &sale).body["duplicate"], true);
+    assert_eq!(town.public(SALE, &sale).body["duplicate"], true);
+    town.is_replayed();
+}
