@@ -220,7 +220,10 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/webhook-endpoints/{id}/rotate", post(r::webhook_endpoints::rotate))
         .route("/webhook-endpoints/{id}/{verb}", post(r::webhook_endpoints::act))
         .route("/workspace", get(r::workspace::read).patch(r::workspace::change))
+        .route("/workspace/checklist", get(r::figures::checklist))
         .route("/workspace/rewards-reviewed", post(r::workspace::note_review))
+        .route("/workspace/search", get(r::figures::search))
+        .route("/workspace/totals", get(r::figures::of_days))
         .route("/workspace/wipe-test-data", post(r::workspace::wipe_test_data));
     // Not there at all in a deployment, so that nothing of it can be asked for.
     let demo = if app.config.dev { pages::demo::router().merge(pages::dev::router()) } else { Router::new() };

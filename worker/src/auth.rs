@@ -25,6 +25,7 @@ use crate::memory::Memory;
 use crate::store::keys::{self, KeyRow};
 use crate::store::links::{self, Owner};
 use crate::store::workspaces::Tracking;
+use crate::store::{DbError, Row};
 
 /// How long an isolate believes a key, or a host's owner, without asking again. Revocation must hold everywhere within 60 s.
 const KEY_BELIEVED_MS: i64 = 30 * SECOND_MS;
@@ -239,6 +240,21 @@ pub async fn origin(app: &App, call: &Call, host: Option<&str>) -> Result<Caller
     }
 }
 
+/// The one workspace among these. One that is suspended takes nothing from another.
+fn only(rows: &[Row]) -> Result<Option<&Row>, DbError> {
+    let mut going_on = Vec::new();
+    for row in rows {
+        if !links::is_suspended(row)? {
+            going_on.push(row);
+        }
+    }
+    Ok(match (going_on.as_slice(), rows) {
+        ([one], _) => Some(*one),
+        ([], [one]) => Some(one),
+        _ => None,
+    })
+}
+
 /// The one workspace that registered this host in live mode. Of two, neither: each could have named the other's.
 async fn owner(app: &App, now: Instant, host: &str) -> Result<Option<Owner>, ApiError> {
     let remembered = app.keys.owners.lock().ok().and_then(|owners| owners.get(host).cloned());
@@ -248,7 +264,7 @@ async fn owner(app: &App, now: Instant, host: &str) -> Result<Option<Owner>, Api
         return Ok(Some(owner));
     }
     let rows = app.db.rows(links::owners_of_host(host)).await?;
-    let [row] = rows.as_slice() else { return Ok(None) };
+    let Some(row) = only(&rows)? else { return Ok(None) };
     if links::is_suspended(row)? {
         return Ok(None);
     }

@@ -2,8 +2,9 @@
 //! deployment by its API. What came is checked as a whole before it is called an export.
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, thread};
@@ -90,7 +91,13 @@ fn fetched(root: &Path, url: &str, key: &str, out: &Path) -> Result<()> {
     let begun: Value = serde_json::from_str(&begun.body)?;
     let id = word(&begun, "id");
     let mut path = word(&begun, "first_page").to_owned();
-    let mut file = File::create(out).with_context(|| format!("{} cannot be written", out.display()))?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(out)
+        .with_context(|| format!("{} cannot be written", out.display()))?;
     loop {
         let page = again(|| client.get(&format!("{url}{path}"), &headers))?;
         if page.status != 200 {

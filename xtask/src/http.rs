@@ -85,6 +85,10 @@ impl Client {
                 "headers": headers.iter().map(|(name, value)| (*name, *value)).collect::<HashMap<_, _>>(),
             }));
         }
+        // A key or token would go in clear text.
+        if !["http://127.0.0.1", "http://localhost", "http://[::1]"].iter().any(|local| is_at(url, local)) {
+            bail!("{url}: only a server on this machine is asked without TLS. Say https://");
+        }
         let mut request = ureq::http::Request::builder().method(method).uri(url);
         for (name, value) in &headers {
             request = request.header(*name, *value);
@@ -135,6 +139,11 @@ impl Node {
         let status = status.context("fetch.mjs told no status")?;
         Ok(Answer { status, body: said["body"].as_str().unwrap_or_default().to_owned() })
     }
+}
+
+/// Whether a URL is at an origin, whatever its port.
+fn is_at(url: &str, origin: &str) -> bool {
+    url.strip_prefix(origin).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
 }
 
 impl Answer {

@@ -119,7 +119,7 @@ async fn tracking(app: &App, call: &Call, name: String, ask: Statement) -> Resul
         return Ok(Some(found));
     }
     let rows = app.db.rows(ask).await?;
-    let [row] = rows.as_slice() else { return Ok(None) };
+    let Some(row) = super::only(&rows)? else { return Ok(None) };
     let found = workspaces::decode_tracking(row)?;
     if found.by_workspace_id || name.starts_with("host/") {
         super::remember(&app.keys.tracking, name, found.clone(), call.now);

@@ -3,8 +3,9 @@
 //! exit code says only whether that could be done. `cargo xtask` shows it to people.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{BufReader, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -81,7 +82,7 @@ fn exported(app: &App, out: &Path, wanted: &Wanted) -> Result<Value, String> {
     let modes = wanted.mode.map_or_else(|| vec![Mode::Test, Mode::Live], |mode| vec![mode]);
     let export = export::unrecorded(app, workspace, modes, app.clock.now());
     let why = |error: std::io::Error| format!("{} cannot be written: {error}", out.display());
-    let mut file = File::create(out).map_err(why)?;
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(out).map_err(why)?;
     let mut next: Option<String> = None;
     loop {
         let page = pollster::block_on(export::page(app, &export, next.as_deref())).map_err(|error| said(&error))?;

@@ -612,6 +612,61 @@ fn workspace() -> Vec<(&'static str, Json)> {
         ("role", said(nullable(words(Role::WORDS)), "Of whoever is signed in; null for a key.")),
         ("created_at", time()),
     ]);
+    let waiting = [
+        "reviews",
+        "applications",
+        "questions",
+        "fraud_alerts",
+        "unmatched_refunds",
+        "failed_stripe_events",
+        "parked_stripe_events",
+        "dead_letters",
+        "disabled_endpoints",
+        "counted_up_to",
+    ];
+    let earned = object([
+        ("currency", currency()),
+        ("pending_cents", signed_amount()),
+        ("approved_cents", signed_amount()),
+        ("paid_cents", signed_amount()),
+        ("rejected_cents", signed_amount()),
+    ]);
+    let date = || json!({ "type": "string", "format": "date" });
+    let day = object([
+        ("day", date()),
+        ("clicks?", object([("people", count()), ("machines", count())])),
+        ("conversions?", object([("credited", count()), ("uncredited", count())])),
+        ("commissions?", list(earned)),
+    ]);
+    let totals = object([
+        ("mode", mode()),
+        ("from", date()),
+        ("to", date()),
+        ("days", list(day)),
+        (
+            "waiting",
+            said(object(waiting.map(|name| (name, count()))), "What waits for somebody, each counted up to a bound."),
+        ),
+    ]);
+    let topics = ["test_run", "program", "rewards", "click", "stripe", "stripe_types", "webhook", "purchase"];
+    let missing = ["nothing_seen", "types", "no_event", "no_reward", "changed_since", "no_https_endpoint", "no_ping"];
+    let item = object([
+        ("topic", words(&topics)),
+        ("is_done", boolean()),
+        ("missing", said(nullable(words(&missing)), "Why it is not done.")),
+        ("missing_types?", said(list(any_text()), "Types of Stripe's events that are to come yet.")),
+        (
+            "evidence",
+            list(object([("kind", any_text()), ("what", said(any_text(), "Which: an id, or who.")), ("at", time())])),
+        ),
+    ]);
+    let checklist = object([("is_ready", boolean()), ("items", list(item))]);
+    let hit = object([
+        ("resource", said(any_text(), "The list that it is of, as its path is called.")),
+        ("id", any_text()),
+        ("label", any_text()),
+        ("about", any_text()),
+    ]);
     let export = object([
         ("id", id::<ids::Export>()),
         ("mode", mode()),
@@ -681,6 +736,9 @@ fn workspace() -> Vec<(&'static str, Json)> {
         ("Workspace", workspace),
         ("Member", member),
         ("ApiKey", key),
+        ("Totals", totals),
+        ("Checklist", checklist),
+        ("Hits", object([("data", list(hit))])),
         ("Export", export),
         ("Import", import),
         ("WipedTestData", wiped),

@@ -416,6 +416,9 @@ impl Tour {
     }
 
     fn ends(&mut self) {
+        self.run("getTotals", &[], "days=7", Json::Null);
+        self.run("getChecklist", &[], "", Json::Null);
+        self.run("search", &[], "q=anna", Json::Null);
         let rows = "name,email\nAnna,anna.import@partner.example\nNobody,no address\n";
         self.run(
             "importRows",

@@ -66,11 +66,12 @@ pub async fn list(
     Extension(call): Extension<Call>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let scope = management::enter(&app, &call, request.headers()).await?;
+    let (actor, scope) = management::enter_as(&app, &call, request.headers()).await?;
     let mut query = Query::of(request.uri());
     let page = query.page::<ids::Export>();
     query.finish()?;
-    listing::page(&app, table::list(&scope, &page), &page, |row| Ok(shape(&table::decode(row)?, &scope))).await
+    let list = table::list(&scope, matches!(actor, Actor::Key), &page)?;
+    listing::page(&app, list, &page, |row| Ok(shape(&table::decode(row)?, &scope))).await
 }
 
 /// One export: what it holds, and where its first page is.
@@ -80,8 +81,8 @@ pub async fn read(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let scope = management::enter(&app, &call, request.headers()).await?;
-    let export = listing::one(&app, table::by_id(&scope, &id), table::decode, "export").await?;
+    let (actor, scope) = management::enter_as(&app, &call, request.headers()).await?;
+    let export = find(&app, (&actor, &scope), &id).await?;
     Ok(call::json(StatusCode::OK, &shape(&export, &scope)))
 }
 
@@ -96,7 +97,7 @@ pub async fn page(
     if let Actor::Member { membership, .. } = &actor {
         people::allow(membership.role, Permission::Change)?;
     }
-    let export = listing::one(&app, table::by_id(&scope, &id), table::decode, "export").await?;
+    let export = find(&app, (&actor, &scope), &id).await?;
     if call.now.since_ms(export.created_at) > PAGES_HAD_MS {
         return Err(ApiError::Conflict("This export is more than a day old; begin another.".to_owned()));
     }
@@ -116,8 +117,8 @@ pub async fn verify(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let scope = management::enter(&app, &call, request.headers()).await?;
-    let export = listing::one(&app, table::by_id(&scope, &id), table::decode, "export").await?;
+    let (actor, scope) = management::enter_as(&app, &call, request.headers()).await?;
+    let export = find(&app, (&actor, &scope), &id).await?;
     let mut query = Query::of(request.uri());
     let [digest, pages, rows, signature] = ["digest", "pages", "rows", "signature"].map(|name| query.text(name));
     query.finish()?;
@@ -129,6 +130,15 @@ pub async fn verify(
         _ => false,
     };
     Ok(call::json(StatusCode::OK, &json!({ "id": export.id, "valid": is_valid })))
+}
+
+/// An export of the workspace that was begun in this mode. One of both modes is no key's: a key sees its own.
+async fn find(app: &App, (actor, scope): (&Actor, &Scope), id: &str) -> Result<Export, ApiError> {
+    let export = listing::one(app, table::by_id(scope, id), table::decode, "export").await?;
+    match actor {
+        Actor::Key if export.modes != [scope.mode] => Err(ApiError::NotFound("export")),
+        _ => Ok(export),
+    }
 }
 
 fn shape(export: &Export, scope: &Scope) -> Json {

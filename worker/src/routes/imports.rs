@@ -14,6 +14,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use domain::account::Permission;
 use futures_util::future::join_all;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value as Json, json};
@@ -45,7 +46,8 @@ struct Asked {
     kind: Kind,
     text: String,
     dry_run: bool,
-    /// Traaaction's, whose programs take back pending commissions when a subscription ends, and whose scripts name the workspace's id.
+    /// Traaaction's, whose programs take back pending commissions when a subscription ends, and whose scripts name the workspace's
+    /// id, which an owner's import lets suffice.
     from_traaaction: bool,
 }
 
@@ -136,10 +138,12 @@ pub async fn create(
         plan.lines.extend(sheet.wrong.iter().map(|(number, wrong)| Line::wrong(*number, vec![wrong.clone()])));
         plan.lines.sort_by_key(|line| line.number);
         if asked.dry_run {
-            return Ok(call::json(StatusCode::OK, &shown(&asked, &scope, &plan)));
+            return Ok(call::json(StatusCode::OK, &shown(&asked, (&actor, &scope), &plan)));
         }
         match write(&app, &call, (&actor, &scope), &asked, &plan).await {
-            Ok(woken) => return Ok(call::after(call::json(StatusCode::OK, &shown(&asked, &scope, &plan)), woken)),
+            Ok(woken) => {
+                return Ok(call::after(call::json(StatusCode::OK, &shown(&asked, (&actor, &scope), &plan)), woken));
+            }
             // Somebody else made something of it since it was looked for.
             Err(DbError::Constraint(_)) => {}
             Err(error) => return Err(error.into()),
@@ -224,7 +228,7 @@ async fn write(
     slugs::claim_all(&app.db, &scope.workspace_id, &slugs).await?;
     let results = app.db.batch(batch).await?;
     join_all(plan.links.iter().map(|link| known::forget_link(app, scope, link))).await;
-    if brings_settings {
+    if brings_settings && may_open(actor) {
         app.db.batch(vec![workspaces::change(&scope.workspace_id, None, None, Some(true))]).await?;
     }
     let mut woken = Vec::new();
@@ -235,7 +239,15 @@ async fn write(
     Ok(woken)
 }
 
-fn shown(asked: &Asked, scope: &Scope, plan: &Plan) -> Json {
+/// Whether whoever imports may say that the workspace's id suffices to report live leads and sales: an owner, as in its settings.
+fn may_open(actor: &Actor) -> bool {
+    match actor {
+        Actor::Member { membership, .. } => membership.role.may(Permission::Workspace),
+        Actor::Key => false,
+    }
+}
+
+fn shown(asked: &Asked, (actor, scope): (&Actor, &Scope), plan: &Plan) -> Json {
     let count = |outcome: Outcome| plan.lines.iter().filter(|line| line.outcome == outcome).count();
     let created = if asked.dry_run { "would_create" } else { "created" };
     let mut shown = json!({
@@ -244,7 +256,8 @@ fn shown(asked: &Asked, scope: &Scope, plan: &Plan) -> Json {
         "rows": plan.lines.iter().map(|line| line.shown(asked.dry_run)).collect::<Vec<_>>(),
     });
     if asked.from_traaaction {
-        shown["settings"] = json!({ "track_by_workspace_id": true, "reverse_pending_on_end": plan.programs });
+        shown["settings"] =
+            json!({ "track_by_workspace_id": may_open(actor), "reverse_pending_on_end": plan.programs });
     }
     shown
 }

@@ -94,16 +94,19 @@ impl Query {
 
     /// How many rows.
     pub fn limit(&mut self) -> i64 {
+        self.integer("limit", 1, LIMIT_MAX).unwrap_or(LIMIT_DEFAULT)
+    }
+
+    /// A whole number within bounds.
+    pub fn integer(&mut self, name: &str, min: i64, max: i64) -> Option<i64> {
         #[cfg(test)]
-        of_query("limit", Asked::Integer(1, LIMIT_MAX));
-        match self.text("limit").map(|text| text.parse::<i64>()) {
-            None => LIMIT_DEFAULT,
-            Some(Ok(limit)) if (1..=LIMIT_MAX).contains(&limit) => limit,
-            Some(_) => {
-                self.error("limit", format!("must be a whole number from 1 to {LIMIT_MAX}"));
-                LIMIT_DEFAULT
-            }
+        of_query(name, Asked::Integer(min, max));
+        let text = self.text(name)?;
+        let whole = text.parse::<i64>().ok().filter(|whole| (min..=max).contains(whole));
+        if whole.is_none() {
+            self.error(name, format!("must be a whole number from {min} to {max}"));
         }
+        whole
     }
 
     /// What [`cursor`] wrote, read back to a place in this list. One of another list is refused: it would begin anywhere.

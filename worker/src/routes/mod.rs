@@ -9,6 +9,7 @@ pub mod conversions;
 pub mod customers;
 pub mod events;
 pub mod exports;
+pub mod figures;
 pub mod files;
 pub mod fraud_alerts;
 pub mod health;

@@ -16,10 +16,11 @@ pub struct Address {
     pub sealed: String,
 }
 
-/// A person of this address, unless there is one.
+/// A person of this address. Where there is one, the address is sealed anew: under the newest key, and in place of what no key opens.
 pub fn insert_person(id: &PersonId, address: &Address, name: &str, now: Instant) -> Statement {
     Statement::directory(
-        "INSERT INTO people (id, email_hash, email, name, created_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (email_hash) DO NOTHING",
+        "INSERT INTO people (id, email_hash, email, name, created_at) VALUES (?, ?, ?, ?, ?) \
+         ON CONFLICT (email_hash) DO UPDATE SET email = excluded.email",
     )
     .bind(id.as_str())
     .bind(&address.hash)
@@ -32,7 +33,7 @@ pub fn insert_person(id: &PersonId, address: &Address, name: &str, now: Instant)
 pub fn copy_person(id: &PersonId, address: &Address, name: &str, now: Instant) -> Statement {
     Statement::new(
         "INSERT INTO people (id, email_hash, email, name, created_at) VALUES (?, ?, ?, ?, ?) \
-         ON CONFLICT (id) DO NOTHING ON CONFLICT (email_hash) DO UPDATE SET id = excluded.id WHERE id <> excluded.id \
+         ON CONFLICT (id) DO UPDATE SET email = excluded.email WHERE email <> excluded.email ON CONFLICT (email_hash) DO UPDATE SET id = excluded.id WHERE id <> excluded.id \
          AND NOT EXISTS (SELECT 1 FROM acts WHERE person_id = people.id)",
     )
     .bind(id.as_str())
@@ -75,10 +76,13 @@ pub struct Membership {
     pub is_suspended: bool,
 }
 
-/// Under which of these hashes somebody is kept: all of one address.
+/// Under which of these hashes somebody is kept: all of one address. A member before somebody who is none.
 pub fn kept_under(hashes: &[String]) -> Statement {
     let first = Statement::directory("SELECT email_hash FROM people WHERE email_hash IN (NULL");
-    hashes.iter().fold(first, |statement, hash| statement.push(", ?").bind(hash)).push(") ORDER BY id LIMIT 1")
+    hashes
+        .iter()
+        .fold(first, |statement, hash| statement.push(", ?").bind(hash))
+        .push(") ORDER BY EXISTS (SELECT 1 FROM members m WHERE m.person_id = people.id) DESC, id LIMIT 1")
 }
 
 /// Reads a row of [`kept_under`].
@@ -314,7 +318,7 @@ pub fn spend_link(
     .bind(now);
     let meet = Statement::directory(
         "INSERT INTO people (id, email_hash, email, name, created_at) SELECT ?, email_hash, email, '', ? FROM sign_in_links \
-         WHERE session_digest = ? ON CONFLICT (email_hash) DO NOTHING",
+         WHERE session_digest = ? ON CONFLICT (email_hash) DO UPDATE SET email = excluded.email",
     )
     .bind(person.as_str())
     .bind(now)

@@ -269,9 +269,10 @@ pub fn by_id(scope: &Scope, id: &str) -> Statement {
     scope.bound(Statement::new(COLUMNS)).push(" AND id = ?").bind(id)
 }
 
-/// A page of exports.
-pub fn list(scope: &Scope, page: &Page) -> Statement {
-    page.bound(scope.bound(Statement::new(COLUMNS)))
+/// A page of exports; for a key those of its mode alone.
+pub fn list(scope: &Scope, own_mode: bool, page: &Page) -> Result<Statement, DbError> {
+    let modes = own_mode.then(|| super::to_json(&[scope.mode])).transpose()?;
+    Ok(page.bound(scope.bound(Statement::new(COLUMNS)).push_if(" AND modes = ?", modes)))
 }
 
 const COLUMNS: &str = "SELECT id, workspace_id, modes, created_at FROM exports ";

@@ -208,11 +208,11 @@ pub fn decode_short(row: &Row) -> Result<ShortLink, DbError> {
     })
 }
 
-/// The owners of this host in live mode: two of them where there are more.
+/// The owners of this host in live mode, two of them where there are more; suspended ones last.
 pub fn owners_of_host(host: &str) -> Statement {
     Statement::each("SELECT o.workspace_id, o.mode, w.suspended_at IS NOT NULL AS is_suspended, ")
         .push(COUNTED_UNDER)
-        .push(" FROM hosts o JOIN workspaces w ON w.id = o.workspace_id WHERE o.mode = 'live' AND o.host = ? LIMIT 2")
+        .push(" FROM hosts o JOIN workspaces w ON w.id = o.workspace_id WHERE o.mode = 'live' AND o.host = ? ORDER BY w.suspended_at IS NOT NULL LIMIT 2")
         .bind(host)
 }
 

@@ -162,11 +162,11 @@ pub fn tracking(id: &WorkspaceId) -> Statement {
         .bind_workspace(id)
 }
 
-/// The workspaces that registered this host in live mode: two of them where there are more.
+/// The workspaces that registered this host in live mode, two of them where there are more; suspended ones last.
 pub fn tracking_by_host(host: &str) -> Statement {
     Statement::each(
         "SELECT w.id, w.track_by_workspace_id, w.suspended_at IS NOT NULL AS is_suspended, w.other_per_minute FROM hosts o JOIN workspaces w ON w.id = o.workspace_id \
-         WHERE o.mode = 'live' AND o.host = ? LIMIT 2",
+         WHERE o.mode = 'live' AND o.host = ? ORDER BY w.suspended_at IS NOT NULL LIMIT 2",
     )
     .bind(host)
 }

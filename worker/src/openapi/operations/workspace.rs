@@ -49,6 +49,19 @@ pub fn all() -> Vec<Operation> {
         .about("The set-up stays. One call deletes one batch: repeat it until `done`.")
         .body_or_nothing([("program_id?", said(id::<ids::Program>(), "Only what belongs to this program."))])
         .shows("WipedTestData"),
+        operation("GET /api/v1/workspace/totals", "getTotals", "Workspace", "Read what the last days came to")
+            .about("Day by day, with what waits for somebody. A day on which nothing happened is left out.")
+            .query("days", integer(1, 90))
+            .shows("Totals"),
+        operation("GET /api/v1/workspace/checklist", "getChecklist", "Workspace", "Read the go-live checklist")
+            .about("It is about live mode, whichever one is asked in, and checks itself.")
+            .shows("Checklist"),
+        operation("GET /api/v1/workspace/search", "search", "Workspace", "Find what a text names")
+            .about(
+                "An id of ours, of Stripe's or of yours, a request's id, or the beginning of a name, an address, a ref or a code.",
+            )
+            .filter("q")
+            .shows("Hits"),
         operation("GET /api/v1/members", "listMembers", "Workspace", "List members").lists("Member"),
         operation("POST /api/v1/members", "createMember", "Workspace", "Make somebody a member")
             .about("They are told by mail. For owners and admins; an owner alone makes owners.")

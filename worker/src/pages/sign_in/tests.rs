@@ -529,3 +529,11 @@ fn a_local_server_has_a_mailbox_and_signs_in_at_once_and_a_deployment_has_neithe
         }
     }
 }
+
+#[test]
+fn an_address_that_no_key_opens_any_more_is_sealed_anew_by_signing_in() {
+    let (world, _) = peopled();
+    world.directory.execute("UPDATE people SET email = 'sealed under a key that is lost'").unwrap();
+    let owner = Visitor::signed_in(&world, OWNER);
+    assert_eq!(owner.get("/app").status, 200);
+}

@@ -157,8 +157,16 @@ fn a_member_exports_both_modes_and_an_export_is_on_record() {
         world.db.count("SELECT count(*) FROM acts WHERE kind = 'workspace.export' AND person_id IS NOT NULL"),
         1
     );
-    let listed = world.api("GET /api/v1/exports", json!(null));
+    let listed = owner.api(&workspace, "GET /api/v1/exports", json!(null));
     assert_eq!(listed.text("/data/0/id"), begun.text("/id"));
+    // It holds the other mode's, which is no key's to see.
+    let id = begun.text("/id");
+    assert_eq!(world.api("GET /api/v1/exports", json!(null)).body["data"], json!([]));
+    for path in ["", "/pages/first", "/verify"] {
+        let line = format!("GET /api/v1/exports/{id}{path}");
+        assert_eq!(world.api(&line, json!(null)).summary(), "404 NOT_FOUND", "{line}");
+        assert_eq!(owner.api(&workspace, &line, json!(null)).status, 200, "{line}");
+    }
 }
 
 #[test]

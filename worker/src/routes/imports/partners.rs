@@ -73,7 +73,6 @@ pub async fn plan(app: &App, call: &Call, scope: &Scope, rows: Vec<Cells>) -> Re
             lines.push(Line::refused(number, "email", format!("is in line {first} already")));
             continue;
         }
-        seen.insert(same, number);
         if let Some(program) = &program {
             let id = program.to_string();
             if !of_programs.contains(&id) {
@@ -101,6 +100,8 @@ pub async fn plan(app: &App, call: &Call, scope: &Scope, rows: Vec<Cells>) -> Re
                 continue;
             }
         };
+        // A row that is wrong takes nothing from a later one.
+        seen.insert(same, number);
         let mut differs = Vec::new();
         if there.or(planned_of(&new, &row.email)).zip(row.name.as_ref()).is_some_and(|(held, name)| held.name != *name)
         {

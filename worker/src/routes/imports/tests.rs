@@ -1,7 +1,7 @@
 use domain::time::MINUTE_MS;
 use serde_json::{Value as Json, json};
 
-use crate::testing::{Answer, NextWrite, World};
+use crate::testing::{Answer, NextWrite, OPERATOR_TOKEN, Visitor, World};
 
 const IMPORT: &str = "POST /api/v1/imports";
 
@@ -307,10 +307,30 @@ fn programs_from_traaaction_bring_their_ways_along() {
     let set = "SELECT track_by_workspace_id + (SELECT sum(reverse_pending_on_end) FROM programs) FROM workspaces WHERE name = 'First'";
     assert_eq!(world.api(IMPORT, body(true)).body["settings"]["reverse_pending_on_end"], json!([program]));
     assert_eq!(world.db.count(set), 0);
-    assert_eq!(world.api(IMPORT, body(false)).status, 200);
+    // That the workspace's id suffices is an owner's to say, not a key's.
+    let by_key = world.api(IMPORT, body(false));
+    assert_eq!((by_key.status.as_u16(), &by_key.body["settings"]["track_by_workspace_id"]), (200, &json!(false)));
+    assert_eq!(world.db.count(set), 1);
+    let workspace = world.api("GET /api/v1/workspace", json!(null)).text("/id");
+    let operator = format!("Bearer {OPERATOR_TOKEN}");
+    let line = format!("POST /operator/v1/workspaces/{workspace}/owners");
+    let made = world.send(&line, &[("authorization", &operator)], json!({"owner_email": "olga@shop.test"}));
+    assert_eq!(made.status, 201, "{}", made.raw);
+    let by_owner = Visitor::signed_in(&world, "olga@shop.test").api(&workspace, IMPORT, body(false));
+    assert_eq!(by_owner.body["settings"]["track_by_workspace_id"], json!(true), "{}", by_owner.raw);
     assert_eq!(world.db.count(set), 2);
     let wrong = json!({"kind": "partners", "csv": PARTNERS, "source": "elsewhere"});
     assert_eq!(world.api(IMPORT, wrong).summary(), "400 VALIDATION_ERROR");
-    let act = world.db.text("SELECT detail FROM acts WHERE kind = 'workspace.import'");
+    let act = world.db.text("SELECT detail FROM acts WHERE kind = 'workspace.import' ORDER BY id LIMIT 1");
     assert_eq!(serde_json::from_str::<Json>(&act).unwrap()["from_traaaction"], true);
+}
+
+#[test]
+fn a_row_that_is_wrong_takes_nothing_from_a_later_one() {
+    let (world, _) = world();
+    let rows = "email,name,program\nnora@partner.test,,friends\nnora@partner.test,Nora,friends\nnora@partner.test,Nora,friends\n";
+    let told = world.api(IMPORT, json!({"kind": "partners", "csv": rows})).body;
+    let outcomes: Vec<&str> =
+        told["rows"].as_array().unwrap().iter().map(|row| row["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["error", "created", "error"], "{told}");
 }

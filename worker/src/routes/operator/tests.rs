@@ -189,3 +189,31 @@ fn a_database_that_is_not_migrated_or_down_is_told_of_and_not_silent() {
     assert_eq!((migrated(0), migrated(1)), (json!(true), json!(false)));
     assert!(told.text("/databases/1/error").contains("suspended_at"), "{}", told.raw);
 }
+
+#[test]
+fn a_suspended_workspace_takes_no_host_from_another() {
+    let world = World::new();
+    let (id, other) = world.workspace_in(0, "Abuser");
+    for key in [&world.keys.sk_live, &other.sk_live] {
+        world.program(key, "anna");
+    }
+    let click = |world: &World| {
+        let headers = [("origin", "https://shop.test")];
+        world.send("POST /v1/clicks", &headers, json!({"ref": "anna"})).status.as_u16()
+    };
+    let lead = |world: &World| {
+        let headers = [("origin", "https://shop.test")];
+        let body = json!({"eventName": "signup", "customerExternalId": "c1", "clickId": "x"});
+        world.send("POST /api/track/lead", &headers, body).status.as_u16()
+    };
+    assert_eq!((click(&world), lead(&world)), (401, 401), "of two, neither");
+    operator(&world, &format!("PATCH /operator/v1/workspaces/{id}"), json!({"suspended": true}));
+    assert_eq!((click(&world), lead(&world)), (201, 400));
+    // Alone, it is suspended.
+    for row in world.api_as(&world.keys.sk_live, "GET /api/v1/hosts", json!(null)).body["data"].as_array().unwrap() {
+        let line = format!("DELETE /api/v1/hosts/{}", row["id"].as_str().unwrap());
+        assert_eq!(world.api_as(&world.keys.sk_live, &line, json!(null)).status, 204);
+    }
+    let world = world.another_isolate();
+    assert_eq!((click(&world), lead(&world)), (401, 403));
+}
