@@ -123,10 +123,13 @@ pub fn key(given: Option<&String>) -> Result<String> {
 
 /// Asks, and asks again while there is not room for it.
 pub fn again(ask: impl Fn() -> Result<Answer>) -> Result<Answer> {
-    for _ in 1..TRIES_MAX {
+    for attempt in 1..TRIES_MAX {
         let answer = ask()?;
         if !matches!(answer.status, 429 | 503) {
             return Ok(answer);
+        }
+        if attempt == 1 {
+            say(&format!("It is answered {}: trying again until there is room", answer.status));
         }
         thread::sleep(AGAIN_AFTER);
     }

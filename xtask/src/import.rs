@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::export::{again, key};
 use crate::http::Client;
+use crate::process::say;
 
 /// A larger file is refused: it is no list of partners.
 const FILE_BYTES_MAX: u64 = 100 * 1024 * 1024;
@@ -45,6 +46,9 @@ pub struct Options {
     source: Option<String>,
 }
 
+/// How often it is told how far an import has come.
+const TOLD_EVERY_ROWS: usize = 10_000;
+
 /// Some rows of the file, with their header line.
 struct Chunk {
     text: String,
@@ -59,6 +63,7 @@ struct Chunk {
 struct Sum {
     counts: BTreeMap<String, u64>,
     errors: Vec<String>,
+    differing: Vec<String>,
 }
 
 /// Imports, prints what came of it, and fails where a row is wrong.
@@ -70,8 +75,12 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
     }
     let (client, bearer) = (Client::reaching(root, &options.url)?, format!("Bearer {}", key(options.key.as_ref())?));
     let url = format!("{}/api/v1/imports", options.url.trim_end_matches('/'));
-    let mut sum = Sum::default();
+    let (mut sum, mut sent) = (Sum::default(), 0);
     chunks(file, &mut sum, |chunk, sum| {
+        if sent > 0 && sent % TOLD_EVERY_ROWS < ROWS_MAX {
+            say(&format!("{sent} rows so far, up to line {}", chunk.lines.first().unwrap_or(&1)));
+        }
+        sent += chunk.lines.len();
         let body =
             json!({"kind": options.kind, "csv": chunk.text, "dry_run": options.dry_run, "source": options.source});
         let answer = again(|| client.post(&url, &[("authorization", bearer.as_str())], &body.to_string()))?;
@@ -174,7 +183,23 @@ impl Sum {
                         errors.iter().map(|one| format!("{} {}", word(one, "field"), word(one, "message"))).collect();
                     self.wrong(line, told.join("; ").trim());
                 }
-                outcome => *self.counts.entry(outcome.to_owned()).or_default() += 1,
+                outcome => {
+                    *self.counts.entry(outcome.to_owned()).or_default() += 1;
+                    let differs: Vec<&str> = row
+                        .get("differs")
+                        .and_then(Value::as_array)
+                        .into_iter()
+                        .flatten()
+                        .filter_map(Value::as_str)
+                        .collect();
+                    if !differs.is_empty() {
+                        *self.counts.entry("differs".to_owned()).or_default() += 1;
+                        if self.differing.len() < ERRORS_TOLD_MAX {
+                            self.differing
+                                .push(format!("line {line}: what is there has another {}", differs.join(", ")));
+                        }
+                    }
+                }
             }
         }
     }
@@ -193,6 +218,7 @@ impl Sum {
         if wrong > told {
             lines.push(format!("… and {} more", wrong - told));
         }
+        lines.extend(self.differing.iter().cloned());
         lines.extend(self.counts.iter().map(|(outcome, count)| format!("{outcome:<12} {count}")));
         if self.counts.is_empty() {
             lines.push("there are no rows in it".to_owned());

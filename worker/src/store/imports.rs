@@ -62,18 +62,22 @@ pub fn decode_program(row: &Row) -> Result<NamedProgram, DbError> {
 
 /// The partners of these addresses.
 pub fn partners(scope: &Scope, emails: &[&str]) -> Result<Statement, DbError> {
-    let statement = scope.bound(Statement::new("SELECT id, name, email, erased_at, created_at FROM partners "));
-    Ok(statement.push(" AND email IN (SELECT value FROM json_each(?))").bind(to_json(&emails)?))
+    Ok(Statement::new(
+        "SELECT p.id, p.name, p.email, p.erased_at, p.created_at FROM (SELECT DISTINCT value FROM json_each(?3)) j \
+         CROSS JOIN partners p ON p.workspace_id = ?1 AND p.mode = ?2 AND p.email = j.value",
+    )
+    .bind_workspace(&scope.workspace_id)
+    .bind(scope.mode)
+    .bind(to_json(&emails)?))
 }
 
 /// What the partners of these addresses take part in, and these participants.
 pub fn participants(scope: &Scope, emails: &[&str], ids: &[&str]) -> Result<Statement, DbError> {
     Ok(Statement::new(
-        "SELECT m.id, m.program_id, p.email, m.status FROM partners p JOIN participants m ON m.workspace_id = p.workspace_id \
-         AND m.mode = p.mode AND m.partner_id = p.id WHERE p.workspace_id = ?1 AND p.mode = ?2 \
-         AND p.email IN (SELECT value FROM json_each(?3)) UNION SELECT m.id, m.program_id, p.email, m.status FROM participants m \
-         JOIN partners p ON p.id = m.partner_id WHERE m.workspace_id = ?1 AND m.mode = ?2 \
-         AND m.id IN (SELECT value FROM json_each(?4))",
+        "SELECT m.id, m.program_id, p.email, m.status FROM json_each(?3) j CROSS JOIN partners p ON p.workspace_id = ?1 \
+         AND p.mode = ?2 AND p.email = j.value CROSS JOIN participants m ON m.workspace_id = p.workspace_id AND m.mode = p.mode \
+         AND m.partner_id = p.id UNION SELECT m.id, m.program_id, p.email, m.status FROM json_each(?4) j CROSS JOIN participants m \
+         ON m.id = j.value CROSS JOIN partners p ON p.id = m.partner_id WHERE m.workspace_id = ?1 AND m.mode = ?2",
     )
     .bind_workspace(&scope.workspace_id)
     .bind(scope.mode)
@@ -93,8 +97,13 @@ pub fn decode_member(row: &Row) -> Result<Member, DbError> {
 
 /// The links of these refs.
 pub fn links(scope: &Scope, refs: &[&str]) -> Result<Statement, DbError> {
-    let statement = scope.bound(Statement::new("SELECT id, participant_id, ref, slug, landing_url, name FROM links "));
-    Ok(statement.push(" AND ref IN (SELECT value FROM json_each(?))").bind(to_json(&refs)?))
+    Ok(Statement::new(
+        "SELECT l.id, l.participant_id, l.ref, l.slug, l.landing_url, l.name FROM (SELECT DISTINCT value FROM json_each(?3)) j \
+         CROSS JOIN links l ON l.workspace_id = ?1 AND l.mode = ?2 AND l.ref = j.value",
+    )
+    .bind_workspace(&scope.workspace_id)
+    .bind(scope.mode)
+    .bind(to_json(&refs)?))
 }
 
 /// Reads a row of [`links`].

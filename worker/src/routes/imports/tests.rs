@@ -1,6 +1,7 @@
 use domain::time::MINUTE_MS;
 use serde_json::{Value as Json, json};
 
+use crate::store::imports as table;
 use crate::testing::{Answer, NextWrite, OPERATOR_TOKEN, Visitor, World};
 
 const IMPORT: &str = "POST /api/v1/imports";
@@ -333,4 +334,23 @@ fn a_row_that_is_wrong_takes_nothing_from_a_later_one() {
     let outcomes: Vec<&str> =
         told["rows"].as_array().unwrap().iter().map(|row| row["outcome"].as_str().unwrap()).collect();
     assert_eq!(outcomes, ["error", "created", "error"], "{told}");
+}
+
+#[test]
+fn what_rows_name_is_found_by_an_index_however_many_there_are() {
+    let (world, _) = world();
+    let workspace_id = domain::ids::Id::parse(&world.db.text("SELECT id FROM workspaces")).unwrap();
+    let scope = crate::store::Scope { workspace_id, mode: domain::mode::Mode::Test };
+    for statement in [
+        table::partners(&scope, &["x"]).unwrap(),
+        table::participants(&scope, &["x"], &["x"]).unwrap(),
+        table::links(&scope, &["x"]).unwrap(),
+    ] {
+        let plan = world.db.plan(statement.sql());
+        let is_whole = |line: &&str| {
+            line.ends_with("(workspace_id=? AND mode=?)") || line.starts_with("SCAN") && !line.contains(" j")
+        };
+        let whole = plan.lines().find(is_whole);
+        assert_eq!(whole, None, "{}\n{plan}", statement.sql());
+    }
 }
