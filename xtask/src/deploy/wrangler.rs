@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Error, Result, anyhow, bail};
 use serde_json::Value;
@@ -60,7 +61,9 @@ impl<'a> Wrangler<'a> {
 
     /// Deploys, and gives the addresses that wrangler tells.
     pub fn deploy(&self) -> Result<Vec<String>> {
-        let told = env::temp_dir().join(format!("selgeo-deploy-{}.json", std::process::id()));
+        static FILES: AtomicU32 = AtomicU32::new(0);
+        let number = FILES.fetch_add(1, Ordering::Relaxed);
+        let told = env::temp_dir().join(format!("selgeo-deploy-{}-{number}.json", std::process::id()));
         let _ = fs::remove_file(&told);
         let done = finish(self.0().arg("deploy").env("WRANGLER_OUTPUT_FILE_PATH", &told), &["deploy"], "");
         let lines = fs::read_to_string(&told).unwrap_or_default();
