@@ -17,7 +17,7 @@ use selgeo_worker::export;
 use selgeo_worker::host::{self, export_file, load, sqlite::Sqlite};
 use selgeo_worker::replay::{self, Wanted};
 use selgeo_worker::secrets::Secrets;
-use selgeo_worker::store::{Database, DbError, Statement};
+use selgeo_worker::store::{Database, DbError, workspaces};
 use selgeo_worker::{app::App, simulate};
 use serde_json::{Value, json};
 
@@ -174,12 +174,11 @@ fn databases(state: &Path) -> Result<Vec<Sqlite>, String> {
         if !opened.has_table("decisions") {
             continue;
         }
-        let id_of = |sql| {
-            let rows = pollster::block_on(opened.rows(Statement::new(sql)))?;
-            rows.first().map(|row| row.parsed("id", WorkspaceId::parse, "a workspace id")).transpose()
-        };
-        let owner = id_of("SELECT workspace_id AS id FROM api_keys LIMIT 1").map_err(why)?;
-        let listed = id_of("SELECT id FROM workspaces LIMIT 1").map_err(why)?;
+        let [owner, listed] = workspaces::any_of_database().map(|statement| {
+            let rows = pollster::block_on(opened.rows(statement))?;
+            rows.first().map(workspaces::decode_id).transpose()
+        });
+        let (owner, listed) = (owner.map_err(why)?, listed.map_err(why)?);
         match (owner, listed) {
             (None, None) => empty.push(opened),
             (owner, _) => {

@@ -18,7 +18,7 @@ use crate::auth::people;
 use crate::call::{self, Call};
 use crate::error::ApiError;
 use crate::store::totals::{self, Span, WAITING_MAX};
-use crate::store::{checklist as evidence, search};
+use crate::store::{DbError, Scope, checklist as evidence, search};
 
 /// Days that can be asked for at once, and how many are where nothing is said.
 const DAYS_MAX: i64 = 90;
@@ -160,17 +160,19 @@ pub async fn search(
     let mut query = Query::of(request.uri());
     let sought = query.text("q").map(|text| text.trim().to_owned()).unwrap_or_default();
     query.finish()?;
-    let mut hits = BTreeSet::new();
-    if !sought.is_empty() {
-        for rows in app.db.batch(search::all(&scope, &sought, app.secrets.clicked_at(&sought))).await? {
-            for row in &rows {
-                hits.insert(search::decode(row)?);
-            }
-        }
-    }
+    let hits = hits(&app, &scope, &sought).await?;
     let shown = |hit: &search::Hit| json!({ "resource": hit.page, "id": hit.id, "label": hit.label, "about": hit.sub });
     let body = json!({ "data": hits.iter().map(shown).collect::<Vec<_>>() });
     Ok(call::json(StatusCode::OK, &body))
+}
+
+/// The same, for the page: one trip, none for nothing.
+pub async fn hits(app: &App, scope: &Scope, sought: &str) -> Result<BTreeSet<search::Hit>, DbError> {
+    if sought.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let found = app.db.batch(search::all(scope, sought, app.secrets.clicked_at(sought))).await?;
+    found.iter().flatten().map(search::decode).collect()
 }
 
 #[cfg(test)]

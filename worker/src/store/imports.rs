@@ -1,6 +1,6 @@
 //! What an import looks for and writes: many rows of a table with one statement each.
 
-use domain::ids::{Id, ProgramId};
+use domain::ids::{Id, ParticipantId, ProgramId};
 use domain::time::Instant;
 use serde_json::json;
 
@@ -19,7 +19,7 @@ pub struct NamedProgram {
 /// A participant whom a row names.
 pub struct Member {
     /// Its id.
-    pub id: String,
+    pub id: ParticipantId,
     /// The program.
     pub program_id: String,
     /// The partner's address.
@@ -88,7 +88,7 @@ pub fn participants(scope: &Scope, emails: &[&str], ids: &[&str]) -> Result<Stat
 /// Reads a row of [`participants`].
 pub fn decode_member(row: &Row) -> Result<Member, DbError> {
     Ok(Member {
-        id: row.text("id")?,
+        id: row.parsed("id", ParticipantId::parse, "a participant id")?,
         program_id: row.text("program_id")?,
         email: row.text("email")?,
         status: row.text("status")?,

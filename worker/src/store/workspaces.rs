@@ -48,6 +48,14 @@ pub fn decode_id(row: &Row) -> Result<WorkspaceId, DbError> {
     row.parsed("id", WorkspaceId::parse, "a workspace id")
 }
 
+/// A workspace that lies in the database that is asked, and one that its directory lists: told apart by who has keys there.
+pub fn any_of_database() -> [Statement; 2] {
+    [
+        Statement::new("SELECT workspace_id AS id FROM api_keys LIMIT 1"),
+        Statement::new("SELECT id FROM workspaces LIMIT 1"),
+    ]
+}
+
 /// One workspace.
 pub fn by_id(id: &str) -> Statement {
     Statement::directory(COLUMNS).push(" WHERE id = ?").bind(id)

@@ -14,8 +14,9 @@ use super::object::segment;
 use super::resources;
 use crate::error::ApiError;
 use crate::pages::query;
+use crate::routes::figures;
+use crate::store::search::Hit;
 pub use crate::store::search::page_of;
-use crate::store::search::{self as table, Hit};
 
 /// What is looked for is at most this long: as long as the longest that is kept.
 const CHARS_MAX: usize = 255;
@@ -37,14 +38,8 @@ struct Group {
 pub async fn show(desk: Desk, request: Request) -> Result<Response, ApiError> {
     let sought = query(&request, "q").map(|text| text.trim().to_owned()).unwrap_or_default();
     let is_too_long = sought.chars().count() > CHARS_MAX;
-    let mut hits = BTreeSet::new();
-    if !sought.is_empty() && !is_too_long {
-        for rows in desk.app.db.batch(table::all(&desk.scope(), &sought, desk.app.secrets.clicked_at(&sought))).await? {
-            for row in &rows {
-                hits.insert(leading_to(table::decode(row)?));
-            }
-        }
-    }
+    let found = if is_too_long { BTreeSet::new() } else { figures::hits(&desk.app, &desk.scope(), &sought).await? };
+    let hits: BTreeSet<Hit> = found.into_iter().map(leading_to).collect();
     let mut groups: Vec<Group> = Vec::new();
     // In the order of the kinds, as the set sorts them.
     for hit in hits {

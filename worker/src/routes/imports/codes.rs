@@ -3,8 +3,6 @@
 
 use std::collections::HashMap;
 
-use domain::ids::ParticipantId;
-
 use super::links::{People, Whose};
 use super::{Cells, Line, Plan, decoded, read_all};
 use crate::app::App;
@@ -53,7 +51,7 @@ pub async fn plan(app: &App, call: &Call, scope: &Scope, rows: Vec<Cells>) -> Re
             }
         };
         if let Some(held) = there.iter().find(|held| folded(&held.code) == code) {
-            if held.participant_id.as_str() != member.id {
+            if held.participant_id != member.id {
                 lines.push(Line::refused(number, "code", "is another participant's"));
                 continue;
             }
@@ -67,12 +65,9 @@ pub async fn plan(app: &App, call: &Call, scope: &Scope, rows: Vec<Cells>) -> Re
             lines.push(Line::refused(number, "stripe_promotion_code_id", "is taken by another code"));
             continue;
         }
-        let Some(participant_id) = ParticipantId::parse(&member.id) else {
-            return Err(ApiError::Internal("participants: id is no participant's id".to_owned()));
-        };
         let promo = PromoCode {
             id: app.fresh(call.now),
-            participant_id,
+            participant_id: member.id.clone(),
             code: row.code,
             stripe_promotion_code_id: row.stripe_id,
             created_at: call.now,
